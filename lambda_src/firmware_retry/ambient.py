@@ -1,0 +1,32 @@
+"""Time and chance: all that the package does not compute from its input.
+
+In one place, so that a simulation can replace them and a failing run replays exactly.
+"""
+
+import random
+import uuid
+from datetime import UTC, datetime
+
+
+def now() -> float:
+    """The present time, in seconds since the epoch (UTC)."""
+    return datetime.now(UTC).timestamp()
+
+
+def share() -> float:
+    """A random number, 0 <= x < 1, for jitter. Not for secrets."""
+    return random.random()  # noqa: S311
+
+
+def unique_id() -> str:
+    """A new id that was never given out before, 32 hexadecimal characters."""
+    return uuid.uuid4().hex
+
+
+def iso(epoch_seconds: float) -> str:
+    """A moment as ISO 8601 in UTC, to the second: ``2026-11-24T05:21:00Z``.
+
+    The form that the ``TimestampPath`` of a Wait state takes:
+    https://docs.aws.amazon.com/step-functions/latest/dg/state-wait.html
+    """
+    return datetime.fromtimestamp(epoch_seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

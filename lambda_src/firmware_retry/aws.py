@@ -1,0 +1,108 @@
+"""The one place where AWS is called, and where its errors become this package's.
+
+botocore alone, without boto3: its low-level client is all that is needed and starts faster.
+"""
+
+from functools import lru_cache
+from typing import Any
+
+import botocore.session
+from botocore.config import Config
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+
+from firmware_retry.errors import RequestRefusedError, ThingNotFoundError, TransientError
+
+# Two tries within the function's own 15 seconds. What lasts longer is for the state machine, whose
+# backoff costs no running function.
+_CONFIG = Config(
+    retries={"mode": "standard", "total_max_attempts": 2},
+    connect_timeout=2,
+    read_timeout=4,
+)
+
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
+# https://docs.aws.amazon.com/iot/latest/apireference/API_UpdateThing.html#API_UpdateThing_Errors
+_TRANSIENT_CODES = frozenset(
+    {
+        "ConflictingResourceUpdateException",
+        "InternalFailureException",
+        "InternalServerError",
+        "KMSThrottlingException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestTimeout",
+        "ServiceUnavailableException",
+        "Throttled",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "TransactionConflictException",
+        "TransactionInProgressException",
+        "VersionConflictException",
+    }
+)
+
+
+class ConditionFailedError(Exception):
+    """A conditional write was refused. Never leaves the package: its caller decides on ``item``."""
+
+    def __init__(self, item: dict[str, Any] | None) -> None:
+        """``item``: the item as it is, in DynamoDB's typed JSON; None when there is none."""
+        super().__init__("the condition of the write does not hold")
+        self.item = item
+
+
+@lru_cache(maxsize=8)
+def client(service: str) -> Any:
+    """The client of a service, made once a process: making one costs more than a call."""
+    return botocore.session.get_session().create_client(service, config=_CONFIG)
+
+
+def call(service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+    """Makes one call.
+
+    Args:
+        service: botocore's name of the service: ``iot``, ``dynamodb``, ``sns``.
+        operation: the client's method: ``update_item``.
+        parameters: as the client takes them.
+
+    Returns:
+        The response, as the client gives it.
+
+    Raises:
+        TransientError: it may succeed later.
+        ThingNotFoundError: AWS IoT knows no such thing (or group: the caller has to tell apart).
+        ConditionFailedError: a condition of a DynamoDB write does not hold.
+        RequestRefusedError: it will not succeed until somebody changes something.
+    """
+    try:
+        response: dict[str, Any] = getattr(client(service), operation)(**parameters)
+    except ClientError as error:
+        raise _classified(service, error) from error
+    except (ConnectionError, HTTPClientError) as error:
+        raise TransientError(f"{service}.{operation} got no answer: {error}") from error
+    return response
+
+
+def _classified(service: str, error: ClientError) -> Exception:
+    code = error.response["Error"]["Code"]
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code == "ConditionalCheckFailedException":
+        return ConditionFailedError(error.response.get("Item"))  # type: ignore[arg-type]
+    if code == "TransactionCanceledException":
+        return _classified_transaction(error)
+    if code in _TRANSIENT_CODES or status >= 500:
+        return TransientError(str(error))
+    if service == "iot" and code == "ResourceNotFoundException":
+        return ThingNotFoundError(str(error))
+    return RequestRefusedError(str(error))
+
+
+def _classified_transaction(error: ClientError) -> Exception:
+    # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
+    reasons: list[dict[str, Any]] = error.response.get("CancellationReasons", [])  # type: ignore[assignment]
+    for reason in reasons:
+        if reason.get("Code") == "ConditionalCheckFailed":
+            return ConditionFailedError(reason.get("Item"))
+    return TransientError(str(error))

@@ -1,0 +1,1 @@
+"""One module a step; each has the entry point ``handler``."""

@@ -1,0 +1,46 @@
+"""IncrementRetryCounter: counts one failure message.
+
+The hot path: one conditional write, no read.
+"""
+
+import logging
+from typing import Any
+
+from firmware_retry import record
+from firmware_retry.message import FailureMessage
+from firmware_retry.record import Outcome
+
+_logger = logging.getLogger(__name__)
+_DUE = (Outcome.COOL_DOWN_DUE, Outcome.ESCALATION_DUE)
+
+
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """Counts the message.
+
+    Args:
+        event: the message, see ``message``.
+        context: Lambda's, not used.
+
+    Returns:
+        ``{"outcome": …}``, one of ``record.Outcome``; when a recovery is due also ``recoveryId``
+        (the name of its execution) and ``recovery`` (its input).
+
+    Raises:
+        InvalidMessageError: the message cannot be counted.
+        TransientError, RequestRefusedError: see ``aws.call``.
+    """
+    message = FailureMessage.parse(event)
+    outcome, device = record.count(message)
+    _logger.info(
+        "failure message handled",
+        extra={
+            "deviceId": message.device_id,
+            "outcome": outcome,
+            "RetryCounter": device.retry_counter if device else 0,
+            "ResetRetryCount": device.reset_retry_count if device else 0,
+        },
+    )
+    if device is None or outcome not in _DUE:
+        return {"outcome": outcome}
+    run = device.next_run
+    return {"outcome": outcome, "recoveryId": run.recovery_id, "recovery": run.state_input}

@@ -1,0 +1,32 @@
+"""MoveDeviceToFailedGroup: puts a failed device where people look for it."""
+
+import logging
+from typing import Any
+
+from firmware_retry import record, recovery, registry
+from firmware_retry.record import Run
+from firmware_retry.settings import settings
+
+_logger = logging.getLogger(__name__)
+
+
+def handler(event: dict[str, Any], context: object) -> None:
+    """Adds the device to the static thing group for failed devices.
+
+    Args:
+        event: ``{"deviceId", "trackingId", "cycle"}`` and what earlier steps added.
+        context: Lambda's, not used.
+
+    Raises:
+        RecoverySupersededError, ThingNotFoundError: the run ends quietly.
+        TransientError, RequestRefusedError: see ``registry.add_to_group``.
+    """
+    run = Run.parse(event)
+    group = settings().failed_thing_group_name
+    record.held(run)
+    with recovery.ended_with_its_thing(run):
+        registry.add_to_group(run.device_id, group)
+    _logger.info(
+        "device moved to the failed group",
+        extra={"deviceId": run.device_id, "recoveryId": run.recovery_id, "thingGroup": group},
+    )

@@ -1,0 +1,35 @@
+"""ResetRetryCountToFailedUpdate: marks a device that used up its last cycle as failed."""
+
+import logging
+from typing import Any
+
+from firmware_retry import recovery
+from firmware_retry.record import Run, State
+from firmware_retry.settings import settings
+
+_logger = logging.getLogger(__name__)
+
+
+def handler(event: dict[str, Any], context: object) -> dict[str, str]:
+    """Begins the escalation of a device.
+
+    Args:
+        event: ``{"deviceId", "trackingId", "cycle"}``, the input of the execution.
+        context: Lambda's, not used.
+
+    Returns:
+        ``{"dueAt": …}``: when its groups have settled and it may be moved, ISO 8601 in UTC.
+
+    Raises:
+        RecoverySupersededError, ThingNotFoundError: the run ends quietly.
+        TransientError, RequestRefusedError: see ``recovery.overwrite``.
+    """
+    run = Run.parse(event)
+    due_at = recovery.overwrite(
+        run, State.FAILED, settings().failed_attributes, settings().settle_seconds
+    )
+    _logger.info(
+        "device marked as failed",
+        extra={"deviceId": run.device_id, "recoveryId": run.recovery_id, "dueAt": due_at},
+    )
+    return {"dueAt": due_at}

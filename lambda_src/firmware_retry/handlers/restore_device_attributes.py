@@ -1,0 +1,32 @@
+"""RestoreDeviceAttributes: puts a device back into its dynamic group, for another cycle."""
+
+import logging
+from typing import Any
+
+from firmware_retry import recovery
+from firmware_retry.record import Run
+
+_logger = logging.getLogger(__name__)
+
+
+def handler(event: dict[str, Any], context: object) -> dict[str, list[str]]:
+    """Ends the cool-down of a device.
+
+    Args:
+        event: ``{"deviceId", "trackingId", "cycle"}`` and what earlier steps added.
+        context: Lambda's, not used.
+
+    Returns:
+        ``{"restored": [names]}``: the attributes that were put back.
+
+    Raises:
+        RecoverySupersededError, ThingNotFoundError: the run ends quietly.
+        BackupMissingError, TransientError, RequestRefusedError: see ``recovery.restore``.
+    """
+    run = Run.parse(event)
+    restored = recovery.restore(run)
+    _logger.info(
+        "device restored",
+        extra={"deviceId": run.device_id, "recoveryId": run.recovery_id, "restored": restored},
+    )
+    return {"restored": restored}

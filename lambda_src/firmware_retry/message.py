@@ -1,0 +1,95 @@
+"""What a failed update says about itself, validated once, at the edge.
+
+The IoT rule selects the fields, so an event has at most these: ``deviceId``, ``timestamp``,
+``status``, ``model``, ``FW``, ``jobId`` from the payload, and ``topic``, ``clientId``,
+``receivedAt`` (milliseconds since the epoch) from the message broker.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from firmware_retry import ambient
+from firmware_retry.errors import InvalidMessageError
+
+# https://docs.aws.amazon.com/iot/latest/apireference/API_CreateThing.html
+_THING_NAME = "1 to 128 of a-z A-Z 0-9 : _ -", re.compile(r"[a-zA-Z0-9:_-]{1,128}")
+_EVENT_ID = "1 to 64 of a-z A-Z 0-9 _ . : + -", re.compile(r"[a-zA-Z0-9_.:+-]{1,64}")
+_CAMPAIGN = "1 to 128 printable ASCII characters", re.compile(r"[ -~]{1,128}")
+_EPOCH = re.compile(r"[0-9]{10,13}")
+
+UNKNOWN_CAMPAIGN = "unknown"
+
+
+@dataclass(frozen=True)
+class FailureMessage:
+    """One failed update of one device."""
+
+    device_id: str
+    """The thing's name."""
+    event_id: str
+    """Names this failure among those of the device: the same failure never has two."""
+    campaign: str
+    """What was being installed: the job, or else the firmware that the device still has."""
+    sent_at: int
+    """When the device says that it failed, milliseconds since the epoch."""
+
+    @classmethod
+    def parse(cls, event: Any) -> "FailureMessage":
+        """Reads the event of an intake step.
+
+        Args:
+            event: the state input, an object as the IoT rule made it.
+
+        Raises:
+            InvalidMessageError: says which field is wrong and what it should be. Of the message
+                itself it repeats nothing: what did not pass the check does not reach the logs.
+        """
+        if not isinstance(event, dict):
+            raise InvalidMessageError("the message is not a JSON object")
+        return cls(
+            device_id=_checked(event, "deviceId", _THING_NAME),
+            event_id=_checked(event, "timestamp", _EVENT_ID),
+            campaign=_campaign(event),
+            sent_at=_milliseconds(event.get("timestamp"))
+            or _milliseconds(event.get("receivedAt"))
+            or _now(),
+        )
+
+
+def _campaign(event: dict[str, Any]) -> str:
+    for name in ("jobId", "FW"):
+        if event.get(name) not in (None, ""):
+            return _checked(event, name, _CAMPAIGN)
+    return UNKNOWN_CAMPAIGN
+
+
+def _checked(event: dict[str, Any], name: str, rule: tuple[str, re.Pattern[str]]) -> str:
+    wanted, pattern = rule
+    value = event.get(name)
+    # Firmware that formats its own JSON may send a number where others send a string.
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        value = str(value)
+    if isinstance(value, str) and pattern.fullmatch(value):
+        return value
+    fault = "is missing" if value is None else "is not valid"
+    raise InvalidMessageError(f"{name} {fault}: it should be {wanted} ({_origin(event)})")
+
+
+def _origin(event: dict[str, Any]) -> str:
+    """Which message it was, by what the broker says of it; ``repr`` keeps it on one line."""
+    known = {name: event[name] for name in ("topic", "clientId", "receivedAt") if name in event}
+    return ", ".join(f"{name} {value!r}"[:160] for name, value in known.items()) or "origin unknown"
+
+
+def _milliseconds(value: Any) -> int | None:
+    """Epoch seconds (10 digits) or milliseconds (13) as milliseconds; None for anything else."""
+    text = str(value)
+    if not _EPOCH.fullmatch(text):
+        return None
+    number = int(text)
+    return number * 1000 if number < 10**11 else number
+
+
+def _now() -> int:
+    return int(ambient.now() * 1000)

@@ -1,0 +1,347 @@
+"""The table ``DeviceFirmwareRetries``: the state of a device, changed only by conditional writes.
+
+No read-then-write anywhere: each change is one write whose condition says what it builds on. When
+the condition does not hold, the item that DynamoDB sends back
+(``ReturnValuesOnConditionCheckFailure``) says why.
+https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateItem.html
+
+An item: ``deviceId`` (S, the key), ``RetryCounter`` (N, failures of this cycle),
+``ResetRetryCount`` (N, cycles used up), ``timestamp`` (S, last change, ISO 8601, UTC), ``state``
+(S), ``campaign`` (S), ``startedAt`` (N, when the episode's first message was sent, milliseconds),
+``trackingId`` (S), ``countedEvents`` (SS), ``dueAt`` (N, epoch seconds), ``recoveryId`` (S),
+``notifiedAt`` (S, ISO 8601, UTC).
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from firmware_retry import ambient, aws
+from firmware_retry.aws import ConditionFailedError
+from firmware_retry.errors import RecoverySupersededError
+from firmware_retry.message import FailureMessage
+from firmware_retry.settings import settings
+
+
+class State(StrEnum):
+    """Where a device is on its journey."""
+
+    TRACKING = "tracking"
+    COOLING_DOWN = "cooling_down"
+    FAILED = "failed"
+
+
+class Outcome(StrEnum):
+    """What became of a failure message; the intake state machine chooses on it."""
+
+    COUNTED = "counted"
+    DUPLICATE = "duplicate"
+    STALE = "stale"
+    """Of an earlier campaign than the one that is being counted."""
+    COOLING_DOWN = "cooling_down"
+    FAILED = "failed"
+    NOT_TRACKED = "not_tracked"
+    CAMPAIGN_CHANGED = "campaign_changed"
+    COOL_DOWN_DUE = "cool_down_due"
+    ESCALATION_DUE = "escalation_due"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One recovery run of a device: what its execution gets as input, and what it is called."""
+
+    device_id: str
+    tracking_id: str
+    cycle: int
+    """Which cycle was used up; 1 is the first."""
+
+    @property
+    def recovery_id(self) -> str:
+        """The name of the execution: the same for whoever starts it, so it is started once."""
+        return f"{self.tracking_id}-{self.cycle}"
+
+    @property
+    def state_input(self) -> dict[str, Any]:
+        """The input of the execution, JSON-ready."""
+        return {"deviceId": self.device_id, "trackingId": self.tracking_id, "cycle": self.cycle}
+
+    @classmethod
+    def parse(cls, event: dict[str, Any]) -> "Run":
+        """Reads the input of a recovery step; KeyError when it is not one."""
+        return cls(event["deviceId"], event["trackingId"], int(event["cycle"]))
+
+
+@dataclass(frozen=True)
+class Record:
+    """A device's item, as far as decisions need it."""
+
+    device_id: str
+    retry_counter: int
+    reset_retry_count: int
+    state: State
+    campaign: str
+    started_at: int
+    tracking_id: str
+    due_at: int
+    recovery_id: str
+    notified_at: str
+
+    @classmethod
+    def of(cls, item: dict[str, Any]) -> "Record":
+        """Reads an item in DynamoDB's typed JSON; what is not there is 0 or empty."""
+
+        def text(name: str) -> str:
+            return str(item.get(name, {}).get("S", ""))
+
+        def number(name: str) -> int:
+            return int(item.get(name, {}).get("N", "0"))
+
+        return cls(
+            device_id=text("deviceId"),
+            retry_counter=number("RetryCounter"),
+            reset_retry_count=number("ResetRetryCount"),
+            state=State(text("state")),
+            campaign=text("campaign"),
+            started_at=number("startedAt"),
+            tracking_id=text("trackingId"),
+            due_at=number("dueAt"),
+            recovery_id=text("recoveryId"),
+            notified_at=text("notifiedAt"),
+        )
+
+    @property
+    def next_run(self) -> Run:
+        """The recovery that follows when this cycle is used up."""
+        return Run(self.device_id, self.tracking_id, self.reset_retry_count + 1)
+
+
+def create(message: FailureMessage) -> None:
+    """Starts the episode of a device, or starts it anew for a later campaign.
+
+    Nothing changes when an episode of this or a later campaign exists, or when the device is in a
+    recovery: whoever came first has done it.
+    """
+    try:
+        aws.call(
+            "dynamodb",
+            "put_item",
+            TableName=settings().retries_table,
+            Item={
+                "deviceId": {"S": message.device_id},
+                "RetryCounter": {"N": "0"},
+                "ResetRetryCount": {"N": "0"},
+                "timestamp": {"S": _now()},
+                "state": {"S": State.TRACKING},
+                "campaign": {"S": message.campaign},
+                "startedAt": {"N": str(message.sent_at)},
+                "trackingId": {"S": ambient.unique_id()},
+            },
+            ConditionExpression=(
+                "attribute_not_exists(deviceId)"
+                " OR (#state = :tracking AND campaign <> :campaign AND startedAt < :sent)"
+            ),
+            ExpressionAttributeNames={"#state": "state"},
+            ExpressionAttributeValues={
+                ":tracking": {"S": State.TRACKING},
+                ":campaign": {"S": message.campaign},
+                ":sent": {"N": str(message.sent_at)},
+            },
+        )
+    except ConditionFailedError:
+        return
+
+
+def count(message: FailureMessage) -> tuple[Outcome, Record | None]:
+    """Counts a failure, once.
+
+    Returns:
+        What became of the message, and the record as it is now; None when the device is not
+        tracked.
+    """
+    try:
+        answer = _update(
+            message.device_id,
+            "SET RetryCounter = RetryCounter + :one, #timestamp = :now ADD countedEvents :events",
+            "#state = :tracking AND campaign = :campaign AND RetryCounter < :limit"
+            " AND NOT contains(countedEvents, :event)",
+            {
+                ":one": {"N": "1"},
+                ":events": {"SS": [message.event_id]},
+                ":event": {"S": message.event_id},
+                ":tracking": {"S": State.TRACKING},
+                ":campaign": {"S": message.campaign},
+                ":limit": {"N": str(settings().retry_limit)},
+            },
+        )
+    except ConditionFailedError as refused:
+        if refused.item is None:
+            return Outcome.NOT_TRACKED, None
+        record = Record.of(refused.item)
+        return _why_refused(record, message), record
+    record = Record.of(answer["Attributes"])
+    return _due(record) or Outcome.COUNTED, record
+
+
+def _why_refused(record: Record, message: FailureMessage) -> Outcome:
+    if record.state is State.FAILED:
+        return Outcome.FAILED
+    if record.state is State.COOLING_DOWN:
+        return Outcome.COOLING_DOWN
+    if record.campaign != message.campaign:
+        is_later = record.started_at < message.sent_at
+        return Outcome.CAMPAIGN_CHANGED if is_later else Outcome.STALE
+    # Before the duplicate: the run that counted the last failure may have died before it started
+    # the recovery, and then its own retry is the next to come by.
+    return _due(record) or Outcome.DUPLICATE
+
+
+def _due(record: Record) -> Outcome | None:
+    if record.retry_counter < settings().retry_limit:
+        return None
+    is_last = settings().is_last_cycle(record.next_run.cycle)
+    return Outcome.ESCALATION_DUE if is_last else Outcome.COOL_DOWN_DUE
+
+
+def claim(run: Run, state: State, wait_seconds: int) -> int:
+    """Takes the device for a recovery run: the first write of a run, which decides.
+
+    Args:
+        run: whose the device is to be.
+        state: where the device goes: cooling down or failed.
+        wait_seconds: how long the run will wait then.
+
+    Returns:
+        When the wait ends, epoch seconds. A run that claims again gets what it got first, so that
+        a repeated step does not wait twice.
+
+    Raises:
+        RecoverySupersededError: the device is not at the end of this run's cycle (any more).
+    """
+    due_at = int(ambient.now()) + wait_seconds
+    try:
+        _update(
+            run.device_id,
+            "SET #state = :state, recoveryId = :run, dueAt = :due, RetryCounter = :zero,"
+            " ResetRetryCount = :cycle, #timestamp = :now",
+            "#state = :tracking AND trackingId = :tracking_id AND RetryCounter >= :limit"
+            " AND ResetRetryCount = :previous",
+            {
+                ":state": {"S": state},
+                ":run": {"S": run.recovery_id},
+                ":due": {"N": str(due_at)},
+                ":zero": {"N": "0"},
+                ":cycle": {"N": str(run.cycle)},
+                ":tracking": {"S": State.TRACKING},
+                ":tracking_id": {"S": run.tracking_id},
+                ":limit": {"N": str(settings().retry_limit)},
+                ":previous": {"N": str(run.cycle - 1)},
+            },
+        )
+    except ConditionFailedError as refused:
+        return _held(run, refused.item).due_at
+    return due_at
+
+
+def held(run: Run) -> Record:
+    """Reads the record of a device that the run has claimed.
+
+    Raises:
+        RecoverySupersededError: the device is not this run's (any more).
+    """
+    item = aws.call(
+        "dynamodb",
+        "get_item",
+        TableName=settings().retries_table,
+        Key={"deviceId": {"S": run.device_id}},
+        ConsistentRead=True,
+    ).get("Item")
+    return _held(run, item)
+
+
+def _held(run: Run, item: dict[str, Any] | None) -> Record:
+    record = Record.of(item) if item else None
+    if record is None or record.recovery_id != run.recovery_id:
+        raise _superseded(run)
+    return record
+
+
+def _superseded(run: Run) -> RecoverySupersededError:
+    return RecoverySupersededError(f"{run.device_id} is not held by {run.recovery_id}")
+
+
+def release(run: Run) -> None:
+    """Ends a cool-down: the device is tracked again, for its next cycle.
+
+    Raises:
+        RecoverySupersededError: the device is not this run's (any more).
+    """
+    try:
+        _update(
+            run.device_id,
+            "SET #state = :tracking, #timestamp = :now REMOVE recoveryId, dueAt",
+            "recoveryId = :run",
+            {":tracking": {"S": State.TRACKING}, ":run": {"S": run.recovery_id}},
+        )
+    except ConditionFailedError as refused:
+        raise _superseded(run) from refused
+
+
+def mark_notified(run: Run) -> None:
+    """Records that people were told of the failed device; no change when that was done before."""
+    try:
+        _update(
+            run.device_id,
+            "SET notifiedAt = :now, #timestamp = :now REMOVE dueAt",
+            "recoveryId = :run AND attribute_not_exists(notifiedAt)",
+            {":run": {"S": run.recovery_id}},
+        )
+    except ConditionFailedError:
+        return
+
+
+def forget(run: Run) -> None:
+    """Ends the episode of a device that vanished: record and backup go, both or neither.
+
+    Nothing changes when a later episode has begun.
+    """
+    key = {"deviceId": {"S": run.device_id}}
+    try:
+        aws.call(
+            "dynamodb",
+            "transact_write_items",
+            TransactItems=[
+                {
+                    "Delete": {
+                        "TableName": settings().retries_table,
+                        "Key": key,
+                        "ConditionExpression": "trackingId = :tracking_id",
+                        "ExpressionAttributeValues": {":tracking_id": {"S": run.tracking_id}},
+                    }
+                },
+                {"Delete": {"TableName": settings().backup_table, "Key": key}},
+            ],
+        )
+    except ConditionFailedError:
+        return
+
+
+def _update(device_id: str, update: str, condition: str, values: dict[str, Any]) -> dict[str, Any]:
+    expressions = f"{update} {condition}"
+    names = {"#state": "state", "#timestamp": "timestamp"}
+    return aws.call(
+        "dynamodb",
+        "update_item",
+        TableName=settings().retries_table,
+        Key={"deviceId": {"S": device_id}},
+        UpdateExpression=update,
+        ConditionExpression=condition,
+        # DynamoDB refuses a name that no expression uses.
+        ExpressionAttributeNames={name: of for name, of in names.items() if name in expressions},
+        ExpressionAttributeValues=values | {":now": {"S": _now()}},
+        ReturnValues="ALL_NEW",
+        ReturnValuesOnConditionCheckFailure="ALL_OLD",
+    )
+
+
+def _now() -> str:
+    return ambient.iso(ambient.now())

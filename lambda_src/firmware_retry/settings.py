@@ -1,0 +1,78 @@
+"""The configuration of the functions, which the Terraform module sets as environment variables."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the module was configured with; the names are those of the Terraform variables."""
+
+    retries_table: str
+    backup_table: str
+    retry_limit: int
+    """Failures of one cycle after which the device is moved out."""
+    cool_down_seconds: tuple[int, ...]
+    """The ladder: one wait for each cycle that is followed by another try."""
+    cool_down_jitter: float
+    """Largest share by which a wait is lengthened at random, 0 to 1."""
+    settle_seconds: int
+    """Seconds between the overwriting of a failed device's attributes and its move to the group."""
+    move_out_attributes: Mapping[str, str]
+    failed_attributes: Mapping[str, str]
+    failed_thing_group_name: str
+    alerts_topic_arn: str
+    operator_topic_arn: str
+    """Empty when nobody subscribed by e-mail."""
+
+    @property
+    def overwritten_names(self) -> tuple[str, ...]:
+        """The names of all attributes that the workflow overwrites at some time, sorted."""
+        return tuple(sorted({*self.move_out_attributes, *self.failed_attributes}))
+
+    def is_overwritten(self, name: str, value: str | None) -> bool:
+        """Whether the value of an attribute is one that this workflow writes itself."""
+        return value is not None and value in (
+            self.move_out_attributes.get(name),
+            self.failed_attributes.get(name),
+        )
+
+    def is_last_cycle(self, cycle: int) -> bool:
+        """Whether no further try follows the cycle (1 is the first)."""
+        return cycle > len(self.cool_down_seconds)
+
+    def cool_down_of(self, cycle: int) -> int:
+        """Seconds to wait after the cycle (1 is the first).
+
+        The ladder may have been shortened while a recovery was already on its way: then its last
+        step counts.
+        """
+        if not self.cool_down_seconds:
+            return 0
+        return self.cool_down_seconds[min(cycle, len(self.cool_down_seconds)) - 1]
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The settings of this function, read from its environment at the first call.
+
+    Raises KeyError when a variable is not there, ValueError when one cannot be read: both mean
+    that the function was not deployed by the module.
+    """
+    env = os.environ
+    return Settings(
+        retries_table=env["RETRIES_TABLE"],
+        backup_table=env["BACKUP_TABLE"],
+        retry_limit=int(env["RETRY_LIMIT"]),
+        cool_down_seconds=tuple(json.loads(env["COOL_DOWN_SECONDS"])),
+        cool_down_jitter=float(env["COOL_DOWN_JITTER"]),
+        settle_seconds=int(env["SETTLE_SECONDS"]),
+        move_out_attributes=json.loads(env["MOVE_OUT_ATTRIBUTES"]),
+        failed_attributes=json.loads(env["FAILED_ATTRIBUTES"]),
+        failed_thing_group_name=env["FAILED_THING_GROUP_NAME"],
+        alerts_topic_arn=env["ALERTS_TOPIC_ARN"],
+        operator_topic_arn=env["OPERATOR_TOPIC_ARN"],
+    )

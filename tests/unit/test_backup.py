@@ -1,0 +1,81 @@
+import pytest
+
+from firmware_retry import backup, registry
+from firmware_retry.errors import TransientError
+from firmware_retry.registry import Thing
+
+from .conftest import Cloud
+
+
+def store(cloud: Cloud) -> dict[str, str | None]:
+    backup.store(registry.describe("dev-1"))
+    return loaded()
+
+
+def loaded() -> dict[str, str | None]:
+    saved = backup.load("dev-1")
+    assert saved
+    return dict(saved.attributes)
+
+
+def write(cloud: Cloud, **attributes: str) -> None:
+    cloud.iot.update_thing(
+        thingName="dev-1", attributePayload={"attributes": attributes, "merge": True}
+    )
+
+
+def test_exactly_the_attributes_that_get_overwritten_are_kept(cloud: Cloud) -> None:
+    cloud.create_thing(model="wo:v8", site="7")
+    assert store(cloud) == {"model": "wo:v8", "FW": None}
+    item = cloud.backup()
+    assert item
+    assert item["thingVersion"] == 1
+    assert item["timestamp"] == "2024-03-24T22:43:28Z"
+
+
+def test_it_follows_the_registry_while_nothing_is_overwritten(cloud: Cloud) -> None:
+    cloud.create_thing(model="wo:v8", FW="2.27")
+    store(cloud)
+    write(cloud, FW="2.28")
+    assert store(cloud) == {"model": "wo:v8", "FW": "2.28"}
+
+
+@pytest.mark.parametrize("overwritten", ["moveOut", "failedtoupdate"])
+def test_an_overwritten_value_is_never_kept_as_the_original(cloud: Cloud, overwritten: str) -> None:
+    cloud.create_thing(model="wo:v8")
+    store(cloud)
+    write(cloud, model=overwritten, FW=overwritten)
+    assert store(cloud) == {"model": "wo:v8", "FW": None}
+
+
+def test_each_attribute_is_judged_by_itself(cloud: Cloud) -> None:
+    """Moved out, and then a person corrected the firmware attribute."""
+    cloud.create_thing(model="wo:v8", FW="2.27")
+    store(cloud)
+    write(cloud, model="moveOut", FW="3.0")
+    assert store(cloud) == {"model": "wo:v8", "FW": "3.0"}
+
+
+def test_a_thing_that_always_had_the_value_keeps_it(cloud: Cloud) -> None:
+    cloud.create_thing(model="moveOut", FW="2.27")
+    assert store(cloud) == {"model": "moveOut", "FW": "2.27"}
+
+
+def test_a_slow_twin_does_not_put_an_older_reading_over_a_newer(cloud: Cloud) -> None:
+    cloud.create_thing(FW="2.27")
+    old = registry.describe("dev-1")
+    write(cloud, FW="2.28")
+    store(cloud)
+    with pytest.raises(TransientError):
+        backup.store(old)
+    assert loaded()["FW"] == "2.28"
+
+
+def test_a_later_thing_of_the_same_name_starts_afresh(cloud: Cloud) -> None:
+    backup.store(Thing("dev-1", "earlier", 40, {"model": "wo:v7", "FW": "1.0"}))
+    cloud.create_thing(model="moveOut", FW="2.27")
+    assert store(cloud) == {"model": "moveOut", "FW": "2.27"}
+
+
+def test_there_may_be_none(cloud: Cloud) -> None:
+    assert backup.load("dev-1") is None
