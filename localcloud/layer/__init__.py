@@ -1,0 +1,56 @@
+"""What this project needs of AWS and MiniStack 1.5.33 lacks, one module a gap.
+
+Each module says what AWS does, what MiniStack does, and mends it in one function ``install``.
+"""
+
+from __future__ import annotations
+
+import socket
+
+from localcloud.layer import (
+    alarms,
+    calls,
+    dynamic_groups,
+    executions,
+    fifo_topics,
+    job_retries,
+    lambda_runtime,
+    mqtt_socket,
+    payload_limit,
+    retries,
+    rule_actions,
+    rule_sql,
+    search,
+    state_machines,
+    thing_groups,
+    things,
+)
+
+_GAPS = (
+    alarms,
+    calls,
+    dynamic_groups,
+    executions,
+    fifo_topics,
+    job_retries,
+    lambda_runtime,
+    payload_limit,
+    retries,
+    rule_actions,
+    rule_sql,
+    search,
+    state_machines,
+    thing_groups,
+    things,
+)
+
+
+def install(listening: socket.socket) -> None:
+    """Mend MiniStack's modules in this process.
+
+    Args:
+        listening: the open socket on which MQTT over TLS is to be served.
+    """
+    mqtt_socket.install(listening)
+    for gap in _GAPS:
+        gap.install()
