@@ -17,6 +17,9 @@ MINIMUM_VERSION = (1, 9)
 MIRROR_VARIABLE = "TF_PLUGIN_MIRROR"
 _PROVIDER = Path("registry.terraform.io/hashicorp/aws")
 _MIRROR_DEPTH = 3
+_PLANNING = ("-input=false", "-no-color")
+_CHANGES = 2
+"""What ``terraform plan -detailed-exitcode`` ends with when something would change."""
 
 
 class TerraformError(Exception):
@@ -34,7 +37,7 @@ class Terraform:
         variables: input variables, JSON-ready.
         data_dir: folder for TF_DATA_DIR (downloaded providers and modules); None leaves
             Terraform's own, ``.terraform`` in the root.
-        state: file for the state; None leaves Terraform's own, in the root.
+        state: file of the state, where another program keeps it; None leaves Terraform's own.
 
     Raises:
         TerraformError: no binary of a usable version.
@@ -51,18 +54,18 @@ class Terraform:
     ) -> None:
         self.root = root.resolve()
         self.binary = find_binary()
-        self._state = state.resolve() if state else None
+        self._state = [f"-state={state.resolve()}"] if state else []
         self._folder = Path(tempfile.mkdtemp(prefix="localcloud-terraform-"))
         weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self.environment = self._make_environment(environment, variables or {}, data_dir)
 
-    def init(self) -> None:
+    def init(self, *options: str) -> None:
         """``terraform init``: from a filesystem mirror if there is one, else from the registry.
 
         Raises:
             TerraformError: init failed; if the registry cannot be reached, the message says so.
         """
-        done = self._call("init", "-input=false", "-no-color")
+        done = self._call("init", "-input=false", "-no-color", *options)
         if done.returncode == 0:
             return
         if _registry_is_unreachable(done.stderr):
@@ -73,6 +76,17 @@ class Terraform:
             )
         raise _failure("init", done)
 
+    def run(self, command: str, *options: str) -> str:
+        """Any other command without questions or colours, such as ``validate``; what it printed.
+
+        Raises:
+            TerraformError: it failed.
+        """
+        done = self._call(command, *options)
+        if done.returncode != 0:
+            raise _failure(command, done)
+        return done.stdout
+
     def apply(self, **variables: Any) -> str:
         """``terraform apply`` without questions; returns what Terraform printed.
 
@@ -82,7 +96,7 @@ class Terraform:
         Raises:
             TerraformError: apply failed.
         """
-        return self._run("apply", "-auto-approve", *_flags(variables)).stdout
+        return self.run("apply", *_PLANNING, "-auto-approve", *self._state, *_flags(variables))
 
     def plan(self, **variables: Any) -> tuple[bool, str]:
         """``terraform plan``: whether anything would change, and what Terraform printed.
@@ -90,9 +104,12 @@ class Terraform:
         Raises:
             TerraformError: the plan failed.
         """
-        arguments = ("-detailed-exitcode", *_flags(variables))
-        done = self._run("plan", *arguments, accept=(0, 2))
-        return done.returncode == 2, done.stdout
+        done = self._call(
+            "plan", *_PLANNING, "-detailed-exitcode", *self._state, *_flags(variables)
+        )
+        if done.returncode not in (0, _CHANGES):
+            raise _failure("plan", done)
+        return done.returncode == _CHANGES, done.stdout
 
     def destroy(self, **variables: Any) -> str:
         """``terraform destroy`` without questions; returns what Terraform printed.
@@ -100,7 +117,7 @@ class Terraform:
         Raises:
             TerraformError: destroy failed.
         """
-        return self._run("destroy", "-auto-approve", *_flags(variables)).stdout
+        return self.run("destroy", *_PLANNING, "-auto-approve", *self._state, *_flags(variables))
 
     def outputs(self) -> dict[str, Any]:
         """The root's outputs, name to value.
@@ -108,20 +125,8 @@ class Terraform:
         Raises:
             TerraformError: there is no readable state.
         """
-        state = (f"-state={self._state}",) if self._state else ()
-        done = self._call("output", "-json", "-no-color", *state)
-        if done.returncode != 0:
-            raise _failure("output", done)
-        return {name: entry["value"] for name, entry in json.loads(done.stdout).items()}
-
-    def _run(
-        self, command: str, *arguments: str, accept: tuple[int, ...] = (0,)
-    ) -> subprocess.CompletedProcess[str]:
-        state = (f"-state={self._state}",) if self._state else ()
-        done = self._call(command, "-input=false", "-no-color", *state, *arguments)
-        if done.returncode not in accept:
-            raise _failure(command, done)
-        return done
+        answer = json.loads(self.run("output", "-json", "-no-color", *self._state))
+        return {name: entry["value"] for name, entry in answer.items()}
 
     def _call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(  # noqa: S603 -- found by find_binary

@@ -1,0 +1,101 @@
+module "tables" {
+  source = "./modules/tables"
+
+  name_prefix         = var.name_prefix
+  deletion_protection = var.deletion_protection
+  kms_key_arn         = var.kms_key_arn
+  tags                = var.tags
+}
+
+module "alerts" {
+  source = "./modules/alerts"
+
+  name_prefix  = var.name_prefix
+  alert_emails = var.alert_emails
+  kms_key_arn  = var.kms_key_arn
+  tags         = var.tags
+}
+
+module "handlers" {
+  source = "./modules/handlers"
+
+  retries_table_name      = module.tables.retries_table_name
+  retries_table_arn       = module.tables.retries_table_arn
+  backup_table_name       = module.tables.backup_table_name
+  backup_table_arn        = module.tables.backup_table_arn
+  failed_thing_group_name = module.ingestion.failed_thing_group_name
+  failed_thing_group_arn  = module.ingestion.failed_thing_group_arn
+  alerts_topic_arn        = module.alerts.alerts_topic_arn
+  operator_topic_arn      = module.alerts.operator_topic_arn
+
+  retry_limit         = var.retry_limit
+  cool_down_seconds   = var.cool_down_seconds
+  cool_down_jitter    = var.cool_down_jitter
+  settle_seconds      = var.settle_seconds
+  move_out_attributes = var.move_out_attributes
+  failed_attributes   = var.failed_attributes
+
+  name_prefix              = var.name_prefix
+  lambda_memory_mb         = var.lambda_memory_mb
+  lambda_architecture      = var.lambda_architecture
+  lambda_package_s3        = var.lambda_package_s3
+  tracing_enabled          = var.tracing_enabled
+  log_retention_days       = var.log_retention_days
+  kms_key_arn              = var.kms_key_arn
+  role_path                = var.role_path
+  permissions_boundary_arn = var.permissions_boundary_arn
+  tags                     = var.tags
+}
+
+module "workflow" {
+  source = "./modules/workflow"
+
+  function_arns         = module.handlers.function_arns
+  dead_letter_queue_url = module.ingestion.dead_letter_queue_url
+  dead_letter_queue_arn = module.ingestion.dead_letter_queue_arn
+
+  name_prefix              = var.name_prefix
+  tracing_enabled          = var.tracing_enabled
+  log_retention_days       = var.log_retention_days
+  kms_key_arn              = var.kms_key_arn
+  role_path                = var.role_path
+  permissions_boundary_arn = var.permissions_boundary_arn
+  tags                     = var.tags
+}
+
+# The workflow and this need each other: its queue and group there, the intake here. Terraform
+# orders single resources, not modules, so that is no cycle.
+module "ingestion" {
+  source = "./modules/ingestion"
+
+  intake_state_machine_name = module.workflow.intake_state_machine_name
+  intake_state_machine_arn  = module.workflow.intake_state_machine_arn
+
+  topic_filter            = var.topic_filter
+  failure_statuses        = var.failure_statuses
+  device_id_source        = var.device_id_source
+  failed_thing_group_name = var.failed_thing_group_name
+
+  name_prefix              = var.name_prefix
+  log_retention_days       = var.log_retention_days
+  kms_key_arn              = var.kms_key_arn
+  role_path                = var.role_path
+  permissions_boundary_arn = var.permissions_boundary_arn
+  tags                     = var.tags
+}
+
+module "monitoring" {
+  source = "./modules/monitoring"
+
+  state_machine_arns = {
+    intake     = module.workflow.intake_state_machine_arn
+    cool_down  = module.workflow.cool_down_state_machine_arn
+    escalation = module.workflow.escalation_state_machine_arn
+  }
+  function_names         = module.handlers.function_names
+  dead_letter_queue_name = module.ingestion.dead_letter_queue_name
+  operator_topic_arn     = module.alerts.operator_topic_arn
+
+  name_prefix = var.name_prefix
+  tags        = var.tags
+}

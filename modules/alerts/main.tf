@@ -1,0 +1,101 @@
+data "aws_caller_identity" "current" {}
+
+# One message a failed device, for machines. FIFO, so that a repeated publish is one message.
+resource "aws_sns_topic" "devices" {
+  name                        = "${var.name_prefix}FailedFirmwareUpdate.fifo"
+  fifo_topic                  = true
+  content_based_deduplication = false # the handler names the episode, which outlasts a changed text
+  fifo_throughput_scope       = "MessageGroup"
+  # Only a customer key: the AWS-managed one silently drops what AWS services publish.
+  kms_master_key_id = var.kms_key_arn
+  tags              = var.tags
+}
+
+# A FIFO topic cannot send e-mail, hence a standard topic for people.
+resource "aws_sns_topic" "operators" {
+  count = length(var.alert_emails) > 0 ? 1 : 0
+
+  name              = "${var.name_prefix}FailedFirmwareUpdateOperators"
+  kms_master_key_id = var.kms_key_arn
+  tags              = var.tags
+}
+
+resource "aws_sns_topic_subscription" "email" {
+  for_each = toset(var.alert_emails)
+
+  topic_arn = aws_sns_topic.operators[0].arn
+  protocol  = "email"
+  endpoint  = each.value
+}
+
+data "aws_iam_policy_document" "devices" {
+  statement {
+    sid       = "RefusePlainHttp"
+    effect    = "Deny"
+    actions   = ["sns:Publish"]
+    resources = [aws_sns_topic.devices.arn]
+
+    principals {
+      type        = "*"
+      identifiers = ["*"]
+    }
+
+    condition {
+      test     = "Bool"
+      variable = "aws:SecureTransport"
+      values   = ["false"]
+    }
+  }
+}
+
+resource "aws_sns_topic_policy" "devices" {
+  arn    = aws_sns_topic.devices.arn
+  policy = data.aws_iam_policy_document.devices.json
+}
+
+data "aws_iam_policy_document" "operators" {
+  count = length(aws_sns_topic.operators)
+
+  statement {
+    sid       = "RefusePlainHttp"
+    effect    = "Deny"
+    actions   = ["sns:Publish"]
+    resources = [aws_sns_topic.operators[0].arn]
+
+    principals {
+      type        = "*"
+      identifiers = ["*"]
+    }
+
+    condition {
+      test     = "Bool"
+      variable = "aws:SecureTransport"
+      values   = ["false"]
+    }
+  }
+
+  # Alarms publish as a service, not as a role of this account.
+  statement {
+    sid       = "Alarms"
+    actions   = ["sns:Publish"]
+    resources = [aws_sns_topic.operators[0].arn]
+
+    principals {
+      type        = "Service"
+      identifiers = ["cloudwatch.amazonaws.com"]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [data.aws_caller_identity.current.account_id]
+    }
+  }
+}
+
+resource "aws_sns_topic_policy" "operators" {
+  count = length(aws_sns_topic.operators)
+
+  arn    = aws_sns_topic.operators[0].arn
+  policy = data.aws_iam_policy_document.operators[0].json
+}

@@ -1,0 +1,139 @@
+data "aws_caller_identity" "current" {}
+data "aws_partition" "current" {}
+
+# Names the region without a call and already at plan; aws_region's attribute for it has another
+# name in each major version of the provider.
+data "aws_service" "iot" {
+  service_id = "iot"
+}
+
+locals {
+  thing_arn = join(":", [
+    "arn", data.aws_partition.current.partition, "iot", data.aws_service.iot.region,
+    data.aws_caller_identity.current.account_id, "thing/*",
+  ])
+
+  # What each concern acts on: which device it is, only the message says.
+  resources = {
+    Registry     = [local.thing_arn]
+    FailedGroup  = [local.thing_arn, var.failed_thing_group_arn]
+    RetriesTable = [var.retries_table_arn]
+    BackupTable  = [var.backup_table_arn]
+    Alerts       = compact([var.alerts_topic_arn, var.operator_topic_arn])
+  }
+
+  # The calls of each step by concern, and nothing else: these are its policy.
+  steps = {
+    CheckIfDeviceExists = {
+      Registry = ["iot:DescribeThing"]
+    }
+    StoreDeviceAttributes = {
+      Registry    = ["iot:DescribeThing"]
+      BackupTable = ["dynamodb:GetItem", "dynamodb:PutItem"]
+    }
+    CreateDeviceRecord = {
+      RetriesTable = ["dynamodb:PutItem"]
+    }
+    IncrementRetryCounter = {
+      RetriesTable = ["dynamodb:UpdateItem"]
+    }
+    ResetRetryCounterAndMoveOut = {
+      Registry     = ["iot:DescribeThing", "iot:UpdateThing"]
+      RetriesTable = ["dynamodb:UpdateItem", "dynamodb:DeleteItem"]
+      BackupTable  = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"]
+    }
+    RestoreDeviceAttributes = {
+      Registry     = ["iot:DescribeThing", "iot:UpdateThing"]
+      RetriesTable = ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
+      BackupTable  = ["dynamodb:GetItem", "dynamodb:DeleteItem"]
+    }
+    ResetRetryCountToFailedUpdate = {
+      Registry     = ["iot:DescribeThing", "iot:UpdateThing"]
+      RetriesTable = ["dynamodb:UpdateItem", "dynamodb:DeleteItem"]
+      BackupTable  = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"]
+    }
+    MoveDeviceToFailedGroup = {
+      Registry     = ["iot:DescribeThing"]
+      FailedGroup  = ["iot:AddThingToThingGroup"]
+      RetriesTable = ["dynamodb:GetItem", "dynamodb:DeleteItem"]
+      BackupTable  = ["dynamodb:DeleteItem"]
+    }
+    SendSNSNotification = {
+      RetriesTable = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+      BackupTable  = ["dynamodb:GetItem"]
+      Alerts       = ["sns:Publish"]
+    }
+  }
+
+  # SendSNSNotification => send_sns_notification, the module of that name in the package.
+  module_names = {
+    for step in keys(local.steps) : step => lower(replace(replace(step,
+      "/([A-Z]+)([A-Z][a-z])/", "$${1}_$${2}"),
+      "/([a-z])([A-Z])/", "$${1}_$${2}",
+    ))
+  }
+
+  environment = {
+    RETRIES_TABLE           = var.retries_table_name
+    BACKUP_TABLE            = var.backup_table_name
+    RETRY_LIMIT             = var.retry_limit
+    COOL_DOWN_SECONDS       = jsonencode(var.cool_down_seconds)
+    COOL_DOWN_JITTER        = var.cool_down_jitter
+    SETTLE_SECONDS          = var.settle_seconds
+    MOVE_OUT_ATTRIBUTES     = jsonencode(var.move_out_attributes)
+    FAILED_ATTRIBUTES       = jsonencode(var.failed_attributes)
+    FAILED_THING_GROUP_NAME = var.failed_thing_group_name
+    ALERTS_TOPIC_ARN        = var.alerts_topic_arn
+    OPERATOR_TOPIC_ARN      = var.operator_topic_arn == null ? "" : var.operator_topic_arn
+  }
+
+  package = "${path.module}/../../lambda_src/dist/firmware_retry.zip"
+}
+
+resource "aws_lambda_function" "step" {
+  for_each = local.steps
+
+  function_name = "${var.name_prefix}${each.key}"
+  description   = "Firmware retry: the step ${each.key}."
+  role          = aws_iam_role.step[each.key].arn
+  handler       = "firmware_retry.handlers.${local.module_names[each.key]}.handler"
+  runtime       = "python3.13"
+  architectures = [var.lambda_architecture]
+  memory_size   = var.lambda_memory_mb
+  timeout       = 15 # seconds; the state machines give a step a little longer
+  kms_key_arn   = var.kms_key_arn
+  tags          = var.tags
+
+  filename          = var.lambda_package_s3 == null ? local.package : null
+  source_code_hash  = var.lambda_package_s3 == null ? filebase64sha256(local.package) : null
+  s3_bucket         = try(var.lambda_package_s3.bucket, null)
+  s3_key            = try(var.lambda_package_s3.key, null)
+  s3_object_version = try(var.lambda_package_s3.object_version, null)
+
+  environment {
+    variables = local.environment
+  }
+
+  logging_config {
+    log_group             = aws_cloudwatch_log_group.step[each.key].name
+    log_format            = "JSON"
+    application_log_level = "INFO"
+    system_log_level      = "WARN"
+  }
+
+  tracing_config {
+    mode = var.tracing_enabled ? "Active" : "PassThrough"
+  }
+
+  # A function that runs before it may write its log loses its first lines.
+  depends_on = [aws_iam_role_policy.step]
+}
+
+resource "aws_cloudwatch_log_group" "step" {
+  for_each = local.steps
+
+  name              = "/aws/lambda/${var.name_prefix}${each.key}"
+  retention_in_days = var.log_retention_days
+  kms_key_id        = var.kms_key_arn
+  tags              = var.tags
+}

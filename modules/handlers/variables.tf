@@ -1,0 +1,154 @@
+variable "retries_table_name" {
+  description = "Name of the table that holds one record a tracked device."
+  type        = string
+  nullable    = false
+}
+
+variable "retries_table_arn" {
+  description = "ARN of the table that holds one record a tracked device."
+  type        = string
+  nullable    = false
+}
+
+variable "backup_table_name" {
+  description = "Name of the table that keeps the attributes which get overwritten."
+  type        = string
+  nullable    = false
+}
+
+variable "backup_table_arn" {
+  description = "ARN of the table that keeps the attributes which get overwritten."
+  type        = string
+  nullable    = false
+}
+
+variable "failed_thing_group_name" {
+  description = "Name of the static thing group for failed devices."
+  type        = string
+  nullable    = false
+}
+
+variable "failed_thing_group_arn" {
+  description = "ARN of the static thing group for failed devices."
+  type        = string
+  nullable    = false
+}
+
+variable "alerts_topic_arn" {
+  description = "ARN of the FIFO topic that gets one message a failed device."
+  type        = string
+  nullable    = false
+}
+
+variable "operator_topic_arn" {
+  description = "ARN of the standard topic that mails people, null if there is none."
+  type        = string
+  default     = null
+}
+
+variable "retry_limit" {
+  description = "How many failures use up a cycle."
+  type        = number
+  nullable    = false
+}
+
+variable "cool_down_seconds" {
+  description = "Seconds to wait after each cycle that is followed by another."
+  type        = list(number)
+  nullable    = false
+}
+
+variable "cool_down_jitter" {
+  description = "Largest share, from 0 to 1, by which a wait is lengthened at random."
+  type        = number
+  nullable    = false
+}
+
+variable "settle_seconds" {
+  description = "Seconds between overwriting a failed device's attributes and adding it to the static group."
+  type        = number
+  nullable    = false
+}
+
+variable "move_out_attributes" {
+  description = "Thing attributes that take a device out of its dynamic group for a cool-down."
+  type        = map(string)
+  nullable    = false
+}
+
+variable "failed_attributes" {
+  description = "Thing attributes that mark a device as failed."
+  type        = map(string)
+  nullable    = false
+}
+
+variable "name_prefix" {
+  description = "Put in front of the names of functions, roles and log groups."
+  type        = string
+  default     = ""
+  nullable    = false
+}
+
+variable "lambda_memory_mb" {
+  description = "Memory of each function in MB."
+  type        = number
+  default     = 128
+  nullable    = false
+}
+
+variable "lambda_architecture" {
+  description = "Instruction set of the functions: arm64 or x86_64."
+  type        = string
+  default     = "arm64"
+  nullable    = false
+}
+
+variable "lambda_package_s3" {
+  description = "The package in a bucket of one's own. null deploys the zip that comes with the module."
+  type = object({
+    bucket         = string
+    key            = string
+    object_version = optional(string)
+  })
+  default = null
+}
+
+variable "tracing_enabled" {
+  description = "Whether X-Ray traces the functions."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "log_retention_days" {
+  description = "Days that the functions' logs are kept."
+  type        = number
+  default     = 30
+  nullable    = false
+}
+
+variable "kms_key_arn" {
+  description = "Customer key of tables, topics, logs and environment. null uses none."
+  type        = string
+  default     = null
+}
+
+variable "role_path" {
+  description = "IAM path of the roles."
+  type        = string
+  default     = "/"
+  nullable    = false
+}
+
+variable "permissions_boundary_arn" {
+  description = "Policy that bounds the roles. null sets none."
+  type        = string
+  default     = null
+}
+
+variable "tags" {
+  description = "Tags of functions, roles and log groups."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}

@@ -1,0 +1,34 @@
+output "rule_names" {
+  description = "Names of the IoT rules."
+  value       = [aws_iot_topic_rule.failed.name, aws_iot_topic_rule.unreadable.name]
+}
+
+output "failed_thing_group_name" {
+  description = "Name of the static thing group for failed devices."
+  value       = aws_iot_thing_group.failed.name
+}
+
+output "failed_thing_group_arn" {
+  description = "ARN of the static thing group for failed devices."
+  value       = aws_iot_thing_group.failed.arn
+}
+
+output "failure_log_group_name" {
+  description = "Name of the log group that keeps each failure message."
+  value       = aws_cloudwatch_log_group.failures.name
+}
+
+output "dead_letter_queue_name" {
+  description = "Name of the queue that keeps messages which could not be counted."
+  value       = aws_sqs_queue.dead_letters.name
+}
+
+output "dead_letter_queue_url" {
+  description = "URL of the queue that keeps messages which could not be counted."
+  value       = aws_sqs_queue.dead_letters.url
+}
+
+output "dead_letter_queue_arn" {
+  description = "ARN of the queue that keeps messages which could not be counted."
+  value       = aws_sqs_queue.dead_letters.arn
+}

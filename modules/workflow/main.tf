@@ -1,0 +1,138 @@
+data "aws_caller_identity" "current" {}
+data "aws_partition" "current" {}
+
+# Names the region without a call and already at plan; aws_region's attribute for it has another
+# name in each major version of the provider.
+data "aws_service" "states" {
+  service_id = "states"
+}
+
+locals {
+  partition   = data.aws_partition.current.partition
+  region      = data.aws_service.states.region
+  account_id  = data.aws_caller_identity.current.account_id
+  definitions = "${path.module}/../../stepfunctions"
+
+  machine_names = {
+    intake     = "${var.name_prefix}FirmwareUpdateStateMachine"
+    cool_down  = "${var.name_prefix}FirmwareCoolDownStateMachine"
+    escalation = "${var.name_prefix}FirmwareEscalationStateMachine"
+  }
+
+  # What a later attempt may well get right. Besides our own error these are Lambda's: throttling,
+  # 5xx, and a function that timed out, ran out of memory or died. Every step may run again, so
+  # retrying is always safe.
+  transient_errors = [
+    "TransientError",
+    "Lambda.TooManyRequestsException",
+    "Lambda.ServiceException",
+    "Lambda.AWSLambdaException",
+    "Lambda.SdkClientException",
+    "Lambda.ClientExecutionTimeoutException",
+    "Lambda.Unknown",
+    "Sandbox.Timedout",
+    "Runtime.ExitError",
+    "States.Timeout",
+  ]
+
+  # An Express run ends after 5 minutes, whatever it is doing, and no Catch sees that: these eight
+  # waits take 91 seconds at most, and half of it on average.
+  quick_backoff = {
+    IntervalSeconds = 1
+    BackoffRate     = 2
+    MaxDelaySeconds = 20
+    MaxAttempts     = 8
+    JitterStrategy  = "FULL"
+  }
+
+  # A recovery has time: it outlasts hours of trouble in 20 attempts, each a billed transition.
+  patient_backoff = {
+    IntervalSeconds = 2
+    BackoffRate     = 2
+    MaxDelaySeconds = 900
+    MaxAttempts     = 20
+    JitterStrategy  = "FULL"
+  }
+
+  intake_retry   = [merge({ ErrorEquals = local.transient_errors }, local.quick_backoff)]
+  recovery_retry = [merge({ ErrorEquals = local.transient_errors }, local.patient_backoff)]
+
+  # The service integrations name their errors after the service, so all are worth another try...
+  integration_retry = [merge({ ErrorEquals = ["States.TaskFailed", "States.Timeout"] }, local.quick_backoff)]
+  # ...but this one, which says that the recovery is under way already.
+  start_retry = concat(
+    [{ ErrorEquals = ["StepFunctions.ExecutionAlreadyExistsException"], MaxAttempts = 0 }],
+    local.integration_retry,
+  )
+}
+
+# Express: counts one message a run.
+resource "aws_sfn_state_machine" "intake" {
+  # checkov:skip=CKV_AWS_285:the input is a device's word, not yet validated, and stays out of the log
+  name     = local.machine_names["intake"]
+  type     = "EXPRESS"
+  role_arn = aws_iam_role.machine["intake"].arn
+  tags     = var.tags
+
+  definition = templatefile("${local.definitions}/intake.asl.json.tftpl", {
+    partition                    = local.partition
+    functions                    = var.function_arns
+    cool_down_state_machine_arn  = aws_sfn_state_machine.recovery["cool_down"].arn
+    escalation_state_machine_arn = aws_sfn_state_machine.recovery["escalation"].arn
+    dead_letter_queue_url        = var.dead_letter_queue_url
+    retry                        = jsonencode(local.intake_retry)
+    start_retry                  = jsonencode(local.start_retry)
+    dead_letter_retry            = jsonencode(local.integration_retry)
+  })
+
+  logging_configuration {
+    log_destination        = "${aws_cloudwatch_log_group.machine["intake"].arn}:*"
+    level                  = "ERROR"
+    include_execution_data = false
+  }
+
+  tracing_configuration {
+    enabled = var.tracing_enabled
+  }
+
+  # Creating a state machine checks that its role may write the log.
+  depends_on = [aws_iam_role_policy.machine, aws_iam_role_policy.intake]
+}
+
+# Standard: sleep through a cool-down, and can be looked at and redriven.
+resource "aws_sfn_state_machine" "recovery" {
+  for_each = toset(["cool_down", "escalation"])
+
+  name     = local.machine_names[each.key]
+  type     = "STANDARD"
+  role_arn = aws_iam_role.machine[each.key].arn
+  tags     = var.tags
+
+  definition = templatefile("${local.definitions}/${each.key}.asl.json.tftpl", {
+    functions = var.function_arns
+    retry     = jsonencode(local.recovery_retry)
+  })
+
+  logging_configuration {
+    log_destination        = "${aws_cloudwatch_log_group.machine[each.key].arn}:*"
+    level                  = "ERROR"
+    include_execution_data = true
+  }
+
+  tracing_configuration {
+    enabled = var.tracing_enabled
+  }
+
+  depends_on = [aws_iam_role_policy.machine]
+}
+
+# Log delivery writes the groups it may use into a resource policy of at most 5,120 characters, but
+# not those under /aws/vendedlogs/.
+resource "aws_cloudwatch_log_group" "machine" {
+  for_each = local.machine_names
+
+  name              = "/aws/vendedlogs/states/${each.value}"
+  retention_in_days = var.log_retention_days
+  kms_key_id        = var.kms_key_arn
+  tags              = var.tags
+}

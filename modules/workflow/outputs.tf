@@ -1,0 +1,19 @@
+output "intake_state_machine_arn" {
+  description = "ARN of the Express state machine that counts one message a run."
+  value       = aws_sfn_state_machine.intake.arn
+}
+
+output "intake_state_machine_name" {
+  description = "Name of the Express state machine that counts one message a run."
+  value       = aws_sfn_state_machine.intake.name
+}
+
+output "cool_down_state_machine_arn" {
+  description = "ARN of the Standard state machine that takes a device out for a while."
+  value       = aws_sfn_state_machine.recovery["cool_down"].arn
+}
+
+output "escalation_state_machine_arn" {
+  description = "ARN of the Standard state machine that gives a device to the operators."
+  value       = aws_sfn_state_machine.recovery["escalation"].arn
+}

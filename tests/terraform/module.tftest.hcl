@@ -1,0 +1,535 @@
+# What the module makes of its inputs, applied with a mock provider. Policies are looked at as the
+# statements that Terraform is given: a mock does not render them.
+
+mock_provider "aws" {
+  mock_data "aws_partition" {
+    defaults = { partition = "aws-us-gov" }
+  }
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "123456789012" }
+  }
+  mock_data "aws_service" {
+    defaults = { region = "us-gov-west-1" }
+  }
+  mock_data "aws_iam_policy_document" {
+    defaults = { json = "{}" }
+  }
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws-us-gov:iam::123456789012:role/mock" }
+  }
+  mock_resource "aws_lambda_function" {
+    defaults = { arn = "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:mock" }
+  }
+  mock_resource "aws_sfn_state_machine" {
+    defaults = { arn = "arn:aws-us-gov:states:us-gov-west-1:123456789012:stateMachine:mock" }
+  }
+  mock_resource "aws_cloudwatch_log_group" {
+    defaults = { arn = "arn:aws-us-gov:logs:us-gov-west-1:123456789012:log-group:mock" }
+  }
+  mock_resource "aws_sqs_queue" {
+    defaults = { arn = "arn:aws-us-gov:sqs:us-gov-west-1:123456789012:mock" }
+  }
+  mock_resource "aws_sns_topic" {
+    defaults = { arn = "arn:aws-us-gov:sns:us-gov-west-1:123456789012:mock" }
+  }
+  mock_resource "aws_iot_thing_group" {
+    defaults = { arn = "arn:aws-us-gov:iot:us-gov-west-1:123456789012:thinggroup/mock" }
+  }
+  mock_resource "aws_dynamodb_table" {
+    defaults = { arn = "arn:aws-us-gov:dynamodb:us-gov-west-1:123456789012:table/mock" }
+  }
+}
+
+run "needs_no_variable" {
+  assert {
+    condition = (
+      output.retries_table_name == "DeviceFirmwareRetries"
+      && output.backup_table_name == "DeviceAttributeBackup"
+      && output.failed_thing_group_name == "FailedToUpdate"
+      && output.failure_log_group_name == "iot_failed_updates"
+      && output.dashboard_name == "FirmwareRetry"
+      && output.rule_names == ["FailedFirmwareUpdateRule", "FailedFirmwareUnreadableRule"]
+    )
+    error_message = "The names by default are the original's."
+  }
+
+  assert {
+    condition     = alltrue([for step, name in output.handler_function_names : step == name]) && length(output.handler_function_names) == 9
+    error_message = "There is a function for each of the nine steps, named as the step."
+  }
+
+  assert {
+    condition     = output.operator_topic_arn == null
+    error_message = "Without alert_emails there is no topic for people."
+  }
+}
+
+run "prefix_reaches_every_name" {
+  variables {
+    name_prefix  = "fleet-b-"
+    alert_emails = ["fleet@example.com"]
+  }
+
+  assert {
+    condition = (
+      output.retries_table_name == "fleet-b-DeviceFirmwareRetries"
+      && output.backup_table_name == "fleet-b-DeviceAttributeBackup"
+      && output.failed_thing_group_name == "fleet-b-FailedToUpdate"
+      && output.failure_log_group_name == "fleet-b-iot_failed_updates"
+      && output.dashboard_name == "fleet-b-FirmwareRetry"
+      && alltrue([for step, name in output.handler_function_names : name == "fleet-b-${step}"])
+    )
+    error_message = "Each name begins with the prefix."
+  }
+
+  assert {
+    condition     = output.rule_names == ["fleet_b_FailedFirmwareUpdateRule", "fleet_b_FailedFirmwareUnreadableRule"]
+    error_message = "In the names of rules a hyphen becomes an underscore."
+  }
+
+  assert {
+    condition     = output.operator_topic_arn != null
+    error_message = "With alert_emails there is a topic for people."
+  }
+}
+
+run "tables" {
+  module {
+    source = "./modules/tables"
+  }
+
+  variables {
+    name_prefix = "fleet-b-"
+    kms_key_arn = "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/fleet"
+    tags        = { fleet = "b" }
+  }
+
+  assert {
+    condition = alltrue([
+      for table in aws_dynamodb_table.this :
+      table.hash_key == "deviceId"
+      && table.billing_mode == "PAY_PER_REQUEST"
+      && table.deletion_protection_enabled
+      && table.point_in_time_recovery[0].enabled
+      && table.server_side_encryption[0].enabled
+      && table.server_side_encryption[0].kms_key_arn == var.kms_key_arn
+      && table.tags == tomap({ fleet = "b" })
+    ])
+    error_message = "Both tables are on demand, recoverable, encrypted with the given key, protected and tagged."
+  }
+}
+
+run "alerts" {
+  module {
+    source = "./modules/alerts"
+  }
+
+  variables {
+    alert_emails = ["a@example.com", "b@example.com"]
+  }
+
+  assert {
+    condition = (
+      aws_sns_topic.devices.name == "FailedFirmwareUpdate.fifo"
+      && aws_sns_topic.devices.fifo_topic
+      && !aws_sns_topic.devices.content_based_deduplication
+      && aws_sns_topic.devices.fifo_throughput_scope == "MessageGroup"
+    )
+    error_message = "The topic for machines is FIFO; the publisher names what is a duplicate."
+  }
+
+  assert {
+    condition     = alltrue([for topic in concat([aws_sns_topic.devices], aws_sns_topic.operators) : topic.kms_master_key_id == null])
+    error_message = "Without a customer key a topic has none: the AWS-managed one drops what services publish."
+  }
+
+  assert {
+    condition = (
+      toset([for mail in aws_sns_topic_subscription.email : mail.endpoint]) == toset(var.alert_emails)
+      && alltrue([for mail in aws_sns_topic_subscription.email : mail.protocol == "email"])
+    )
+    error_message = "Each address is subscribed."
+  }
+}
+
+run "handlers" {
+  module {
+    source = "./modules/handlers"
+  }
+
+  variables {
+    retries_table_name      = "retries"
+    retries_table_arn       = "arn:aws-us-gov:dynamodb:us-gov-west-1:123456789012:table/retries"
+    backup_table_name       = "backup"
+    backup_table_arn        = "arn:aws-us-gov:dynamodb:us-gov-west-1:123456789012:table/backup"
+    failed_thing_group_name = "FailedToUpdate"
+    failed_thing_group_arn  = "arn:aws-us-gov:iot:us-gov-west-1:123456789012:thinggroup/FailedToUpdate"
+    alerts_topic_arn        = "arn:aws-us-gov:sns:us-gov-west-1:123456789012:FailedFirmwareUpdate.fifo"
+    retry_limit             = 3
+    cool_down_seconds       = [3600, 86400]
+    cool_down_jitter        = 0.5
+    settle_seconds          = 0
+    move_out_attributes     = { firmwareRetry = "coolingDown" }
+    failed_attributes       = { firmwareRetry = "failed" }
+    name_prefix             = "a-prefix-of-32-characters-length"
+  }
+
+  assert {
+    condition = { for step, function in aws_lambda_function.step : step => function.handler } == {
+      CheckIfDeviceExists           = "firmware_retry.handlers.check_if_device_exists.handler"
+      StoreDeviceAttributes         = "firmware_retry.handlers.store_device_attributes.handler"
+      CreateDeviceRecord            = "firmware_retry.handlers.create_device_record.handler"
+      IncrementRetryCounter         = "firmware_retry.handlers.increment_retry_counter.handler"
+      ResetRetryCounterAndMoveOut   = "firmware_retry.handlers.reset_retry_counter_and_move_out.handler"
+      RestoreDeviceAttributes       = "firmware_retry.handlers.restore_device_attributes.handler"
+      ResetRetryCountToFailedUpdate = "firmware_retry.handlers.reset_retry_count_to_failed_update.handler"
+      MoveDeviceToFailedGroup       = "firmware_retry.handlers.move_device_to_failed_group.handler"
+      SendSNSNotification           = "firmware_retry.handlers.send_sns_notification.handler"
+    }
+    error_message = "Each step runs the handler module of its own name."
+  }
+
+  assert {
+    condition = alltrue([for function in aws_lambda_function.step : function.environment[0].variables == tomap({
+      RETRIES_TABLE           = "retries"
+      BACKUP_TABLE            = "backup"
+      RETRY_LIMIT             = "3"
+      COOL_DOWN_SECONDS       = "[3600,86400]"
+      COOL_DOWN_JITTER        = "0.5"
+      SETTLE_SECONDS          = "0"
+      MOVE_OUT_ATTRIBUTES     = "{\"firmwareRetry\":\"coolingDown\"}"
+      FAILED_ATTRIBUTES       = "{\"firmwareRetry\":\"failed\"}"
+      FAILED_THING_GROUP_NAME = "FailedToUpdate"
+      ALERTS_TOPIC_ARN        = "arn:aws-us-gov:sns:us-gov-west-1:123456789012:FailedFirmwareUpdate.fifo"
+      OPERATOR_TOPIC_ARN      = ""
+    })])
+    error_message = "Each function has the settings of the package."
+  }
+
+  assert {
+    condition     = alltrue([for function in aws_lambda_function.step : length(function.function_name) <= 64])
+    error_message = "With the longest prefix a function's name is within Lambda's 64 characters."
+  }
+
+  assert {
+    condition     = alltrue([for role in aws_iam_role.step : length(role.name) <= 64]) && length(distinct([for role in aws_iam_role.step : role.name])) == 9
+    error_message = "With the longest prefix the roles' names are within IAM's 64 characters and differ."
+  }
+
+  assert {
+    condition = alltrue([
+      for step, function in aws_lambda_function.step :
+      function.runtime == "python3.13"
+      && function.timeout == 15
+      && function.logging_config[0].log_format == "JSON"
+      && function.logging_config[0].log_group == "/aws/lambda/${function.function_name}"
+    ])
+    error_message = "Each function logs JSON to its own group."
+  }
+
+  assert {
+    condition = { for step, document in data.aws_iam_policy_document.step : step => flatten(document.statement[*].actions) } == {
+      CheckIfDeviceExists = ["iot:DescribeThing", "logs:CreateLogStream", "logs:PutLogEvents"]
+      StoreDeviceAttributes = [
+        "dynamodb:GetItem", "dynamodb:PutItem",
+        "iot:DescribeThing",
+        "logs:CreateLogStream", "logs:PutLogEvents",
+      ]
+      CreateDeviceRecord    = ["dynamodb:PutItem", "logs:CreateLogStream", "logs:PutLogEvents"]
+      IncrementRetryCounter = ["dynamodb:UpdateItem", "logs:CreateLogStream", "logs:PutLogEvents"]
+      ResetRetryCounterAndMoveOut = [
+        "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem",
+        "iot:DescribeThing", "iot:UpdateThing",
+        "dynamodb:DeleteItem", "dynamodb:UpdateItem",
+        "logs:CreateLogStream", "logs:PutLogEvents",
+      ]
+      RestoreDeviceAttributes = [
+        "dynamodb:DeleteItem", "dynamodb:GetItem",
+        "iot:DescribeThing", "iot:UpdateThing",
+        "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:UpdateItem",
+        "logs:CreateLogStream", "logs:PutLogEvents",
+      ]
+      ResetRetryCountToFailedUpdate = [
+        "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem",
+        "iot:DescribeThing", "iot:UpdateThing",
+        "dynamodb:DeleteItem", "dynamodb:UpdateItem",
+        "logs:CreateLogStream", "logs:PutLogEvents",
+      ]
+      MoveDeviceToFailedGroup = [
+        "dynamodb:DeleteItem",
+        "iot:AddThingToThingGroup",
+        "iot:DescribeThing",
+        "dynamodb:DeleteItem", "dynamodb:GetItem",
+        "logs:CreateLogStream", "logs:PutLogEvents",
+      ]
+      SendSNSNotification = [
+        "sns:Publish",
+        "dynamodb:GetItem",
+        "dynamodb:GetItem", "dynamodb:UpdateItem",
+        "logs:CreateLogStream", "logs:PutLogEvents",
+      ]
+    }
+    error_message = "Each role allows the calls of its step and no other."
+  }
+
+  assert {
+    condition = alltrue(flatten([
+      for document in data.aws_iam_policy_document.step : [
+        for statement in document.statement : [
+          for resource in statement.resources : startswith(resource, "arn:aws-us-gov:")
+        ]
+      ]
+    ]))
+    error_message = "Each statement names its resources, in the partition at hand."
+  }
+}
+
+run "workflow" {
+  module {
+    source = "./modules/workflow"
+  }
+
+  variables {
+    function_arns = {
+      CheckIfDeviceExists           = "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:CheckIfDeviceExists"
+      StoreDeviceAttributes         = "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:StoreDeviceAttributes"
+      CreateDeviceRecord            = "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:CreateDeviceRecord"
+      IncrementRetryCounter         = "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:IncrementRetryCounter"
+      ResetRetryCounterAndMoveOut   = "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:ResetRetryCounterAndMoveOut"
+      RestoreDeviceAttributes       = "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:RestoreDeviceAttributes"
+      ResetRetryCountToFailedUpdate = "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:ResetRetryCountToFailedUpdate"
+      MoveDeviceToFailedGroup       = "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:MoveDeviceToFailedGroup"
+      SendSNSNotification           = "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:SendSNSNotification"
+    }
+    dead_letter_queue_url = "https://sqs.us-gov-west-1.amazonaws.com/123456789012/dead-letters"
+    dead_letter_queue_arn = "arn:aws-us-gov:sqs:us-gov-west-1:123456789012:dead-letters"
+    name_prefix           = "a-prefix-of-32-characters-length"
+  }
+
+  assert {
+    condition = (
+      aws_sfn_state_machine.intake.type == "EXPRESS"
+      && alltrue([for machine in aws_sfn_state_machine.recovery : machine.type == "STANDARD"])
+    )
+    error_message = "The intake is Express, the recoveries are Standard."
+  }
+
+  assert {
+    condition = alltrue([
+      for definition in concat([aws_sfn_state_machine.intake.definition], [for machine in aws_sfn_state_machine.recovery : machine.definition]) :
+      alltrue([
+        for name, state in jsondecode(definition).States :
+        state.Type != "Task" || try(length(state.Retry) > 0 && state.TimeoutSeconds > 15, false)
+      ])
+    ])
+    error_message = "Each task is tried again, and its timeout is longer than its function's."
+  }
+
+  assert {
+    condition     = jsondecode(aws_sfn_state_machine.intake.definition).States.StartCoolDown.Resource == "arn:aws-us-gov:states:::states:startExecution"
+    error_message = "The definitions speak of the partition at hand."
+  }
+
+  assert {
+    condition     = !aws_sfn_state_machine.intake.logging_configuration[0].include_execution_data
+    error_message = "The intake does not log what it has not validated yet."
+  }
+
+  assert {
+    condition = {
+      for machine, document in data.aws_iam_policy_document.machine :
+      machine => sort([for arn in document.statement[0].resources : reverse(split(":", arn))[0]])
+      } == {
+      intake     = tolist(["CheckIfDeviceExists", "CreateDeviceRecord", "IncrementRetryCounter", "StoreDeviceAttributes"])
+      cool_down  = tolist(["ResetRetryCounterAndMoveOut", "RestoreDeviceAttributes"])
+      escalation = tolist(["MoveDeviceToFailedGroup", "ResetRetryCountToFailedUpdate", "SendSNSNotification"])
+    }
+    error_message = "Each machine may invoke the functions of its definition and no other."
+  }
+
+  assert {
+    condition = alltrue([
+      for machine, document in data.aws_iam_policy_document.trust :
+      toset(flatten(document.statement[0].condition[*].values)) == toset([
+        "123456789012",
+        "arn:aws-us-gov:states:us-gov-west-1:123456789012:stateMachine:${local.machine_names[machine]}",
+      ])
+    ])
+    error_message = "Each role trusts Step Functions only on behalf of its own machine."
+  }
+
+  assert {
+    condition     = alltrue([for role in aws_iam_role.machine : length(role.name) <= 64]) && length(distinct([for role in aws_iam_role.machine : role.name])) == 3
+    error_message = "With the longest prefix the roles' names are within IAM's 64 characters and differ."
+  }
+}
+
+run "ingestion" {
+  module {
+    source = "./modules/ingestion"
+  }
+
+  variables {
+    intake_state_machine_name = "FirmwareUpdateStateMachine"
+    intake_state_machine_arn  = "arn:aws-us-gov:states:us-gov-west-1:123456789012:stateMachine:FirmwareUpdateStateMachine"
+    topic_filter              = "iot/+/data"
+    failure_statuses          = ["failed", "timed out"]
+    device_id_source          = "payload"
+    failed_thing_group_name   = "FailedToUpdate"
+  }
+
+  assert {
+    condition = aws_iot_topic_rule.failed.sql == join(" ", [
+      "SELECT _id_ AS deviceId, timestamp AS timestamp, status AS status,",
+      "model AS model, FW AS FW, jobId AS jobId,",
+      "topic() AS topic, clientid() AS clientId, timestamp() AS receivedAt",
+      "FROM 'iot/+/data' WHERE status = 'failed' OR status = 'timed out'",
+    ])
+    error_message = "The rule selects fields by name from the topic filter, for the failure statuses."
+  }
+
+  assert {
+    condition = (
+      one(aws_iot_topic_rule.failed.step_functions).state_machine_name == "FirmwareUpdateStateMachine"
+      && one(aws_iot_topic_rule.failed.cloudwatch_logs).log_group_name == "iot_failed_updates"
+      && aws_iot_topic_rule.failed.error_action[0].sqs[0].queue_url == aws_sqs_queue.dead_letters.url
+    )
+    error_message = "A failure starts the intake and is logged; what fails then goes to the dead-letter queue."
+  }
+
+  assert {
+    condition = (
+      length(aws_iot_topic_rule.unreadable.step_functions) == 0
+      && length(aws_iot_topic_rule.unreadable.cloudwatch_logs) == 1
+      && aws_iot_topic_rule.unreadable.error_action[0].sqs[0].queue_url == aws_sqs_queue.dead_letters.url
+    )
+    error_message = "What cannot be read is only logged."
+  }
+
+  assert {
+    condition = alltrue([
+      for payload in ["{}", "{ }", "{\"_\":1}", "{\"a\":12}", "{\"a\":123}", "{}\n", "{ }\n", "{  }\n", "{\"a\":[{}]}"] :
+      can(regex(local.object_in_base64, base64encode(payload)))
+    ])
+    error_message = "The pattern finds every JSON object, whatever its length modulo 3, with or without a newline."
+  }
+
+  assert {
+    condition = alltrue([
+      for payload in ["", "failed", "[]", "[1]", "[{}]", "{", "}", "{\"a\":1", "\"{}\"", "12", "null", "status=failed"] :
+      !can(regex(local.object_in_base64, base64encode(payload)))
+    ])
+    error_message = "The pattern finds nothing but JSON objects."
+  }
+
+  assert {
+    condition     = aws_sqs_queue.dead_letters.sqs_managed_sse_enabled && aws_sqs_queue.dead_letters.message_retention_seconds == 1209600
+    error_message = "Dead letters are encrypted and kept for 14 days."
+  }
+
+  assert {
+    condition = toset(flatten(data.aws_iam_policy_document.trust.statement[0].condition[*].values)) == toset([
+      "123456789012",
+      "arn:aws-us-gov:iot:us-gov-west-1:123456789012:rule/FailedFirmwareUpdateRule",
+      "arn:aws-us-gov:iot:us-gov-west-1:123456789012:rule/FailedFirmwareUnreadableRule",
+    ])
+    error_message = "The role trusts AWS IoT only on behalf of these rules."
+  }
+}
+
+run "device_id_from_topic" {
+  module {
+    source = "./modules/ingestion"
+  }
+
+  variables {
+    intake_state_machine_name = "FirmwareUpdateStateMachine"
+    intake_state_machine_arn  = "arn:aws-us-gov:states:us-gov-west-1:123456789012:stateMachine:FirmwareUpdateStateMachine"
+    topic_filter              = "iot/+/data"
+    failure_statuses          = ["failed"]
+    device_id_source          = "topic:2"
+    failed_thing_group_name   = "FailedToUpdate"
+  }
+
+  assert {
+    condition     = startswith(aws_iot_topic_rule.failed.sql, "SELECT topic(2) AS deviceId, ")
+    error_message = "topic:2 reads the second level of the topic."
+  }
+}
+
+run "device_id_from_client" {
+  module {
+    source = "./modules/ingestion"
+  }
+
+  variables {
+    intake_state_machine_name = "FirmwareUpdateStateMachine"
+    intake_state_machine_arn  = "arn:aws-us-gov:states:us-gov-west-1:123456789012:stateMachine:FirmwareUpdateStateMachine"
+    topic_filter              = "iot/device/data"
+    failure_statuses          = ["failed"]
+    device_id_source          = "clientid"
+    failed_thing_group_name   = "FailedToUpdate"
+  }
+
+  assert {
+    condition     = startswith(aws_iot_topic_rule.failed.sql, "SELECT clientid() AS deviceId, ")
+    error_message = "clientid reads the MQTT client id."
+  }
+}
+
+run "monitoring_acts_on_the_operator_topic" {
+  module {
+    source = "./modules/monitoring"
+  }
+
+  variables {
+    state_machine_arns = {
+      intake     = "arn:aws-us-gov:states:us-gov-west-1:123456789012:stateMachine:intake"
+      cool_down  = "arn:aws-us-gov:states:us-gov-west-1:123456789012:stateMachine:cool-down"
+      escalation = "arn:aws-us-gov:states:us-gov-west-1:123456789012:stateMachine:escalation"
+    }
+    function_names         = { IncrementRetryCounter = "IncrementRetryCounter", CreateDeviceRecord = "CreateDeviceRecord" }
+    dead_letter_queue_name = "dead-letters"
+    operator_topic_arn     = "arn:aws-us-gov:sns:us-gov-west-1:123456789012:operators"
+  }
+
+  assert {
+    condition = alltrue([
+      for alarm in concat(values(aws_cloudwatch_metric_alarm.executions), [aws_cloudwatch_metric_alarm.dead_letters, aws_cloudwatch_metric_alarm.handlers]) :
+      alarm.alarm_actions == toset([var.operator_topic_arn]) && alarm.treat_missing_data == "notBreaching"
+    ])
+    error_message = "Each alarm publishes on the topic, and silence is no alarm."
+  }
+
+  assert {
+    condition = (
+      contains(aws_cloudwatch_metric_alarm.handlers.metric_query[*].id, "createdevicerecord")
+      && !contains(aws_cloudwatch_metric_alarm.handlers.metric_query[*].id, "incrementretrycounter")
+    )
+    error_message = "A handler that refuses bad messages sets off no alarm by doing so."
+  }
+
+  assert {
+    condition = alltrue([
+      for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : widget.properties.region == "us-gov-west-1"
+    ])
+    error_message = "Each widget reads the region of the state machines."
+  }
+}
+
+run "monitoring_without_operators" {
+  module {
+    source = "./modules/monitoring"
+  }
+
+  variables {
+    state_machine_arns     = { intake = "arn:aws:states:eu-west-1:123456789012:stateMachine:intake" }
+    function_names         = { CreateDeviceRecord = "CreateDeviceRecord" }
+    dead_letter_queue_name = "dead-letters"
+  }
+
+  assert {
+    condition     = length(aws_cloudwatch_metric_alarm.dead_letters.alarm_actions) == 0
+    error_message = "Without a topic the alarms only show."
+  }
+}

@@ -1,0 +1,378 @@
+# Every validation of the root module refuses what it should, and values at its edges pass. A run
+# collects one kind of mistake: each variable that it sets must be refused.
+
+mock_provider "aws" {
+  mock_data "aws_iam_policy_document" {
+    defaults = { json = "{}" }
+  }
+}
+
+run "refuses_empty_values" {
+  command = plan
+
+  variables {
+    topic_filter            = ""
+    failure_statuses        = []
+    move_out_attributes     = {}
+    failed_attributes       = {}
+    failed_thing_group_name = ""
+    lambda_package_s3       = { bucket = "", key = "firmware_retry.zip" }
+  }
+
+  expect_failures = [
+    var.topic_filter,
+    var.failure_statuses,
+    var.move_out_attributes,
+    var.failed_attributes,
+    var.failed_thing_group_name,
+    var.lambda_package_s3,
+  ]
+}
+
+run "refuses_empty_elements" {
+  command = plan
+
+  variables {
+    failure_statuses    = [""]
+    move_out_attributes = { model = "" }
+    failed_attributes   = { model = "" }
+    alert_emails        = [""]
+    lambda_package_s3   = { bucket = "fleet-packages", key = "" }
+  }
+
+  expect_failures = [
+    var.failure_statuses,
+    var.move_out_attributes,
+    var.failed_attributes,
+    var.alert_emails,
+    var.lambda_package_s3,
+  ]
+}
+
+run "refuses_too_little" {
+  command = plan
+
+  variables {
+    device_id_source   = "topic:0"
+    retry_limit        = 0
+    cool_down_seconds  = [86400, 0]
+    cool_down_jitter   = -0.1
+    settle_seconds     = -1
+    log_retention_days = 0
+    lambda_memory_mb   = 127
+  }
+
+  expect_failures = [
+    var.device_id_source,
+    var.retry_limit,
+    var.cool_down_seconds,
+    var.cool_down_jitter,
+    var.settle_seconds,
+    var.log_retention_days,
+    var.lambda_memory_mb,
+  ]
+}
+
+run "refuses_too_much" {
+  command = plan
+
+  variables {
+    device_id_source  = "topic:9"
+    retry_limit       = 11
+    cool_down_seconds = [15724801]
+    cool_down_jitter  = 1.1
+    settle_seconds    = 604801
+    lambda_memory_mb  = 10241
+  }
+
+  expect_failures = [
+    var.device_id_source,
+    var.retry_limit,
+    var.cool_down_seconds,
+    var.cool_down_jitter,
+    var.settle_seconds,
+    var.lambda_memory_mb,
+  ]
+}
+
+run "refuses_too_many" {
+  command = plan
+
+  variables {
+    tags                = { for number in range(51) : "tag${number}" => "a" }
+    topic_filter        = "1/2/3/4/5/6/7/8/9"
+    failure_statuses    = [for number in range(21) : "status${number}"]
+    cool_down_seconds   = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]
+    move_out_attributes = { a = "1", b = "2", c = "3", d = "4" }
+    failed_attributes   = { a = "1", b = "2", c = "3", d = "4" }
+  }
+
+  expect_failures = [
+    var.tags,
+    var.topic_filter,
+    var.failure_statuses,
+    var.cool_down_seconds,
+    var.move_out_attributes,
+    var.failed_attributes,
+  ]
+}
+
+run "refuses_too_long" {
+  command = plan
+
+  variables {
+    name_prefix             = "a12345678901234567890123456789012"
+    tags                    = { (join("", range(100))) = "a" }
+    topic_filter            = join("", [for number in range(257) : "x"])
+    failure_statuses        = [join("", [for number in range(65) : "x"])]
+    move_out_attributes     = { model = join("", [for number in range(801) : "x"]) }
+    failed_attributes       = { (join("", [for number in range(129) : "x"])) = "failed" }
+    failed_thing_group_name = join("", [for number in range(97) : "x"])
+    role_path               = join("", [for number in range(257) : "/x"])
+  }
+
+  expect_failures = [
+    var.name_prefix,
+    var.tags,
+    var.topic_filter,
+    var.failure_statuses,
+    var.move_out_attributes,
+    var.failed_attributes,
+    var.failed_thing_group_name,
+    var.role_path,
+  ]
+}
+
+run "refuses_fractions" {
+  command = plan
+
+  variables {
+    retry_limit       = 2.5
+    cool_down_seconds = [86400.5]
+    settle_seconds    = 0.5
+    lambda_memory_mb  = 128.5
+  }
+
+  expect_failures = [
+    var.retry_limit,
+    var.cool_down_seconds,
+    var.settle_seconds,
+    var.lambda_memory_mb,
+  ]
+}
+
+# These become part of an SQL statement.
+run "refuses_what_would_break_the_sql" {
+  command = plan
+
+  variables {
+    topic_filter     = "iot/data' WHERE true --"
+    failure_statuses = ["failed' OR '1' = '1"]
+  }
+
+  expect_failures = [
+    var.topic_filter,
+    var.failure_statuses,
+  ]
+}
+
+run "refuses_a_device_id_that_would_break_the_sql" {
+  command = plan
+
+  variables {
+    device_id_source = "topic:2) AS deviceId, topic(3"
+  }
+
+  expect_failures = [var.device_id_source]
+}
+
+run "refuses_other_characters" {
+  command = plan
+
+  variables {
+    name_prefix             = "fleet a-"
+    topic_filter            = "iot/device data"
+    move_out_attributes     = { model = "moved out" }
+    failed_attributes       = { "model[0]" = "failed" }
+    failed_thing_group_name = "Failed To Update"
+    alert_emails            = ["a@example.com, b@example.com"]
+    role_path               = "/fleet a/"
+  }
+
+  expect_failures = [
+    var.name_prefix,
+    var.topic_filter,
+    var.move_out_attributes,
+    var.failed_attributes,
+    var.failed_thing_group_name,
+    var.alert_emails,
+    var.role_path,
+  ]
+}
+
+# "a-" and "a_" would give the same names of rules.
+run "refuses_an_underscore_in_the_prefix" {
+  command = plan
+
+  variables {
+    name_prefix = "fleet_a_"
+  }
+
+  expect_failures = [var.name_prefix]
+}
+
+run "refuses_other_forms" {
+  command = plan
+
+  variables {
+    name_prefix              = "1-fleet-"
+    tags                     = { "aws:fleet" = "a" }
+    device_id_source         = "certificate"
+    alert_emails             = ["operators"]
+    kms_key_arn              = "alias/fleet"
+    log_retention_days       = 31
+    role_path                = "/fleet"
+    permissions_boundary_arn = "fleet-boundary"
+    lambda_architecture      = "aarch64"
+  }
+
+  expect_failures = [
+    var.name_prefix,
+    var.tags,
+    var.device_id_source,
+    var.alert_emails,
+    var.kms_key_arn,
+    var.log_retention_days,
+    var.role_path,
+    var.permissions_boundary_arn,
+    var.lambda_architecture,
+  ]
+}
+
+run "refuses_near_misses" {
+  command = plan
+
+  variables {
+    kms_key_arn              = "1234abcd-12ab-34cd-56ef-1234567890ab"
+    role_path                = "fleet/"
+    permissions_boundary_arn = "arn:aws:iam::123456789012:role/fleet"
+    lambda_package_s3        = { bucket = "Fleet_Packages", key = "firmware_retry.zip" }
+  }
+
+  expect_failures = [
+    var.kms_key_arn,
+    var.role_path,
+    var.permissions_boundary_arn,
+    var.lambda_package_s3,
+  ]
+}
+
+run "refuses_repeats" {
+  command = plan
+
+  variables {
+    failure_statuses = ["failed", "failed"]
+    alert_emails     = ["a@example.com", "a@example.com"]
+  }
+
+  expect_failures = [
+    var.failure_statuses,
+    var.alert_emails,
+  ]
+}
+
+run "refuses_a_wildcard_within_a_level" {
+  command = plan
+
+  variables {
+    topic_filter = "iot/device+/data"
+  }
+
+  expect_failures = [var.topic_filter]
+}
+
+run "refuses_a_hash_within_a_level" {
+  command = plan
+
+  variables {
+    topic_filter = "iot/data#"
+  }
+
+  expect_failures = [var.topic_filter]
+}
+
+run "refuses_a_hash_before_the_end" {
+  command = plan
+
+  variables {
+    topic_filter = "iot/#/data"
+  }
+
+  expect_failures = [var.topic_filter]
+}
+
+# It would make one device of the whole fleet.
+run "refuses_a_device_id_from_a_fixed_level" {
+  command = plan
+
+  variables {
+    topic_filter     = "iot/+/data"
+    device_id_source = "topic:1"
+  }
+
+  expect_failures = [var.device_id_source]
+}
+
+run "refuses_a_device_id_from_beyond_the_topic" {
+  command = plan
+
+  variables {
+    topic_filter     = "iot/device/+"
+    device_id_source = "topic:4"
+  }
+
+  expect_failures = [var.device_id_source]
+}
+
+run "lowest_values_pass" {
+  command = plan
+
+  variables {
+    name_prefix       = "f"
+    topic_filter      = "#"
+    failure_statuses  = ["f"]
+    device_id_source  = "topic:8"
+    retry_limit       = 1
+    cool_down_seconds = []
+    cool_down_jitter  = 0
+    settle_seconds    = 0
+    failed_attributes = { a = "1" }
+    lambda_memory_mb  = 128
+  }
+}
+
+run "highest_values_pass" {
+  command = plan
+
+  variables {
+    name_prefix         = "A2345678-012345678901234567890-2"
+    topic_filter        = "$aws/events/+/a.b:c@d=e,f~g/5/6/7/#"
+    failure_statuses    = ["failed", "timed out", "NOT_STARTED", "err:7", "v1.2-b"]
+    device_id_source    = "topic:3"
+    retry_limit         = 10
+    cool_down_seconds   = [15724800, 1, 3600, 86400, 259200, 6, 7, 8, 9, 10]
+    cool_down_jitter    = 1
+    settle_seconds      = 604800
+    move_out_attributes = { "a_.,@/:#-" = "a_.,@/:#=[]-", firmwareRetry = "coolingDown", FW = "moveOut" }
+    alert_emails        = ["fleet+iot@example.co.uk", "a@example.com"]
+    kms_key_arn         = "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab"
+    log_retention_days  = 3653
+    role_path           = "/fleet/iot/"
+
+    permissions_boundary_arn = "arn:aws-cn:iam::123456789012:policy/fleet/boundary"
+
+    lambda_memory_mb    = 10240
+    lambda_architecture = "x86_64"
+    lambda_package_s3   = { bucket = "fleet-packages", key = "firmware_retry.zip", object_version = "3" }
+  }
+}

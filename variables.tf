@@ -1,0 +1,355 @@
+################################################################################
+# Names
+################################################################################
+
+variable "name_prefix" {
+  description = "Put in front of every name, so that several fleets live in one account; at most 32 letters, digits and hyphens, such as \"fleet-a-\"."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  # 32: Lambda allows 64, and the longest step name has 29. No underscore: the name of an IoT rule
+  # takes no hyphen and gets an underscore instead, so "a-" and "a_" would meet there.
+  validation {
+    condition     = can(regex("^([A-Za-z][A-Za-z0-9-]{0,31})?$", var.name_prefix))
+    error_message = "Write name_prefix as at most 32 letters, digits and hyphens that begin with a letter, such as \"fleet-a-\", or leave it empty."
+  }
+}
+
+variable "tags" {
+  description = "Tags of everything that can be tagged."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for name in keys(var.tags) : can(regex("^.{1,128}$", name)) && !startswith(lower(name), "aws:")])
+    error_message = "Write the names of tags as 1 to 128 characters that do not begin with \"aws:\", which AWS keeps for itself."
+  }
+
+  validation {
+    condition     = length(var.tags) <= 50
+    error_message = "Give at most 50 tags, the most that AWS takes."
+  }
+}
+
+################################################################################
+# Messages
+################################################################################
+
+variable "topic_filter" {
+  description = "MQTT topic filter on which devices report failed updates; may hold the wildcards + and #."
+  type        = string
+  default     = "iot/device/data"
+  nullable    = false
+
+  # It becomes part of an SQL statement: what could end the quoted text there is not allowed.
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_.:@=,~$+#/-]{1,256}$", var.topic_filter))
+    error_message = "Write topic_filter as 1 to 256 letters, digits and _ . : @ = , ~ $ - with the separator / and the wildcards + and #, such as \"iot/+/data\"."
+  }
+
+  validation {
+    condition     = can(regex("^([^+#/]*|[+])(/([^+#/]*|[+]))*(/#)?$|^#$", var.topic_filter))
+    error_message = "Write the wildcards of topic_filter as whole levels, and # only as the last one, such as \"iot/+/data\" or \"iot/#\"."
+  }
+
+  validation {
+    condition     = length(split("/", var.topic_filter)) <= 8
+    error_message = "Write topic_filter with at most 8 levels, the most that AWS IoT allows."
+  }
+}
+
+variable "failure_statuses" {
+  description = "Values of the message's status that mean a failed update; compared exactly, upper and lower case matter."
+  type        = list(string)
+  default     = ["failed"]
+  nullable    = false
+
+  validation {
+    condition     = length(var.failure_statuses) >= 1 && length(var.failure_statuses) <= 20
+    error_message = "Name 1 to 20 failure_statuses, such as [\"failed\"]: without one nothing would be counted."
+  }
+
+  # They become part of an SQL statement: what could end the quoted text there is not allowed.
+  validation {
+    condition     = alltrue([for status in var.failure_statuses : can(regex("^[A-Za-z0-9_][A-Za-z0-9_ .:-]{0,63}$", status))])
+    error_message = "Write each of failure_statuses as 1 to 64 letters, digits, spaces and _ . : - that begin with a letter, digit or _."
+  }
+
+  validation {
+    condition     = length(distinct(var.failure_statuses)) == length(var.failure_statuses)
+    error_message = "Name each of failure_statuses once."
+  }
+}
+
+variable "device_id_source" {
+  description = "What names the device: \"payload\" (its field _id_, as trustworthy as any device that may publish), \"topic:N\" (level N of the topic, the first is 1) or \"clientid\" (the MQTT client id)."
+  type        = string
+  default     = "payload"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^(payload|clientid|topic:[1-8])$", var.device_id_source))
+    error_message = "Write device_id_source as \"payload\", \"clientid\" or \"topic:N\" with N from 1 to 8."
+  }
+
+  # A level that is fixed would make one device of the whole fleet.
+  validation {
+    condition = !startswith(var.device_id_source, "topic:") || contains(["+", "#"], try(
+      split("/", var.topic_filter)[trimprefix(var.device_id_source, "topic:") - 1],
+      endswith(var.topic_filter, "#") ? "#" : "no such level",
+    ))
+    error_message = "Let the N of device_id_source = \"topic:N\" name a level of topic_filter that is + or that # stands for: \"topic:2\" goes with \"iot/+/data\"."
+  }
+}
+
+################################################################################
+# Retries
+################################################################################
+
+variable "retry_limit" {
+  description = "How many failures use up a cycle, 1 to 10; the device is then taken out of its group."
+  type        = number
+  default     = 10
+  nullable    = false
+
+  # AWS IoT Jobs tries at most 11 times (10 retries), so 10 is reached even if one message is lost.
+  validation {
+    condition     = var.retry_limit >= 1 && var.retry_limit <= 10 && floor(var.retry_limit) == var.retry_limit
+    error_message = "Write retry_limit as a whole number from 1 to 10: AWS IoT Jobs gives up after 10 retries, so a larger limit might never be reached."
+  }
+}
+
+variable "cool_down_seconds" {
+  description = "The ladder: seconds to wait after each cycle that is followed by another try. [86400] makes two cycles a day apart, [] calls people after the first cycle."
+  type        = list(number)
+  default     = [86400]
+  nullable    = false
+
+  # 182 days: doubled by the largest jitter, a run still ends within Step Functions' one year.
+  validation {
+    condition     = alltrue([for wait in var.cool_down_seconds : wait >= 1 && wait <= 15724800 && floor(wait) == wait])
+    error_message = "Write each of cool_down_seconds as whole seconds from 1 to 15724800 (182 days), such as 86400 for a day."
+  }
+
+  validation {
+    condition     = length(var.cool_down_seconds) <= 10
+    error_message = "Give at most 10 cool_down_seconds: a device that failed in eleven cycles needs a person."
+  }
+}
+
+variable "cool_down_jitter" {
+  description = "Share from 0 to 1 by which each wait is lengthened at most, at random: devices that failed together then do not come back in the same second."
+  type        = number
+  default     = 0.1
+  nullable    = false
+
+  validation {
+    condition     = var.cool_down_jitter >= 0 && var.cool_down_jitter <= 1
+    error_message = "Write cool_down_jitter as a number from 0 (no spread) to 1 (up to twice the wait), such as 0.1."
+  }
+}
+
+variable "settle_seconds" {
+  description = "Seconds between overwriting the attributes of a device that failed every cycle and moving it to the failed group: dynamic groups follow a little later."
+  type        = number
+  default     = 900
+  nullable    = false
+
+  validation {
+    condition     = var.settle_seconds >= 0 && var.settle_seconds <= 604800 && floor(var.settle_seconds) == var.settle_seconds
+    error_message = "Write settle_seconds as whole seconds from 0 to 604800 (a week), such as 900."
+  }
+}
+
+################################################################################
+# Things
+################################################################################
+
+variable "move_out_attributes" {
+  description = "Thing attributes, 1 to 3, that a cool-down overwrites and then restores: with them set, the query of the dynamic group must no longer match."
+  type        = map(string)
+  default     = { model = "moveOut", FW = "moveOut" }
+  nullable    = false
+
+  # 3: a thing without a thing type has no room for more.
+  validation {
+    condition     = length(var.move_out_attributes) >= 1 && length(var.move_out_attributes) <= 3
+    error_message = "Name 1 to 3 move_out_attributes, such as { firmwareRetry = \"coolingDown\" }: a thing without a thing type has at most 3 attributes."
+  }
+
+  validation {
+    condition = alltrue([
+      for name, value in var.move_out_attributes :
+      can(regex("^[a-zA-Z0-9_.,@/:#-]{1,128}$", name)) && can(regex("^[a-zA-Z0-9_.,@/:#=\\[\\]-]{1,800}$", value))
+    ])
+    error_message = "Write the names of move_out_attributes as 1 to 128 letters, digits and _ . , @ / : # - and the values as 1 to 800 of these and = [ ]. An empty value would remove the attribute."
+  }
+}
+
+variable "failed_attributes" {
+  description = "Thing attributes, 1 to 3, that mark a device which failed every cycle: with them set, the query of the dynamic group must no longer match. May name others than move_out_attributes."
+  type        = map(string)
+  default     = { model = "failedtoupdate", FW = "failedtoupdate" }
+  nullable    = false
+
+  validation {
+    condition     = length(var.failed_attributes) >= 1 && length(var.failed_attributes) <= 3
+    error_message = "Name 1 to 3 failed_attributes, such as { firmwareRetry = \"failed\" }: a thing without a thing type has at most 3 attributes."
+  }
+
+  validation {
+    condition = alltrue([
+      for name, value in var.failed_attributes :
+      can(regex("^[a-zA-Z0-9_.,@/:#-]{1,128}$", name)) && can(regex("^[a-zA-Z0-9_.,@/:#=\\[\\]-]{1,800}$", value))
+    ])
+    error_message = "Write the names of failed_attributes as 1 to 128 letters, digits and _ . , @ / : # - and the values as 1 to 800 of these and = [ ]. An empty value would remove the attribute."
+  }
+}
+
+variable "failed_thing_group_name" {
+  description = "Name, after name_prefix, of the static thing group that holds the devices which failed every cycle."
+  type        = string
+  default     = "FailedToUpdate"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-zA-Z0-9:_-]{1,96}$", var.failed_thing_group_name))
+    error_message = "Write failed_thing_group_name as 1 to 96 letters, digits and : _ - (128 with the longest name_prefix)."
+  }
+}
+
+################################################################################
+# Alerts
+################################################################################
+
+variable "alert_emails" {
+  description = "Addresses that are mailed when a device failed every cycle and when an alarm goes off; each must confirm its subscription."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for address in var.alert_emails : can(regex("^[^@\\s]{1,64}@[A-Za-z0-9-]+(\\.[A-Za-z0-9-]+)+$", address))])
+    error_message = "Write each of alert_emails as one address, such as \"fleet@example.com\"."
+  }
+
+  validation {
+    condition     = length(distinct(var.alert_emails)) == length(var.alert_emails)
+    error_message = "Name each of alert_emails once."
+  }
+}
+
+################################################################################
+# Encryption and protection
+################################################################################
+
+variable "kms_key_arn" {
+  description = "ARN of a KMS key for tables, topics, queue, logs and function environments. Its policy must let CloudWatch Logs and, for alarms, CloudWatch use it. null uses what AWS manages."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.kms_key_arn == null || can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.kms_key_arn))
+    error_message = "Write kms_key_arn as the ARN of a key, arn:aws:kms:<region>:<account>:key/<id>, not as an id or an alias: policies need the ARN."
+  }
+}
+
+variable "log_retention_days" {
+  description = "Days that all logs are kept."
+  type        = number
+  default     = 30
+  nullable    = false
+
+  validation {
+    condition = contains(
+      [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653],
+      var.log_retention_days,
+    )
+    error_message = "Write log_retention_days as one of the numbers that CloudWatch allows: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653."
+  }
+}
+
+variable "deletion_protection" {
+  description = "Whether DynamoDB refuses to delete the tables: set it to false and apply before a destroy."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "role_path" {
+  description = "IAM path of all roles."
+  type        = string
+  default     = "/"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^/([!-.0-~]+/)*$", var.role_path)) && length(var.role_path) <= 512
+    error_message = "Write role_path so that it begins and ends with /, such as \"/fleet/\"."
+  }
+}
+
+variable "permissions_boundary_arn" {
+  description = "ARN of the policy that bounds all roles. null sets none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.permissions_boundary_arn == null || can(regex("^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/.+$", var.permissions_boundary_arn))
+    error_message = "Write permissions_boundary_arn as the ARN of a policy, arn:aws:iam::<account>:policy/<name>."
+  }
+}
+
+################################################################################
+# Functions
+################################################################################
+
+variable "lambda_memory_mb" {
+  description = "Memory of each function in MB, 128 to 10240; processor share grows with it."
+  type        = number
+  default     = 128
+  nullable    = false
+
+  validation {
+    condition     = var.lambda_memory_mb >= 128 && var.lambda_memory_mb <= 10240 && floor(var.lambda_memory_mb) == var.lambda_memory_mb
+    error_message = "Write lambda_memory_mb as a whole number from 128 to 10240."
+  }
+}
+
+variable "lambda_architecture" {
+  description = "Instruction set of the functions: arm64 (cheaper) or x86_64."
+  type        = string
+  default     = "arm64"
+  nullable    = false
+
+  validation {
+    condition     = contains(["arm64", "x86_64"], var.lambda_architecture)
+    error_message = "Write lambda_architecture as \"arm64\" or \"x86_64\"."
+  }
+}
+
+variable "lambda_package_s3" {
+  description = "The package in a bucket of your own, where code may only come from there; without object_version a new upload under the same key goes unnoticed. null deploys the zip that comes with the module."
+  type = object({
+    bucket         = string
+    key            = string
+    object_version = optional(string)
+  })
+  default = null
+
+  validation {
+    condition = var.lambda_package_s3 == null || (
+      can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.lambda_package_s3.bucket))
+      && can(regex("^.+$", var.lambda_package_s3.key))
+    )
+    error_message = "Write lambda_package_s3 as { bucket = \"my-bucket\", key = \"path/firmware_retry.zip\" }, with object_version if the bucket keeps versions."
+  }
+}
+
+variable "tracing_enabled" {
+  description = "Whether X-Ray traces functions and state machines."
+  type        = bool
+  default     = false
+  nullable    = false
+}
