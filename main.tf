@@ -28,12 +28,15 @@ module "handlers" {
   alerts_topic_arn        = module.alerts.alerts_topic_arn
   operator_topic_arn      = module.alerts.operator_topic_arn
 
+  recovery_state_machine_names = module.workflow.recovery_state_machine_names
+
   retry_limit         = var.retry_limit
   cool_down_seconds   = var.cool_down_seconds
   cool_down_jitter    = var.cool_down_jitter
   settle_seconds      = var.settle_seconds
   move_out_attributes = var.move_out_attributes
   failed_attributes   = var.failed_attributes
+  reconcile_interval  = var.reconcile_interval
 
   name_prefix              = var.name_prefix
   lambda_memory_mb         = var.lambda_memory_mb

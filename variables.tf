@@ -163,6 +163,18 @@ variable "settle_seconds" {
   }
 }
 
+variable "reconcile_interval" {
+  description = "How often devices are looked for whose recovery was lost, stopped or failed, as EventBridge Scheduler writes a rate: \"15 minutes\", \"1 hour\", \"1 day\"."
+  type        = string
+  default     = "15 minutes"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^(1 (minute|hour|day)|([2-9]|[1-9][0-9]{1,2}) (minutes|hours|days))$", var.reconcile_interval))
+    error_message = "Write reconcile_interval as \"1 minute\", \"1 hour\", \"1 day\", or a number from 2 to 999 with \"minutes\", \"hours\" or \"days\", such as \"15 minutes\"."
+  }
+}
+
 ################################################################################
 # Things
 ################################################################################

@@ -3,23 +3,39 @@
 import json
 from typing import Any
 
-from firmware_retry import aws, backup
+from firmware_retry import aws, backup, record
 from firmware_retry.record import Record, Run
 from firmware_retry.settings import settings
 
 SCHEMA_VERSION = 1
 
 
-def publish_failed_device(run: Run, device: Record) -> None:
+def tell_once(run: Run) -> bool:
+    """Tells that a device failed for good, unless that was told before.
+
+    Returns:
+        Whether it was told now.
+
+    Raises:
+        RecoverySupersededError: the device is not this run's (any more).
+        TransientError, RequestRefusedError: see ``aws.call``.
+    """
+    device = record.held(run)
+    if device.notified_at:
+        return False
+    _publish(run, device)
+    # Told first, marked then: a death in between tells twice at worst, and never not at all.
+    record.mark_notified(run)
+    return True
+
+
+def _publish(run: Run, device: Record) -> None:
     """Tells machines (FIFO topic) and, where somebody subscribed, people (operator topic).
 
     The FIFO message is JSON with stable keys, named ``version``. Its deduplication id is the
     recovery run, so a repeated step adds no second message within SNS's five minutes; the
     record's ``notifiedAt`` takes over from there.
     https://docs.aws.amazon.com/sns/latest/dg/fifo-message-dedup.html
-
-    Raises:
-        TransientError, RequestRefusedError: see ``aws.call``.
     """
     report = _report(run, device)
     aws.call(

@@ -6,9 +6,10 @@ botocore alone, without boto3: its low-level client is all that is needed and st
 from functools import lru_cache
 from typing import Any
 
+import botocore.exceptions
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+from botocore.exceptions import ClientError
 
 from firmware_retry.errors import RequestRefusedError, ThingNotFoundError, TransientError
 
@@ -19,6 +20,8 @@ _CONFIG = Config(
     connect_timeout=2,
     read_timeout=4,
 )
+
+_NO_ANSWER = (botocore.exceptions.ConnectionError, botocore.exceptions.HTTPClientError)
 
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
 # https://docs.aws.amazon.com/iot/latest/apireference/API_UpdateThing.html#API_UpdateThing_Errors
@@ -80,7 +83,7 @@ def call(service: str, operation: str, **parameters: Any) -> dict[str, Any]:
         response: dict[str, Any] = getattr(client(service), operation)(**parameters)
     except ClientError as error:
         raise _classified(service, error) from error
-    except (ConnectionError, HTTPClientError) as error:
+    except _NO_ANSWER as error:
         raise TransientError(f"{service}.{operation} got no answer: {error}") from error
     return response
 
@@ -96,7 +99,7 @@ def _classified(service: str, error: ClientError) -> Exception:
         return TransientError(str(error))
     if service == "iot" and code == "ResourceNotFoundException":
         return ThingNotFoundError(str(error))
-    return RequestRefusedError(str(error))
+    return RequestRefusedError(str(error), code)
 
 
 def _classified_transaction(error: ClientError) -> Exception:

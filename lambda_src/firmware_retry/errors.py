@@ -41,3 +41,15 @@ class RequestRefusedError(FirmwareRetryError):
     The execution fails under this name, an alarm tells people, and the run can be redriven
     after the cause is gone.
     """
+
+    def __init__(self, message: str, code: str = "") -> None:
+        """``code``: the name that AWS gives the error, such as ``AccessDeniedException``."""
+        super().__init__(message)
+        self.code = code
+
+
+class ReconcileIncompleteError(FirmwareRetryError):
+    """Some devices could not be reconciled. The log says which and why; the next pass tries again.
+
+    Raised at the end of a pass, so that the function's own error metric tells people.
+    """

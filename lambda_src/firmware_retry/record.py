@@ -12,6 +12,7 @@ An item: ``deviceId`` (S, the key), ``RetryCounter`` (N, failures of this cycle)
 ``notifiedAt`` (S, ISO 8601, UTC).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -110,9 +111,19 @@ class Record:
         )
 
     @property
+    def has_failed(self) -> bool:
+        """Whether the device used up its last cycle."""
+        return self.state is State.FAILED
+
+    @property
     def next_run(self) -> Run:
         """The recovery that follows when this cycle is used up."""
         return Run(self.device_id, self.tracking_id, self.reset_retry_count + 1)
+
+    @property
+    def present_run(self) -> Run:
+        """The recovery that a device in recovery is in."""
+        return Run(self.device_id, self.tracking_id, self.reset_retry_count)
 
 
 def create(message: FailureMessage) -> None:
@@ -267,6 +278,60 @@ def _held(run: Run, item: dict[str, Any] | None) -> Record:
 
 def _superseded(run: Run) -> RecoverySupersededError:
     return RecoverySupersededError(f"{run.device_id} is not held by {run.recovery_id}")
+
+
+def postpone(run: Run, wait_seconds: int) -> int:
+    """Lets the wait of a run that holds the device begin now; when it ends, epoch seconds.
+
+    Raises:
+        RecoverySupersededError: the device is not this run's (any more).
+    """
+    due_at = int(ambient.now()) + wait_seconds
+    try:
+        _update(
+            run.device_id,
+            "SET dueAt = :due, #timestamp = :now",
+            "recoveryId = :run",
+            {":due": {"N": str(due_at)}, ":run": {"S": run.recovery_id}},
+        )
+    except ConditionFailedError as refused:
+        raise _superseded(run) from refused
+    return due_at
+
+
+def overdue(moment: float) -> Iterator[Record]:
+    """Finds the devices where something was due before a moment, and is still to be done.
+
+    That is: a wait has ended, or a limit was reached and no recovery has claimed the device.
+
+    Args:
+        moment: epoch seconds.
+
+    Yields:
+        Their records, in no order. The table is read page by page as they are taken, so the cost
+        grows with the devices that are being tracked, not with the fleet.
+    """
+    query: dict[str, Any] = {
+        "TableName": settings().retries_table,
+        "FilterExpression": (
+            "dueAt < :moment OR"
+            " (#state = :tracking AND RetryCounter >= :limit AND #timestamp < :iso)"
+        ),
+        "ExpressionAttributeNames": {"#state": "state", "#timestamp": "timestamp"},
+        "ExpressionAttributeValues": {
+            ":moment": {"N": str(int(moment))},
+            ":iso": {"S": ambient.iso(moment)},
+            ":tracking": {"S": State.TRACKING},
+            ":limit": {"N": str(settings().retry_limit)},
+        },
+    }
+    while True:
+        page = aws.call("dynamodb", "scan", **query)
+        for item in page["Items"]:
+            yield Record.of(item)
+        if "LastEvaluatedKey" not in page:
+            return
+        query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
 
 def release(run: Run) -> None:

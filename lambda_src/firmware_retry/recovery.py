@@ -1,9 +1,16 @@
-"""What the two recovery workflows do with a device's attributes: overwrite them and put them back.
+"""What the two recovery workflows do with a device: out of its groups, and back or to the failed.
 
 Each step may be repeated, run twice at the same time, or die between any two calls. What keeps it
 right is one order: *read the thing, decide in the record, write with the version that was read*.
 A slow twin that wakes after the device went on either finds the record no longer its own, or its
 version outdated.
+
+All steps take the recovery run and may raise:
+
+- RecoverySupersededError: the device is not this run's (any more)
+- ThingNotFoundError: the thing is gone; so are its record and backup, then
+- TransientError: the thing was changed meanwhile, or see ``aws.call``
+- RequestRefusedError: see ``registry.update`` and ``registry.add_to_group``
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,37 +19,45 @@ from contextlib import contextmanager
 from firmware_retry import ambient, backup, record, registry
 from firmware_retry.errors import BackupMissingError, ThingNotFoundError
 from firmware_retry.record import Run, State
+from firmware_retry.registry import Thing
 from firmware_retry.settings import settings
 
 
-def overwrite(run: Run, state: State, attributes: Mapping[str, str], wait_seconds: int) -> str:
-    """Claims a device and overwrites its attributes, so that it leaves its dynamic thing groups.
-
-    Args:
-        run: the recovery run.
-        state: where the device goes: cooling down or failed.
-        attributes: name to the value that is written over the original.
-        wait_seconds: how long the run will wait then.
+def move_out(run: Run) -> int:
+    """Overwrites attributes so that the device leaves its dynamic thing groups for a while.
 
     Returns:
-        When the wait ends, ISO 8601 in UTC.
-
-    Raises:
-        RecoverySupersededError: the device is not at the end of this run's cycle.
-        ThingNotFoundError: the thing is gone; so are its record and backup, then.
-        TransientError: the thing was changed meanwhile, or see ``aws.call``.
-        RequestRefusedError: see ``registry.update``.
+        When the cool-down ends, epoch seconds.
     """
-    with ended_with_its_thing(run):
+    # Devices that failed together should not all come back in the same second.
+    longer = 1 + settings().cool_down_jitter * ambient.share()
+    wait_seconds = int(settings().cool_down_of(run.cycle) * longer)
+    return _overwrite(run, State.COOLING_DOWN, settings().move_out_attributes, wait_seconds)
+
+
+def mark_failed(run: Run) -> int:
+    """Overwrites attributes so that the device leaves its dynamic thing groups for good.
+
+    Returns:
+        When its groups have settled and it may be moved, epoch seconds.
+    """
+    return _overwrite(run, State.FAILED, settings().failed_attributes, settings().settle_seconds)
+
+
+def _overwrite(run: Run, state: State, attributes: Mapping[str, str], wait_seconds: int) -> int:
+    with _ended_with_its_thing(run):
         thing = registry.describe(run.device_id)
         due_at = record.claim(run, state, wait_seconds)
+        if due_at < int(ambient.now()) and not _is_overwritten(thing):
+            # A run that was stopped before it got here: the wait is for the device to be away.
+            due_at = record.postpone(run, wait_seconds)
         backup.store(thing)
         registry.update(thing, attributes)
-    return ambient.iso(due_at)
+    return due_at
 
 
 def restore(run: Run) -> list[str]:
-    """Puts the original attributes of a device back, so that it rejoins its dynamic thing groups.
+    """Puts the original attributes back, so that the device rejoins its dynamic thing groups.
 
     Only attributes that still hold the overwritten value are put back: what a person changed
     meanwhile stays. One that did not exist is removed again.
@@ -51,17 +66,15 @@ def restore(run: Run) -> list[str]:
         The names of the attributes that were put back.
 
     Raises:
-        RecoverySupersededError: the device is not this run's (any more).
-        ThingNotFoundError: the thing is gone; so are its record and backup, then.
         BackupMissingError: the originals are not in the backup table.
-        TransientError: the thing was changed meanwhile, or see ``aws.call``.
     """
-    with ended_with_its_thing(run):
+    with _ended_with_its_thing(run):
         thing = registry.describe(run.device_id)
         record.held(run)
         originals = backup.load(run.device_id)
         if originals is None:
-            raise BackupMissingError(f"no backup of {run.device_id} in {settings().backup_table}")
+            message = f"no backup of {run.device_id} in {settings().backup_table}"
+            raise BackupMissingError(message)
         changes = {
             name: value
             for name, value in originals.attributes.items()
@@ -72,8 +85,25 @@ def restore(run: Run) -> list[str]:
     return sorted(changes)
 
 
+def join_failed_group(run: Run) -> None:
+    """Adds the device to the static thing group for failed devices."""
+    record.held(run)
+    with _ended_with_its_thing(run):
+        registry.add_to_group(run.device_id, settings().failed_thing_group_name)
+
+
+def is_away(run: Run) -> bool:
+    """Whether the device's attributes are overwritten, all or some."""
+    with _ended_with_its_thing(run):
+        return _is_overwritten(registry.describe(run.device_id))
+
+
+def _is_overwritten(thing: Thing) -> bool:
+    return any(settings().is_overwritten(name, of) for name, of in thing.attributes.items())
+
+
 @contextmanager
-def ended_with_its_thing(run: Run) -> Iterator[None]:
+def _ended_with_its_thing(run: Run) -> Iterator[None]:
     """A thing that vanished ends its episode: its record and backup go, and the error goes on."""
     try:
         yield

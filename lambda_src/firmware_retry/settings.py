@@ -27,6 +27,8 @@ class Settings:
     alerts_topic_arn: str
     operator_topic_arn: str
     """Empty when nobody subscribed by e-mail."""
+    cool_down_state_machine_arn: str
+    escalation_state_machine_arn: str
 
     @property
     def overwritten_names(self) -> tuple[str, ...]:
@@ -75,4 +77,6 @@ def settings() -> Settings:
         failed_thing_group_name=env["FAILED_THING_GROUP_NAME"],
         alerts_topic_arn=env["ALERTS_TOPIC_ARN"],
         operator_topic_arn=env["OPERATOR_TOPIC_ARN"],
+        cool_down_state_machine_arn=env["COOL_DOWN_STATE_MACHINE_ARN"],
+        escalation_state_machine_arn=env["ESCALATION_STATE_MACHINE_ARN"],
     )

@@ -2,11 +2,12 @@ locals {
   # Roles are global in an account, functions are not: the region keeps two regions apart. What is
   # too long for IAM's 64 characters is cut, and a hash of the whole keeps it unique.
   full_role_names = {
-    for step in keys(local.steps) : step => "${var.name_prefix}${step}-${data.aws_service.iot.region}"
+    for name in concat(keys(local.steps), ["Schedule"]) :
+    name => "${var.name_prefix}${name}-${data.aws_service.iot.region}"
   }
   role_names = {
-    for step, name in local.full_role_names :
-    step => length(name) <= 64 ? name : "${substr(name, 0, 55)}-${substr(md5(name), 0, 8)}"
+    for key, name in local.full_role_names :
+    key => length(name) <= 64 ? name : "${substr(name, 0, 55)}-${substr(md5(name), 0, 8)}"
   }
 }
 

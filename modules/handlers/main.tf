@@ -13,6 +13,15 @@ locals {
     data.aws_caller_identity.current.account_id, "thing/*",
   ])
 
+  states_arn_prefix = join(":", [
+    "arn", data.aws_partition.current.partition, "states", data.aws_service.iot.region,
+    data.aws_caller_identity.current.account_id,
+  ])
+  recovery_arns = {
+    for machine, name in var.recovery_state_machine_names :
+    machine => "${local.states_arn_prefix}:stateMachine:${name}"
+  }
+
   # What each concern acts on: which device it is, only the message says.
   resources = {
     Registry     = [local.thing_arn]
@@ -20,6 +29,8 @@ locals {
     RetriesTable = [var.retries_table_arn]
     BackupTable  = [var.backup_table_arn]
     Alerts       = compact([var.alerts_topic_arn, var.operator_topic_arn])
+    Recoveries   = values(local.recovery_arns)
+    RecoveryRuns = [for name in values(var.recovery_state_machine_names) : "${local.states_arn_prefix}:execution:${name}:*"]
   }
 
   # The calls of each step by concern, and nothing else: these are its policy.
@@ -63,7 +74,19 @@ locals {
       BackupTable  = ["dynamodb:GetItem"]
       Alerts       = ["sns:Publish"]
     }
+    ReconcileDevices = {
+      Registry     = ["iot:DescribeThing", "iot:UpdateThing"]
+      FailedGroup  = ["iot:AddThingToThingGroup"]
+      RetriesTable = ["dynamodb:Scan", "dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
+      BackupTable  = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"]
+      Alerts       = ["sns:Publish"]
+      Recoveries   = ["states:StartExecution"]
+      RecoveryRuns = ["states:DescribeExecution"]
+    }
   }
+
+  # Seconds. The state machines give a step a little longer than the 15 that it has.
+  timeouts = { ReconcileDevices = 300 }
 
   # SendSNSNotification => send_sns_notification, the module of that name in the package.
   module_names = {
@@ -85,6 +108,9 @@ locals {
     FAILED_THING_GROUP_NAME = var.failed_thing_group_name
     ALERTS_TOPIC_ARN        = var.alerts_topic_arn
     OPERATOR_TOPIC_ARN      = var.operator_topic_arn == null ? "" : var.operator_topic_arn
+
+    COOL_DOWN_STATE_MACHINE_ARN  = local.recovery_arns.cool_down
+    ESCALATION_STATE_MACHINE_ARN = local.recovery_arns.escalation
   }
 
   package = "${path.module}/../../lambda_src/dist/firmware_retry.zip"
@@ -100,7 +126,7 @@ resource "aws_lambda_function" "step" {
   runtime       = "python3.13"
   architectures = [var.lambda_architecture]
   memory_size   = var.lambda_memory_mb
-  timeout       = 15 # seconds; the state machines give a step a little longer
+  timeout       = lookup(local.timeouts, each.key, 15)
   kms_key_arn   = var.kms_key_arn
   tags          = var.tags
 

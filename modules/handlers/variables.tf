@@ -46,6 +46,12 @@ variable "operator_topic_arn" {
   default     = null
 }
 
+variable "recovery_state_machine_names" {
+  description = "Names of the two Standard state machines. Names, since the machines themselves wait for these functions."
+  type        = object({ cool_down = string, escalation = string })
+  nullable    = false
+}
+
 variable "retry_limit" {
   description = "How many failures use up a cycle."
   type        = number
@@ -79,6 +85,12 @@ variable "move_out_attributes" {
 variable "failed_attributes" {
   description = "Thing attributes that mark a device as failed."
   type        = map(string)
+  nullable    = false
+}
+
+variable "reconcile_interval" {
+  description = "How often ReconcileDevices runs, such as \"15 minutes\"."
+  type        = string
   nullable    = false
 }
 

@@ -9,7 +9,9 @@ locals {
   # the intake fails minutes later, and that alarm is here too.
   watched_functions = {
     for step, name in var.function_names : step => name
-    if !contains(["IncrementRetryCounter", "CheckIfDeviceExists", "StoreDeviceAttributes"], step)
+    if !contains([
+      "IncrementRetryCounter", "CheckIfDeviceExists", "StoreDeviceAttributes", "ReconcileDevices"
+    ], step)
   }
 
   alarm_actions = var.operator_topic_arn == null ? [] : [var.operator_topic_arn]
@@ -101,6 +103,23 @@ resource "aws_cloudwatch_metric_alarm" "handlers" {
       }
     }
   }
+}
+
+# It raises when it had to leave a device behind, and it runs too seldom for the alarm above.
+resource "aws_cloudwatch_metric_alarm" "reconcile" {
+  alarm_name          = "${var.name_prefix}FirmwareRetry-reconcile-failing"
+  alarm_description   = "Devices could not be reconciled: the log group of ReconcileDevices says which and why."
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  evaluation_periods  = 1
+  namespace           = "AWS/Lambda"
+  metric_name         = "Errors"
+  dimensions          = { FunctionName = var.function_names["ReconcileDevices"] }
+  period              = 300
+  statistic           = "Sum"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = local.alarm_actions
+  tags                = var.tags
 }
 
 locals {

@@ -8,6 +8,11 @@ output "intake_state_machine_name" {
   value       = aws_sfn_state_machine.intake.name
 }
 
+output "recovery_state_machine_names" {
+  description = "Names of the two Standard state machines, cool_down and escalation; known before they exist."
+  value       = { for machine in ["cool_down", "escalation"] : machine => local.machine_names[machine] }
+}
+
 output "cool_down_state_machine_arn" {
   description = "ARN of the Standard state machine that takes a device out for a while."
   value       = aws_sfn_state_machine.recovery["cool_down"].arn

@@ -54,8 +54,8 @@ run "needs_no_variable" {
   }
 
   assert {
-    condition     = alltrue([for step, name in output.handler_function_names : step == name]) && length(output.handler_function_names) == 9
-    error_message = "There is a function for each of the nine steps, named as the step."
+    condition     = alltrue([for step, name in output.handler_function_names : step == name]) && length(output.handler_function_names) == 10
+    error_message = "There is a function for each of the nine steps and one that reconciles, named as the step."
   }
 
   assert {
@@ -171,7 +171,10 @@ run "handlers" {
     settle_seconds          = 0
     move_out_attributes     = { firmwareRetry = "coolingDown" }
     failed_attributes       = { firmwareRetry = "failed" }
+    reconcile_interval      = "1 hour"
     name_prefix             = "a-prefix-of-32-characters-length"
+
+    recovery_state_machine_names = { cool_down = "CoolDown", escalation = "Escalation" }
   }
 
   assert {
@@ -185,6 +188,7 @@ run "handlers" {
       ResetRetryCountToFailedUpdate = "firmware_retry.handlers.reset_retry_count_to_failed_update.handler"
       MoveDeviceToFailedGroup       = "firmware_retry.handlers.move_device_to_failed_group.handler"
       SendSNSNotification           = "firmware_retry.handlers.send_sns_notification.handler"
+      ReconcileDevices              = "firmware_retry.handlers.reconcile_devices.handler"
     }
     error_message = "Each step runs the handler module of its own name."
   }
@@ -202,6 +206,9 @@ run "handlers" {
       FAILED_THING_GROUP_NAME = "FailedToUpdate"
       ALERTS_TOPIC_ARN        = "arn:aws-us-gov:sns:us-gov-west-1:123456789012:FailedFirmwareUpdate.fifo"
       OPERATOR_TOPIC_ARN      = ""
+
+      COOL_DOWN_STATE_MACHINE_ARN  = "arn:aws-us-gov:states:us-gov-west-1:123456789012:stateMachine:CoolDown"
+      ESCALATION_STATE_MACHINE_ARN = "arn:aws-us-gov:states:us-gov-west-1:123456789012:stateMachine:Escalation"
     })])
     error_message = "Each function has the settings of the package."
   }
@@ -212,7 +219,7 @@ run "handlers" {
   }
 
   assert {
-    condition     = alltrue([for role in aws_iam_role.step : length(role.name) <= 64]) && length(distinct([for role in aws_iam_role.step : role.name])) == 9
+    condition     = alltrue([for role in aws_iam_role.step : length(role.name) <= 64]) && length(distinct([for role in aws_iam_role.step : role.name])) == 10
     error_message = "With the longest prefix the roles' names are within IAM's 64 characters and differ."
   }
 
@@ -220,7 +227,7 @@ run "handlers" {
     condition = alltrue([
       for step, function in aws_lambda_function.step :
       function.runtime == "python3.13"
-      && function.timeout == 15
+      && function.timeout == (step == "ReconcileDevices" ? 300 : 15)
       && function.logging_config[0].log_format == "JSON"
       && function.logging_config[0].log_group == "/aws/lambda/${function.function_name}"
     ])
@@ -268,6 +275,16 @@ run "handlers" {
         "dynamodb:GetItem", "dynamodb:UpdateItem",
         "logs:CreateLogStream", "logs:PutLogEvents",
       ]
+      ReconcileDevices = [
+        "sns:Publish",
+        "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem",
+        "iot:AddThingToThingGroup",
+        "states:StartExecution",
+        "states:DescribeExecution",
+        "iot:DescribeThing", "iot:UpdateThing",
+        "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:Scan", "dynamodb:UpdateItem",
+        "logs:CreateLogStream", "logs:PutLogEvents",
+      ]
     }
     error_message = "Each role allows the calls of its step and no other."
   }
@@ -281,6 +298,14 @@ run "handlers" {
       ]
     ]))
     error_message = "Each statement names its resources, in the partition at hand."
+  }
+
+  assert {
+    condition = (
+      aws_scheduler_schedule.reconcile.schedule_expression == "rate(1 hour)"
+      && aws_scheduler_schedule.reconcile.target[0].arn == aws_lambda_function.step["ReconcileDevices"].arn
+    )
+    error_message = "ReconcileDevices runs by the clock."
   }
 }
 
@@ -488,14 +513,14 @@ run "monitoring_acts_on_the_operator_topic" {
       cool_down  = "arn:aws-us-gov:states:us-gov-west-1:123456789012:stateMachine:cool-down"
       escalation = "arn:aws-us-gov:states:us-gov-west-1:123456789012:stateMachine:escalation"
     }
-    function_names         = { IncrementRetryCounter = "IncrementRetryCounter", CreateDeviceRecord = "CreateDeviceRecord" }
+    function_names         = { IncrementRetryCounter = "IncrementRetryCounter", CreateDeviceRecord = "CreateDeviceRecord", ReconcileDevices = "ReconcileDevices" }
     dead_letter_queue_name = "dead-letters"
     operator_topic_arn     = "arn:aws-us-gov:sns:us-gov-west-1:123456789012:operators"
   }
 
   assert {
     condition = alltrue([
-      for alarm in concat(values(aws_cloudwatch_metric_alarm.executions), [aws_cloudwatch_metric_alarm.dead_letters, aws_cloudwatch_metric_alarm.handlers]) :
+      for alarm in concat(values(aws_cloudwatch_metric_alarm.executions), [aws_cloudwatch_metric_alarm.dead_letters, aws_cloudwatch_metric_alarm.handlers, aws_cloudwatch_metric_alarm.reconcile]) :
       alarm.alarm_actions == toset([var.operator_topic_arn]) && alarm.treat_missing_data == "notBreaching"
     ])
     error_message = "Each alarm publishes on the topic, and silence is no alarm."
@@ -524,7 +549,7 @@ run "monitoring_without_operators" {
 
   variables {
     state_machine_arns     = { intake = "arn:aws:states:eu-west-1:123456789012:stateMachine:intake" }
-    function_names         = { CreateDeviceRecord = "CreateDeviceRecord" }
+    function_names         = { CreateDeviceRecord = "CreateDeviceRecord", ReconcileDevices = "ReconcileDevices" }
     dead_letter_queue_name = "dead-letters"
   }
 

@@ -49,6 +49,26 @@ run "refuses_empty_elements" {
   ]
 }
 
+run "refuses_no_rate" {
+  command = plan
+
+  variables {
+    reconcile_interval = "15"
+  }
+
+  expect_failures = [var.reconcile_interval]
+}
+
+run "refuses_one_of_many" {
+  command = plan
+
+  variables {
+    reconcile_interval = "1 minutes"
+  }
+
+  expect_failures = [var.reconcile_interval]
+}
+
 run "refuses_too_little" {
   command = plan
 
@@ -338,16 +358,17 @@ run "lowest_values_pass" {
   command = plan
 
   variables {
-    name_prefix       = "f"
-    topic_filter      = "#"
-    failure_statuses  = ["f"]
-    device_id_source  = "topic:8"
-    retry_limit       = 1
-    cool_down_seconds = []
-    cool_down_jitter  = 0
-    settle_seconds    = 0
-    failed_attributes = { a = "1" }
-    lambda_memory_mb  = 128
+    name_prefix        = "f"
+    topic_filter       = "#"
+    failure_statuses   = ["f"]
+    device_id_source   = "topic:8"
+    retry_limit        = 1
+    cool_down_seconds  = []
+    cool_down_jitter   = 0
+    settle_seconds     = 0
+    reconcile_interval = "1 minute"
+    failed_attributes  = { a = "1" }
+    lambda_memory_mb   = 128
   }
 }
 
@@ -363,6 +384,7 @@ run "highest_values_pass" {
     cool_down_seconds   = [15724800, 1, 3600, 86400, 259200, 6, 7, 8, 9, 10]
     cool_down_jitter    = 1
     settle_seconds      = 604800
+    reconcile_interval  = "999 days"
     move_out_attributes = { "a_.,@/:#-" = "a_.,@/:#=[]-", firmwareRetry = "coolingDown", FW = "moveOut" }
     alert_emails        = ["fleet+iot@example.co.uk", "a@example.com"]
     kms_key_arn         = "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab"

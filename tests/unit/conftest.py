@@ -18,6 +18,7 @@ RETRIES = "DeviceFirmwareRetries"
 BACKUP = "DeviceAttributeBackup"
 GROUP = "FailedToUpdate"
 LIMIT = 3
+MACHINES = f"arn:aws:states:{REGION}:123456789012:stateMachine:"
 
 
 @dataclass
@@ -28,6 +29,7 @@ class Cloud:
     dynamodb: Any
     sns: Any
     sqs: Any
+    stepfunctions: Any
     queue_url: str
     calls: list[str] = field(default_factory=list)
     """Every call that the package made: ``dynamodb.update_item``."""
@@ -73,7 +75,7 @@ def clients() -> Iterator[dict[str, Any]]:
         patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
         yield {
             "dynamodb": boto3.resource("dynamodb", REGION),
-            **{name: boto3.client(name, REGION) for name in ("iot", "sns", "sqs")},
+            **{name: boto3.client(name, REGION) for name in ("iot", "sns", "sqs", "stepfunctions")},
         }
         aws.client.cache_clear()
 
@@ -108,6 +110,8 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
         "FAILED_THING_GROUP_NAME": GROUP,
         "ALERTS_TOPIC_ARN": f"arn:aws:sns:{REGION}:123456789012:FailedFirmwareUpdate.fifo",
         "OPERATOR_TOPIC_ARN": "",
+        "COOL_DOWN_STATE_MACHINE_ARN": f"{MACHINES}CoolDown",
+        "ESCALATION_STATE_MACHINE_ARN": f"{MACHINES}Escalation",
     }
     for name, value in values.items():
         monkeypatch.setenv(name, value)
@@ -126,6 +130,12 @@ def cloud(clients: dict[str, Any], environment: pytest.MonkeyPatch) -> Iterator[
                 KeySchema=[{"AttributeName": "deviceId", "KeyType": "HASH"}],
                 AttributeDefinitions=[{"AttributeName": "deviceId", "AttributeType": "S"}],
                 BillingMode="PAY_PER_REQUEST",
+            )
+        for name in ("CoolDown", "Escalation"):
+            view.stepfunctions.create_state_machine(
+                name=name,
+                definition='{"StartAt": "S", "States": {"S": {"Type": "Wait", "Seconds": 1}}}',
+                roleArn="arn:aws:iam::123456789012:role/any",
             )
         view.iot.create_thing_group(thingGroupName=GROUP)
         topic = view.sns.create_topic(

@@ -16,6 +16,7 @@ STEPS = {
     "create_device_record",
     "increment_retry_counter",
     "move_device_to_failed_group",
+    "reconcile_devices",
     "reset_retry_count_to_failed_update",
     "reset_retry_counter_and_move_out",
     "restore_device_attributes",

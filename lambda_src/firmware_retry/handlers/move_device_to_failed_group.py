@@ -3,9 +3,8 @@
 import logging
 from typing import Any
 
-from firmware_retry import record, recovery, registry
+from firmware_retry import recovery
 from firmware_retry.record import Run
-from firmware_retry.settings import settings
 
 _logger = logging.getLogger(__name__)
 
@@ -22,11 +21,8 @@ def handler(event: dict[str, Any], context: object) -> None:
         TransientError, RequestRefusedError: see ``registry.add_to_group``.
     """
     run = Run.parse(event)
-    group = settings().failed_thing_group_name
-    record.held(run)
-    with recovery.ended_with_its_thing(run):
-        registry.add_to_group(run.device_id, group)
+    recovery.join_failed_group(run)
     _logger.info(
         "device moved to the failed group",
-        extra={"deviceId": run.device_id, "recoveryId": run.recovery_id, "thingGroup": group},
+        extra={"deviceId": run.device_id, "recoveryId": run.recovery_id},
     )

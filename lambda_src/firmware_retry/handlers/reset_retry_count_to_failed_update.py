@@ -3,9 +3,8 @@
 import logging
 from typing import Any
 
-from firmware_retry import recovery
-from firmware_retry.record import Run, State
-from firmware_retry.settings import settings
+from firmware_retry import ambient, recovery
+from firmware_retry.record import Run
 
 _logger = logging.getLogger(__name__)
 
@@ -22,12 +21,10 @@ def handler(event: dict[str, Any], context: object) -> dict[str, str]:
 
     Raises:
         RecoverySupersededError, ThingNotFoundError: the run ends quietly.
-        TransientError, RequestRefusedError: see ``recovery.overwrite``.
+        TransientError, RequestRefusedError: see ``recovery``.
     """
     run = Run.parse(event)
-    due_at = recovery.overwrite(
-        run, State.FAILED, settings().failed_attributes, settings().settle_seconds
-    )
+    due_at = ambient.iso(recovery.mark_failed(run))
     _logger.info(
         "device marked as failed",
         extra={"deviceId": run.device_id, "recoveryId": run.recovery_id, "dueAt": due_at},

@@ -4,8 +4,7 @@ import logging
 from typing import Any
 
 from firmware_retry import ambient, recovery
-from firmware_retry.record import Run, State
-from firmware_retry.settings import settings
+from firmware_retry.record import Run
 
 _logger = logging.getLogger(__name__)
 
@@ -22,20 +21,12 @@ def handler(event: dict[str, Any], context: object) -> dict[str, str]:
 
     Raises:
         RecoverySupersededError, ThingNotFoundError: the run ends quietly.
-        TransientError, RequestRefusedError: see ``recovery.overwrite``.
+        TransientError, RequestRefusedError: see ``recovery``.
     """
     run = Run.parse(event)
-    due_at = recovery.overwrite(
-        run, State.COOLING_DOWN, settings().move_out_attributes, _wait_seconds(run.cycle)
-    )
+    due_at = ambient.iso(recovery.move_out(run))
     _logger.info(
         "device moved out",
         extra={"deviceId": run.device_id, "recoveryId": run.recovery_id, "dueAt": due_at},
     )
     return {"dueAt": due_at}
-
-
-def _wait_seconds(cycle: int) -> int:
-    # Devices that failed together should not all come back in the same second.
-    longer = 1 + settings().cool_down_jitter * ambient.share()
-    return int(settings().cool_down_of(cycle) * longer)

@@ -3,7 +3,7 @@
 import logging
 from typing import Any
 
-from firmware_retry import alerts, record
+from firmware_retry import alerts
 from firmware_retry.record import Run
 
 _logger = logging.getLogger(__name__)
@@ -18,16 +18,11 @@ def handler(event: dict[str, Any], context: object) -> None:
 
     Raises:
         RecoverySupersededError: the run ends quietly.
-        TransientError, RequestRefusedError: see ``alerts.publish_failed_device``.
+        TransientError, RequestRefusedError: see ``alerts.tell_once``.
     """
     run = Run.parse(event)
-    device = record.held(run)
-    if device.notified_at:
-        return
-    alerts.publish_failed_device(run, device)
-    # Told first, marked then: a death in between tells twice at worst, and never not at all.
-    record.mark_notified(run)
+    told = alerts.tell_once(run)
     _logger.info(
         "failed device reported",
-        extra={"deviceId": run.device_id, "recoveryId": run.recovery_id},
+        extra={"deviceId": run.device_id, "recoveryId": run.recovery_id, "told": told},
     )

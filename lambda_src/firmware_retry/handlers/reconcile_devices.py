@@ -1,0 +1,108 @@
+"""ReconcileDevices: finishes what a lost, stopped or failed recovery left behind. Scheduled."""
+
+import logging
+from collections import Counter
+from typing import Any
+
+from firmware_retry import alerts, ambient, executions, record, recovery
+from firmware_retry.errors import (
+    FirmwareRetryError,
+    ReconcileIncompleteError,
+    RecoverySupersededError,
+    ThingNotFoundError,
+)
+from firmware_retry.record import Record, Run, State
+from firmware_retry.settings import settings
+
+_logger = logging.getLogger(__name__)
+
+GRACE_SECONDS = 300
+"""How long after the time something was due a run may take to do it."""
+MOST_DEVICES = 200
+"""How many devices a pass acts on at most; the rest is for the next."""
+
+
+def handler(event: dict[str, Any], context: object) -> dict[str, int]:
+    """Looks after every device where something was due and nobody acted.
+
+    A device whose run is alive is left alone. Everything else is idempotent, so it does no harm if
+    somebody redrives the run at the same time.
+
+    Args:
+        event: ``{}``, or ``{"graceSeconds": n}`` for another grace than ``GRACE_SECONDS``.
+        context: Lambda's, not used.
+
+    Returns:
+        How many devices were left ``live``, ``started``, ``moved_out``, ``restored``,
+        ``marked_failed``, ``told``, found ``gone`` or ``superseded``, and ``refused``.
+
+    Raises:
+        ReconcileIncompleteError: some devices were refused; the log says which and why.
+        TransientError, RequestRefusedError: the table cannot be read.
+    """
+    moment = ambient.now() - event.get("graceSeconds", GRACE_SECONDS)
+    tally: Counter[str] = Counter()
+    for device in record.overdue(moment):
+        tally[_reconciled(device)] += 1
+        if tally.total() - tally["live"] >= MOST_DEVICES:
+            break
+    _logger.info("devices reconciled", extra={"devices": dict(tally)})
+    if tally["refused"]:
+        message = f"{tally['refused']} device(s) could not be reconciled"
+        raise ReconcileIncompleteError(message)
+    return dict(tally)
+
+
+def _reconciled(device: Record) -> str:
+    """Does what is due for a device; what that was."""
+    try:
+        done = _finish(device)
+    except ThingNotFoundError:
+        done = "gone"
+    except RecoverySupersededError:
+        done = "superseded"
+    except FirmwareRetryError as error:
+        _logger.warning(
+            "device not reconciled",
+            extra={"deviceId": device.device_id, "error": type(error).__name__, "why": str(error)},
+        )
+        return "refused"
+    if done != "live":
+        _logger.info("device reconciled", extra={"deviceId": device.device_id, "done": done})
+    return done
+
+
+def _finish(device: Record) -> str:
+    is_unclaimed = device.state is State.TRACKING
+    run = device.next_run if is_unclaimed else device.present_run
+    escalates = settings().is_last_cycle(run.cycle) if is_unclaimed else device.has_failed
+    machine = (
+        settings().escalation_state_machine_arn
+        if escalates
+        else settings().cool_down_state_machine_arn
+    )
+    live = executions.is_live(machine, run)
+    if live:
+        return "live"
+    if live is None and is_unclaimed:
+        executions.start(machine, run)
+        return "started"
+    is_away = not is_unclaimed and recovery.is_away(run)
+    return _finish_escalation(run, is_away) if escalates else _finish_cool_down(run, is_away)
+
+
+def _finish_cool_down(run: Run, is_away: bool) -> str:
+    if not is_away:
+        recovery.move_out(run)
+        return "moved_out"
+    recovery.restore(run)
+    return "restored"
+
+
+def _finish_escalation(run: Run, is_away: bool) -> str:
+    if not is_away:
+        recovery.mark_failed(run)
+        return "marked_failed"
+    recovery.join_failed_group(run)
+    alerts.tell_once(run)
+    return "told"

@@ -1,0 +1,87 @@
+# ReconcileDevices runs by the clock; everything else runs because a device failed.
+resource "aws_scheduler_schedule" "reconcile" {
+  name                = "${var.name_prefix}ReconcileDevices"
+  description         = "Finishes what lost, stopped or failed recoveries left behind."
+  schedule_expression = "rate(${var.reconcile_interval})"
+  kms_key_arn         = var.kms_key_arn
+
+  flexible_time_window {
+    mode = "OFF"
+  }
+
+  target {
+    arn      = aws_lambda_function.step["ReconcileDevices"].arn
+    role_arn = aws_iam_role.schedule.arn
+    input    = jsonencode({})
+
+    # The next pass does what this one did not.
+    retry_policy {
+      maximum_retry_attempts = 0
+    }
+  }
+}
+
+resource "aws_lambda_function_event_invoke_config" "reconcile" {
+  function_name          = aws_lambda_function.step["ReconcileDevices"].function_name
+  maximum_retry_attempts = 0
+}
+
+data "aws_iam_policy_document" "schedule_trust" {
+  statement {
+    actions = ["sts:AssumeRole"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["scheduler.amazonaws.com"]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [data.aws_caller_identity.current.account_id]
+    }
+
+    # The group that the schedule is in: EventBridge Scheduler names no single schedule here.
+    condition {
+      test     = "ArnEquals"
+      variable = "aws:SourceArn"
+      values = [join(":", [
+        "arn", data.aws_partition.current.partition, "scheduler", data.aws_service.iot.region,
+        data.aws_caller_identity.current.account_id, "schedule-group/default",
+      ])]
+    }
+  }
+}
+
+resource "aws_iam_role" "schedule" {
+  name                 = local.role_names["Schedule"]
+  description          = "Lets the schedule run ReconcileDevices."
+  path                 = var.role_path
+  permissions_boundary = var.permissions_boundary_arn
+  assume_role_policy   = data.aws_iam_policy_document.schedule_trust.json
+  tags                 = var.tags
+}
+
+data "aws_iam_policy_document" "schedule" {
+  statement {
+    sid       = "Reconcile"
+    actions   = ["lambda:InvokeFunction"]
+    resources = [aws_lambda_function.step["ReconcileDevices"].arn]
+  }
+
+  dynamic "statement" {
+    for_each = var.kms_key_arn == null ? [] : ["CustomerKey"]
+
+    content {
+      sid       = statement.value
+      actions   = ["kms:Decrypt"] # the input of the schedule
+      resources = [var.kms_key_arn]
+    }
+  }
+}
+
+resource "aws_iam_role_policy" "schedule" {
+  name   = "calls"
+  role   = aws_iam_role.schedule.name
+  policy = data.aws_iam_policy_document.schedule.json
+}
