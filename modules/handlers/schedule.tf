@@ -22,8 +22,9 @@ resource "aws_scheduler_schedule" "reconcile" {
 }
 
 resource "aws_lambda_function_event_invoke_config" "reconcile" {
-  function_name          = aws_lambda_function.step["ReconcileDevices"].function_name
-  maximum_retry_attempts = 0
+  function_name                = aws_lambda_function.step["ReconcileDevices"].function_name
+  maximum_retry_attempts       = 0
+  maximum_event_age_in_seconds = 900
 }
 
 data "aws_iam_policy_document" "schedule_trust" {

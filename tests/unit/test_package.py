@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lambda_src import package
+import package
 
 STEPS = {
     "check_if_device_exists",

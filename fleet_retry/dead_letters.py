@@ -1,0 +1,186 @@
+"""The dead-letter queue: what is in it, and how it goes on its way again.
+
+Two kinds of letters arrive there. The intake leaves ``{"execution", "failure": {"Error", "Cause"},
+"message"}`` when it gave up, with its input as the message. An IoT rule leaves its error document
+when an action failed, with the payload as the device sent it:
+https://docs.aws.amazon.com/iot/latest/developerguide/rule-error-handling.html
+"""
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from fleet_retry.deployment import Deployment
+
+# The fields that the rule selects from a payload, see modules/ingestion.
+_SELECTED = ("timestamp", "status", "model", "FW", "jobId")
+_DEVICE_ID = re.compile(r"SELECT (_id_|clientid\(\)|topic\(([0-9]+)\)) AS deviceId")
+
+
+class Fate(StrEnum):
+    """What became of a letter."""
+
+    REDRIVEN = "redriven"
+    NOTHING_TO_COUNT = "nothing to count"
+    UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True)
+class Letter:
+    """One dead letter, read."""
+
+    why: str
+    """The error's name and what it says, on one line."""
+    device_id: str
+    """Empty where the message names none."""
+    message: dict[str, Any] | None
+    """The intake's input; None where there is nothing that could be counted."""
+
+
+def redrive(
+    deployment: Deployment, most: int | None = None, dry_run: bool = False
+) -> Iterator[tuple[Letter, Fate]]:
+    """Starts the intake again for each letter, and takes the letter out of the queue.
+
+    A letter leaves the queue only after its run was started, so nothing is lost when this is
+    interrupted; a run that is started twice counts once, since the intake knows its messages.
+    A letter that cannot be read stays in the queue.
+
+    Args:
+        deployment: whose letters.
+        most: how many letters at most; None for all that are visible.
+        dry_run: only look; the letters stay (and are invisible to others for half a minute).
+
+    Yields:
+        Each letter and what became of it.
+
+    Raises:
+        DeploymentError: the module is not there.
+    """
+    sqs = deployment.client("sqs")
+    for number, received in enumerate(_received(deployment)):
+        if number == most:
+            sqs.change_message_visibility(
+                QueueUrl=deployment.dead_letter_queue_url,
+                ReceiptHandle=received["ReceiptHandle"],
+                VisibilityTimeout=0,
+            )
+            return
+        letter, fate = _redriven(deployment, received, dry_run)
+        if fate is not Fate.UNREADABLE and not dry_run:
+            sqs.delete_message(
+                QueueUrl=deployment.dead_letter_queue_url,
+                ReceiptHandle=received["ReceiptHandle"],
+            )
+        yield letter, fate
+
+
+def _received(deployment: Deployment) -> Iterator[dict[str, Any]]:
+    """Every visible letter once: what is not deleted does not come back before its time."""
+    seen: set[str] = set()
+    while True:
+        answer = deployment.client("sqs").receive_message(
+            QueueUrl=deployment.dead_letter_queue_url,
+            MaxNumberOfMessages=1,
+            VisibilityTimeout=30,
+            AttributeNames=["SentTimestamp"],
+        )
+        fresh = [m for m in answer.get("Messages", []) if m["MessageId"] not in seen]
+        if not fresh:
+            return
+        seen.update(message["MessageId"] for message in fresh)
+        yield from fresh
+
+
+def _redriven(
+    deployment: Deployment, received: dict[str, Any], dry_run: bool
+) -> tuple[Letter, Fate]:
+    try:
+        letter = read(deployment, received["Body"], int(received["Attributes"]["SentTimestamp"]))
+    except (ValueError, KeyError, TypeError) as error:
+        return Letter(f"not a letter of this module: {error!r}", "", None), Fate.UNREADABLE
+    if letter.message is None:
+        return letter, Fate.NOTHING_TO_COUNT
+    if not dry_run:
+        deployment.client("stepfunctions").start_execution(
+            stateMachineArn=deployment.intake_state_machine_arn,
+            name=f"redrive-{received['MessageId']}",
+            input=json.dumps(letter.message),
+        )
+    return letter, Fate.REDRIVEN
+
+
+def read(deployment: Deployment, body: str, sent: int) -> Letter:
+    """Reads a letter.
+
+    Args:
+        deployment: whose letter it is; its rules are asked how they name the device.
+        body: the letter, JSON.
+        sent: when it was put into the queue, milliseconds since the epoch.
+
+    Raises:
+        ValueError, KeyError, TypeError: it is none of the two kinds.
+    """
+    letter = json.loads(body)
+    if "base64OriginalPayload" in letter:
+        return _of_rule(deployment, letter, sent)
+    message = letter["message"]
+    failure = letter["failure"]
+    why = f"{failure['Error']}: {_one_line(failure.get('Cause', ''))}"
+    return Letter(why, str(message.get("deviceId", "")), message)
+
+
+def _of_rule(deployment: Deployment, letter: dict[str, Any], sent: int) -> Letter:
+    why = "; ".join(
+        f"{failure['failedAction']}: {_one_line(failure['errorMessage'])}"
+        for failure in letter["failures"]
+    )
+    source = _device_id_source(deployment, letter["ruleName"])
+    try:
+        payload = json.loads(base64.b64decode(letter["base64OriginalPayload"], validate=True))
+    except (binascii.Error, ValueError):
+        return Letter(why, "", None)
+    if source is None or not isinstance(payload, dict):
+        return Letter(why, "", None)
+    device_id = _device_id(source, letter, payload)
+    message = {
+        "deviceId": device_id,
+        **{name: payload[name] for name in _SELECTED if name in payload},
+        "topic": letter["topic"],
+        "clientId": letter.get("clientId", "n/a"),
+        "receivedAt": sent,
+    }
+    return Letter(why, str(device_id), message)
+
+
+def _device_id(source: re.Match[str], letter: dict[str, Any], payload: dict[str, Any]) -> Any:
+    if source[1] == "_id_":
+        return payload.get("_id_")
+    if source[1] == "clientid()":
+        return letter.get("clientId")
+    return letter["topic"].split("/")[int(source[2]) - 1]
+
+
+def _device_id_source(deployment: Deployment, rule_name: str) -> re.Match[str] | None:
+    return _DEVICE_ID.match(_sql(deployment.client("iot"), rule_name))
+
+
+@cache
+def _sql(iot: Any, rule_name: str) -> str:
+    try:
+        return str(iot.get_topic_rule(ruleName=rule_name)["rule"]["sql"])
+    except ClientError as error:
+        # AWS IoT answers "unauthorized" for a rule that does not exist.
+        raise ValueError(f"rule {rule_name} cannot be read: {error}") from error
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:300]

@@ -1,0 +1,131 @@
+"""One local cloud and one apply a session, for all tests that look at the module deployed.
+
+A pytest plugin rather than fixtures of a conftest, because two folders of tests share it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_terraform import tf
+
+from localcloud import LocalCloud, Terraform
+from localcloud.terraform import find_binary
+from tests.deployed.fleet import Fleet
+from tests.deployed.inventory import Inventory, take_inventory
+
+PROJECT = Path(__file__).resolve().parents[2]
+ROOTS = Path("tests/deployed/terraform")
+NAME = "deployment"
+TIME_SCALE = 0.00005
+"""A day of waiting takes 4.3 seconds."""
+
+
+def register(config: pytest.Config) -> None:
+    """Makes this module a plugin of the session, and the roots fixtures; once, whoever asks."""
+    plugins = config.pluginmanager
+    if plugins.has_plugin(NAME):
+        return
+    if not plugins.has_plugin("terraform"):
+        raise pytest.UsageError(
+            "tests/deployed and tests/workflow need the plugin pytest-terraform: "
+            "install it, and leave out -p no:terraform"
+        )
+    plugins.register(sys.modules[__name__], NAME)
+    # Not before: its import is the registration, which needs pytest-terraform set up.
+    from tests.deployed import roots  # noqa: PLC0415
+
+    plugins.register(roots, f"{NAME}-roots")
+    config.addinivalue_line("markers", "last: run after all other tests of the session")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes the deployment away runs when nobody needs it any more."""
+    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """The root ``two_fleets``, applied."""
+
+    quickstart: Fleet
+    second: Fleet
+    before: Inventory
+    """What the account held before the apply."""
+    runner: Any
+    """pytest-terraform's runner of the root."""
+
+    def terraform(self, account: LocalCloud) -> Terraform:
+        """Terraform on the same root and state, for what pytest-terraform's runner cannot do."""
+        return Terraform(
+            Path(self.runner.module_dir),
+            environment=account.environment(),
+            data_dir=Path(self.runner.work_dir),
+            state=Path(self.runner.state_path),
+        )
+
+
+@pytest.fixture(scope="session")
+def account() -> Iterator[LocalCloud]:
+    """An empty AWS account on this machine; this process's environment points to it."""
+    with (
+        LocalCloud(time_scale=TIME_SCALE, group_lag_seconds=0.3) as cloud,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        # pytest-terraform gives Terraform the environment of this process.
+        terraform = Terraform(PROJECT, environment=cloud.environment())
+        _take_over(patch, terraform.environment)
+        yield cloud
+
+
+def _take_over(patch: pytest.MonkeyPatch, environment: Mapping[str, str]) -> None:
+    for name in os.environ.keys() - environment.keys():
+        patch.delenv(name)
+    for name, value in environment.items():
+        if os.environ.get(name) != value:
+            patch.setenv(name, value)
+
+
+@pytest.fixture(scope="session")
+def deployment(
+    account: LocalCloud,
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Deployment:
+    """The module, applied by the real Terraform: the quickstart, and a second fleet beside it."""
+    # A copy, since pytest-terraform and Terraform write files beside the root.
+    copy = tmp_path_factory.mktemp("project") / "copy"
+    ignored = shutil.ignore_patterns(".*", "node_modules", "__pycache__", "*.tfstate*")
+    shutil.copytree(PROJECT, copy, ignore=ignored)
+    tf.LazyModuleDir.value = str(copy / ROOTS)
+    tf.LazyTfBin.value = find_binary()
+
+    before = take_inventory(account)
+    applied = request.getfixturevalue("two_fleets")
+    outputs = {name: output["value"] for name, output in applied.outputs.items()}
+    fleets, queues = outputs["fleets"], outputs["alert_queue_urls"]
+    return Deployment(
+        quickstart=Fleet(account, fleets["quickstart"], queues["quickstart"], "iot/device/data"),
+        second=Fleet(account, fleets["second"], queues["second"], "second/{device}/data", "FAILED"),
+        before=before,
+        runner=applied.terraform,
+    )
+
+
+@pytest.fixture(scope="session")
+def quickstart(deployment: Deployment) -> Fleet:
+    """``examples/quickstart``, unedited."""
+    return deployment.quickstart
+
+
+@pytest.fixture(scope="session")
+def second(deployment: Deployment) -> Fleet:
+    """A fleet with a prefix and options of its own, in the same account."""
+    return deployment.second

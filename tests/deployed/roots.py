@@ -1,0 +1,9 @@
+"""The Terraform roots of these tests, each a fixture of pytest-terraform.
+
+Imported once, by ``plugin.register``: a second registration of a root would break its session
+scope.
+"""
+
+from pytest_terraform import terraform
+
+terraform("two_fleets", scope="session", replay=False)
