@@ -108,7 +108,7 @@ def test_nested_start_of_a_used_name_has_awss_error_name(
         ("exit", "Runtime.ExitError"),
     ],
 )
-def test_a_functions_error_is_the_states_error(  # noqa: PLR0917
+def test_a_functions_error_is_the_states_error(
     cloud: LocalCloud,
     make_machine: Make,
     outcome: Outcome,
@@ -200,7 +200,7 @@ def test_every_wait_is_scaled(
         ({"IntervalSeconds": 1, "MaxDelaySeconds": 5, "JitterStrategy": "FULL"}, 0.0, 1.5),
     ],
 )
-def test_retry_intervals(  # noqa: PLR0917
+def test_retry_intervals(
     cloud: LocalCloud,
     make_machine: Make,
     outcome: Outcome,
