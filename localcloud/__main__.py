@@ -20,8 +20,9 @@ _MESSAGE = (
 def main() -> int:
     """Run the command; returns its exit code."""
     arguments = _parse_arguments()
-    # A plain kill stops the server as Ctrl-C does.
-    signal.signal(signal.SIGTERM, _interrupt)
+    # A plain kill stops the server as Ctrl-C does, and Ctrl-C does so even where it was ignored.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _interrupt)
     cloud = LocalCloud(
         gateway_port=arguments.port,
         mqtt_port=arguments.mqtt_port,
