@@ -42,7 +42,7 @@ def main() -> int:
     try:
         return _run(console, arguments)
     except (LocalCloudError, TerraformError, DemoError) as error:
-        console.print(f"[red]{error}", style="bold", highlight=False, markup=True)
+        console.print(f"{error}", style="bold red", highlight=False, markup=False)
         return 2
     except KeyboardInterrupt:
         console.print("Interrupted: the local cloud is stopped and nothing is left behind.")
@@ -90,7 +90,9 @@ def _deploy(cloud: LocalCloud) -> dict[str, Any]:
     """Applies the quickstart as it is, in a copy that takes Terraform's files; its outputs."""
     with tempfile.TemporaryDirectory(prefix="demo-") as scratch:
         copy = Path(scratch) / "module"
-        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "tests", "node_modules"))
+        shutil.copytree(
+            ROOT, copy, ignore=shutil.ignore_patterns(".*", "tests", "*.tfstate*", "*.tfvars")
+        )
         terraform = Terraform(copy / "examples" / "quickstart", environment=cloud.environment())
         terraform.init()
         terraform.apply()

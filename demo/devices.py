@@ -16,7 +16,7 @@ from localcloud.process import LocalCloud
 ATTEMPT_SECONDS = 0.25
 """How long an attempt takes: download, check, and install."""
 _ASK_AGAIN_SECONDS = 0.5
-_AWAY_SECONDS = 3.0
+_AWAY_SECONDS = 6.0
 """A device that gets no job for so long was out of the group: its next cycle begins."""
 DATA_TOPIC = "iot/device/data"
 
@@ -95,7 +95,10 @@ class Updater:
             self._failures_in_cycle = 0
 
     def _attempt(self, device: Device, update_topic: str) -> None:
-        succeeds = self._failures_in_cycle >= self.fate.failures[self._cycle]
+        succeeds = (
+            self._failures_in_cycle
+            >= self.fate.failures[min(self._cycle, len(self.fate.failures) - 1)]
+        )
         self.attempts.append(Attempt(time.time(), succeeds))
         device.publish(update_topic, {"status": "SUCCEEDED" if succeeds else "FAILED"})
         if succeeds:

@@ -4,6 +4,7 @@
 Nothing in the Terraform module knows of this package.
 """
 
+from localcloud.faults import Fault, Kind, Origin, Target
 from localcloud.mqtt import Device
 from localcloud.process import LocalCloud, LocalCloudError
 from localcloud.recorder import Call
@@ -13,8 +14,12 @@ from localcloud.waiting import eventually
 __all__ = [
     "Call",
     "Device",
+    "Fault",
+    "Kind",
     "LocalCloud",
     "LocalCloudError",
+    "Origin",
+    "Target",
     "Terraform",
     "TerraformError",
     "eventually",

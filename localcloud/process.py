@@ -13,11 +13,14 @@ import sys
 import tempfile
 import time
 import urllib.request
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
+from localcloud.faults import Fault, Origin, Target
 from localcloud.recorder import Call
 
 MINISTACK_VERSION = "1.5.33"
@@ -141,7 +144,7 @@ class LocalCloud:
             self._spawn(gateway, mqtt)
         try:
             self._wait_until_ready()
-            self.ca_pem.write_bytes(self._get("/_ministack/iot/ca.pem"))
+            self.ca_pem.write_bytes(self._ask("/_ministack/iot/ca.pem"))
         except BaseException:
             self.stop()
             raise
@@ -203,12 +206,30 @@ class LocalCloud:
 
     def calls(self, since: int = 0) -> list[Call]:
         """The AWS calls after the mark ``since``, oldest first (see ``localcloud.recorder``)."""
-        listed = json.loads(self._get(f"/_localcloud/calls?since={since}"))
+        listed = json.loads(self._ask(f"/_localcloud/calls?since={since}"))
         return [Call(**entry) for entry in listed]
 
     def mark(self) -> int:
         """A mark for ``calls``: everything recorded until now lies before it."""
-        return int(json.loads(self._get("/_localcloud/mark")))
+        return int(json.loads(self._ask("/_localcloud/mark")))
+
+    def targets(self, about: str) -> list[Target]:
+        """The calls about one device that functions, state machines and rules made, in order.
+
+        Each is one that a fault can hit (see ``localcloud.faults``).
+        """
+        listed = json.loads(self._ask(f"/_localcloud/targets?about={quote(about)}"))
+        return [Target(**{**entry, "origin": Origin(entry["origin"])}) for entry in listed]
+
+    def inject(self, *faults: Fault) -> None:
+        """Has faults strike, each when its call comes by."""
+        document = json.dumps([asdict(fault) for fault in faults])
+        self._ask("/_localcloud/faults", document.encode())
+
+    def fired(self) -> dict[Fault, int]:
+        """All faults that were injected, and how many attempts of its calls each has hit."""
+        listed = json.loads(self._ask("/_localcloud/faults"))
+        return {Fault.of(entry["fault"]): entry["fired"] for entry in listed}
 
     def log_tail(self, lines: int = _LOG_TAIL_LINES) -> str:
         """The last lines of the server's log, or an empty string if there is none."""
@@ -267,6 +288,8 @@ class LocalCloud:
             "SFN_WAIT_SCALE": repr(self.time_scale),
             "LOCALCLOUD_GROUP_LAG_SECONDS": repr(self._group_lag_seconds),
             "LAMBDA_EXECUTOR": "local",
+            # AWS's own default. MiniStack's depends on the memory of this machine.
+            "LAMBDA_ACCOUNT_CONCURRENCY": "1000",
             "NO_PROXY": _NO_PROXY,
             "SFTP_ENABLED": "0",
             "PERSIST_STATE": "0",
@@ -277,7 +300,7 @@ class LocalCloud:
         while time.monotonic() < deadline:
             self._raise_if_dead()
             with contextlib.suppress(OSError):
-                self._get("/_localcloud/ready", timeout=2.0)
+                self._ask("/_localcloud/ready", timeout=2.0)
                 return
             time.sleep(0.05)
         raise LocalCloudError(
@@ -293,9 +316,9 @@ class LocalCloud:
             f"its log ends with:\n{self.log_tail()}"
         )
 
-    def _get(self, path: str, timeout: float = 10.0) -> bytes:
+    def _ask(self, path: str, document: bytes | None = None, timeout: float = 10.0) -> bytes:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(self.endpoint_url + path, timeout=timeout) as answer:
+        with opener.open(self.endpoint_url + path, document, timeout) as answer:
             return bytes(answer.read())
 
 

@@ -9,6 +9,8 @@ from threading import Lock
 from typing import Any
 from urllib.parse import parse_qs
 
+from localcloud import faults
+
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -62,13 +64,32 @@ def with_routes(app: App) -> App:
         if scope["type"] != "http" or not path.startswith("/_localcloud/"):
             await app(scope, receive, send)
             return
-        body = _answer(path, parse_qs(scope["query_string"].decode()))
+        if scope["method"] == "POST":
+            body = _take(path, json.loads(await _body(receive)))
+        else:
+            body = _answer(path, parse_qs(scope["query_string"].decode()))
         status = 404 if body is None else 200
         headers = [(b"content-type", b"application/json")]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": json.dumps(body).encode()})
 
     return serve
+
+
+async def _body(receive: Receive) -> bytes:
+    body, is_more = b"", True
+    while is_more:
+        message = await receive()
+        body += message.get("body", b"")
+        is_more = message.get("more_body", False)
+    return body
+
+
+def _take(path: str, document: Any) -> Any:
+    if path == "/_localcloud/faults":
+        faults.arm([faults.Fault.of(fault) for fault in document])
+        return True
+    return None
 
 
 def _answer(path: str, query: dict[str, list[str]]) -> Any:
@@ -78,4 +99,8 @@ def _answer(path: str, query: dict[str, list[str]]) -> Any:
         return len(_calls)
     if path == "/_localcloud/calls":
         return [asdict(call) for call in calls_since(int(query["since"][0]))]
+    if path == "/_localcloud/targets":
+        return [asdict(target) for target in faults.targets(query["about"][0])]
+    if path == "/_localcloud/faults":
+        return faults.report()
     return None

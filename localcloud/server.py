@@ -15,6 +15,8 @@ import socket
 import sys
 import threading
 from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
 
 from localcloud.process import LocalCloudError, check_ministack
 
@@ -59,6 +61,36 @@ def _follow_parent(lifeline_fd: int, data_dir: Path | None) -> None:
     threading.Thread(target=wait_for_the_end, name="lifeline", daemon=True).start()
 
 
+def _send_responses_whole() -> None:
+    """Let the head and the body of a response leave in one write.
+
+    Hypercorn writes them one after the other. On a busy machine other threads run in between, and
+    Terraform's provider then now and then loses the response: it asks again for what has been
+    created meanwhile, and fails with "already exists".
+    """
+    import h11  # noqa: PLC0415
+    from hypercorn.events import RawData  # noqa: PLC0415
+    from hypercorn.protocol.h11 import H11Protocol  # noqa: PLC0415
+
+    heads: WeakKeyDictionary[H11Protocol, bytes] = WeakKeyDictionary()
+
+    async def send(self: Any, event: Any) -> None:
+        try:
+            data = self.connection.send(event)
+        except h11.LocalProtocolError:
+            if self.connection.their_state != h11.ERROR:
+                raise
+            return
+        if isinstance(event, h11.Response):
+            heads[self] = data
+            return
+        data = heads.pop(self, b"") + data
+        if data:
+            await self.send(RawData(data=data))
+
+    H11Protocol._send_h11_event = send  # type: ignore[method-assign]  # noqa: SLF001
+
+
 def _serve(gateway_fd: int, mqtt_socket: socket.socket) -> None:
     # Only now, when the version is known to be right.
     from hypercorn.asyncio import serve  # noqa: PLC0415
@@ -68,6 +100,7 @@ def _serve(gateway_fd: int, mqtt_socket: socket.socket) -> None:
     from localcloud import layer, recorder  # noqa: PLC0415
 
     layer.install(mqtt_socket)
+    _send_responses_whole()
     logging.getLogger("hypercorn.access").setLevel(logging.WARNING)
     config = Config()
     config.bind = [f"fd://{gateway_fd}"]

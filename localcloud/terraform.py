@@ -253,7 +253,13 @@ def _folders(folder: Path, depth: int) -> Iterator[Path]:
 
 
 def _registry_is_unreachable(text: str) -> bool:
-    signs = ("could not connect to", "failed to request discovery document", "no such host")
+    signs = (
+        "could not connect to",
+        "failed to request discovery document",
+        "no such host",
+        "connection refused",
+        "timeout",
+    )
     return any(sign in text.lower() for sign in signs)
 
 

@@ -30,6 +30,7 @@ _TRANSIENT_CODES = frozenset(
         "ConflictingResourceUpdateException",
         "InternalFailureException",
         "InternalServerError",
+        "KMSThrottling",
         "KMSThrottlingException",
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",

@@ -1,12 +1,17 @@
 """The table ``DeviceAttributeBackup``: what the registry had before the workflow overwrote it.
 
 An item: ``deviceId`` (S, the key), ``attributes`` (M: of exactly the names that get overwritten,
-the original value as S, or NULL where the thing had no such attribute), ``thingId`` (S) and
-``thingVersion`` (N) of the thing as it was read, ``timestamp`` (S, ISO 8601, UTC).
+the original value as S, or NULL where the thing had no such attribute), ``written`` (M: name to SS,
+the values that were written over the original), ``thingId`` (S) and ``thingVersion`` (N) of the
+thing as it was read, ``timestamp`` (S, ISO 8601, UTC).
+
+What was written is kept beside the originals, not taken from the settings: those may change while a
+device is away.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from firmware_retry import ambient, aws
@@ -23,6 +28,18 @@ class Backup:
     thing_id: str
     attributes: Mapping[str, str | None]
     """Name to original value; None where the thing had no such attribute."""
+    written: Mapping[str, frozenset[str]]
+    """Name to the values that were, or are about to be, written over the original."""
+
+    def owed(self, thing: Thing) -> dict[str, str | None]:
+        """The originals that the thing has to get back: where it still holds what was written."""
+        if self.thing_id != thing.thing_id:
+            return {}
+        return {
+            name: self.attributes.get(name)
+            for name, values in self.written.items()
+            if thing.attributes.get(name) in values
+        }
 
 
 def load(device_id: str) -> Backup | None:
@@ -37,19 +54,30 @@ def load(device_id: str) -> Backup | None:
     if item is None:
         return None
     attributes = {name: value.get("S") for name, value in item["attributes"]["M"].items()}
-    return Backup(item["thingId"]["S"], attributes)
+    written = {name: frozenset(value["SS"]) for name, value in item["written"]["M"].items()}
+    return Backup(item["thingId"]["S"], attributes, written)
 
 
-def store(thing: Thing) -> None:
+def store(thing: Thing, overwriting: Mapping[str, str] = MappingProxyType({})) -> None:
     """Stores the original attributes of a thing, as they are just now.
 
     May run at any time and again: an attribute that is overwritten already keeps the original that
     was stored before.
 
+    Args:
+        thing: as read; the write is bound to its version.
+        overwriting: name to value, what is about to be written over the originals.
+
     Raises:
         TransientError: a newer version of the thing was stored meanwhile: read it again.
     """
-    originals = _originals(thing, load(thing.name))
+    previous = load(thing.name)
+    owed = previous.owed(thing) if previous else {}
+    names = {*settings().overwritten_names, *owed}
+    originals = {name: thing.attributes.get(name) for name in sorted(names)} | owed
+    written = {name: previous.written[name] for name in owed} if previous else {}
+    for name, value in overwriting.items():
+        written[name] = written.get(name, frozenset()) | {value}
     try:
         aws.call(
             "dynamodb",
@@ -58,6 +86,7 @@ def store(thing: Thing) -> None:
             Item={
                 "deviceId": {"S": thing.name},
                 "attributes": {"M": {name: _typed(value) for name, value in originals.items()}},
+                "written": {"M": {name: {"SS": sorted(of)} for name, of in written.items()}},
                 "thingId": {"S": thing.thing_id},
                 "thingVersion": {"N": str(thing.version)},
                 "timestamp": {"S": ambient.iso(ambient.now())},
@@ -73,16 +102,6 @@ def store(thing: Thing) -> None:
         )
     except ConditionFailedError as error:
         raise TransientError("the backup holds a newer version of the thing") from error
-
-
-def _originals(thing: Thing, previous: Backup | None) -> dict[str, str | None]:
-    known = previous.attributes if previous and previous.thing_id == thing.thing_id else {}
-    return {
-        name: known[name]
-        if name in known and settings().is_overwritten(name, thing.attributes.get(name))
-        else thing.attributes.get(name)
-        for name in settings().overwritten_names
-    }
 
 
 def _typed(value: str | None) -> dict[str, Any]:

@@ -18,6 +18,9 @@ _EVENT_ID = "1 to 64 of a-z A-Z 0-9 _ . : + -", re.compile(r"[a-zA-Z0-9_.:+-]{1,
 _CAMPAIGN = "1 to 128 printable ASCII characters", re.compile(r"[ -~]{1,128}")
 _EPOCH = re.compile(r"[0-9]{10,13}")
 
+_OLDEST = 30 * 86_400_000
+"""How long a message may have been under way, milliseconds."""
+
 UNKNOWN_CAMPAIGN = "unknown"
 
 
@@ -32,7 +35,8 @@ class FailureMessage:
     campaign: str
     """What was being installed: the job, or else the firmware that the device still has."""
     sent_at: int
-    """When the device says that it failed, milliseconds since the epoch."""
+    """When the device failed, milliseconds since the epoch: by its own clock where that is
+    plausible, else when the message arrived."""
 
     @classmethod
     def parse(cls, event: Any) -> "FailureMessage":
@@ -51,9 +55,7 @@ class FailureMessage:
             device_id=_checked(event, "deviceId", _THING_NAME),
             event_id=_checked(event, "timestamp", _EVENT_ID),
             campaign=_campaign(event),
-            sent_at=_milliseconds(event.get("timestamp"))
-            or _milliseconds(event.get("receivedAt"))
-            or _now(),
+            sent_at=_sent_at(event),
         )
 
 
@@ -91,5 +93,11 @@ def _milliseconds(value: Any) -> int | None:
     return number * 1000 if number < 10**11 else number
 
 
-def _now() -> int:
-    return int(ambient.now() * 1000)
+def _sent_at(event: dict[str, Any]) -> int:
+    received = _milliseconds(event.get("receivedAt")) or int(ambient.now() * 1000)
+    sent = _milliseconds(event.get("timestamp"))
+    # A clock that is ahead, or back at its factory setting, would make every later campaign look
+    # like an earlier one.
+    if sent is None or not received - _OLDEST <= sent <= received:
+        return received
+    return sent

@@ -9,7 +9,8 @@ An item: ``deviceId`` (S, the key), ``RetryCounter`` (N, failures of this cycle)
 ``ResetRetryCount`` (N, cycles used up), ``timestamp`` (S, last change, ISO 8601, UTC), ``state``
 (S), ``campaign`` (S), ``startedAt`` (N, when the episode's first message was sent, milliseconds),
 ``trackingId`` (S), ``countedEvents`` (SS), ``dueAt`` (N, epoch seconds), ``recoveryId`` (S),
-``notifiedAt`` (S, ISO 8601, UTC).
+``awaySince`` (N, epoch seconds: when the attributes were overwritten), ``notifiedAt`` and
+``mailedAt`` (S, ISO 8601, UTC: when machines and people were told).
 """
 
 from collections.abc import Iterator
@@ -85,7 +86,9 @@ class Record:
     tracking_id: str
     due_at: int
     recovery_id: str
+    away_since: int
     notified_at: str
+    mailed_at: str
 
     @classmethod
     def of(cls, item: dict[str, Any]) -> "Record":
@@ -107,7 +110,9 @@ class Record:
             tracking_id=text("trackingId"),
             due_at=number("dueAt"),
             recovery_id=text("recoveryId"),
+            away_since=number("awaySince"),
             notified_at=text("notifiedAt"),
+            mailed_at=text("mailedAt"),
         )
 
     @property
@@ -126,12 +131,16 @@ class Record:
         return Run(self.device_id, self.tracking_id, self.reset_retry_count)
 
 
-def create(message: FailureMessage) -> None:
+def create(message: FailureMessage) -> str | None:
     """Starts the episode of a device, or starts it anew for a later campaign.
+
+    Returns:
+        The trackingId of the new episode; None when nothing was changed, see below.
 
     Nothing changes when an episode of this or a later campaign exists, or when the device is in a
     recovery: whoever came first has done it.
     """
+    tracking_id = ambient.unique_id()
     try:
         aws.call(
             "dynamodb",
@@ -145,7 +154,7 @@ def create(message: FailureMessage) -> None:
                 "state": {"S": State.TRACKING},
                 "campaign": {"S": message.campaign},
                 "startedAt": {"N": str(message.sent_at)},
-                "trackingId": {"S": ambient.unique_id()},
+                "trackingId": {"S": tracking_id},
             },
             ConditionExpression=(
                 "attribute_not_exists(deviceId)"
@@ -159,7 +168,8 @@ def create(message: FailureMessage) -> None:
             },
         )
     except ConditionFailedError:
-        return
+        return None
+    return tracking_id
 
 
 def count(message: FailureMessage) -> tuple[Outcome, Record | None]:
@@ -213,7 +223,7 @@ def _due(record: Record) -> Outcome | None:
     return Outcome.ESCALATION_DUE if is_last else Outcome.COOL_DOWN_DUE
 
 
-def claim(run: Run, state: State, wait_seconds: int) -> int:
+def claim(run: Run, state: State, wait_seconds: int) -> Record:
     """Takes the device for a recovery run: the first write of a run, which decides.
 
     Args:
@@ -222,15 +232,14 @@ def claim(run: Run, state: State, wait_seconds: int) -> int:
         wait_seconds: how long the run will wait then.
 
     Returns:
-        When the wait ends, epoch seconds. A run that claims again gets what it got first, so that
-        a repeated step does not wait twice.
+        The record. A run that claims again gets what it got first, so that a repeated step does
+        not wait twice.
 
     Raises:
         RecoverySupersededError: the device is not at the end of this run's cycle (any more).
     """
-    due_at = int(ambient.now()) + wait_seconds
     try:
-        _update(
+        answer = _update(
             run.device_id,
             "SET #state = :state, recoveryId = :run, dueAt = :due, RetryCounter = :zero,"
             " ResetRetryCount = :cycle, #timestamp = :now",
@@ -239,7 +248,7 @@ def claim(run: Run, state: State, wait_seconds: int) -> int:
             {
                 ":state": {"S": state},
                 ":run": {"S": run.recovery_id},
-                ":due": {"N": str(due_at)},
+                ":due": {"N": str(int(ambient.now()) + wait_seconds)},
                 ":zero": {"N": "0"},
                 ":cycle": {"N": str(run.cycle)},
                 ":tracking": {"S": State.TRACKING},
@@ -249,12 +258,12 @@ def claim(run: Run, state: State, wait_seconds: int) -> int:
             },
         )
     except ConditionFailedError as refused:
-        return _held(run, refused.item).due_at
-    return due_at
+        return _held(run, state, refused.item)
+    return Record.of(answer["Attributes"])
 
 
-def held(run: Run) -> Record:
-    """Reads the record of a device that the run has claimed.
+def held(run: Run, state: State) -> Record:
+    """Reads the record of a device that the run has claimed and brought into a state.
 
     Raises:
         RecoverySupersededError: the device is not this run's (any more).
@@ -266,12 +275,14 @@ def held(run: Run) -> Record:
         Key={"deviceId": {"S": run.device_id}},
         ConsistentRead=True,
     ).get("Item")
-    return _held(run, item)
+    return _held(run, state, item)
 
 
-def _held(run: Run, item: dict[str, Any] | None) -> Record:
+def _held(run: Run, state: State, item: dict[str, Any] | None) -> Record:
     record = Record.of(item) if item else None
-    if record is None or record.recovery_id != run.recovery_id:
+    # The state as well: when the ladder is shortened while a run is on its way, a cool-down and an
+    # escalation have the same name.
+    if record is None or (record.recovery_id, record.state) != (run.recovery_id, state):
         raise _superseded(run)
     return record
 
@@ -280,23 +291,73 @@ def _superseded(run: Run) -> RecoverySupersededError:
     return RecoverySupersededError(f"{run.device_id} is not held by {run.recovery_id}")
 
 
-def postpone(run: Run, wait_seconds: int) -> int:
-    """Lets the wait of a run that holds the device begin now; when it ends, epoch seconds.
+def postpone(run: Run, wait_seconds: int) -> Record:
+    """Lets the wait of a run that holds the device begin now.
 
     Raises:
         RecoverySupersededError: the device is not this run's (any more).
     """
-    due_at = int(ambient.now()) + wait_seconds
+    due = {":due": {"N": str(int(ambient.now()) + wait_seconds)}}
+    return _update_held(run, "SET dueAt = :due, #timestamp = :now", due)
+
+
+def mark_away(run: Run) -> None:
+    """Records that the device's attributes are overwritten.
+
+    Raises:
+        RecoverySupersededError: the device is not this run's (any more).
+    """
+    since = {":since": {"N": str(int(ambient.now()))}}
+    _update_held(run, "SET awaySince = :since, #timestamp = :now", since)
+
+
+def release(run: Run) -> None:
+    """Ends a cool-down: the device is tracked again, for its next cycle.
+
+    Raises:
+        RecoverySupersededError: the device is not this run's (any more).
+    """
+    _update_held(
+        run,
+        "SET #state = :tracking, #timestamp = :now REMOVE recoveryId, dueAt, awaySince",
+        {":tracking": {"S": State.TRACKING}},
+    )
+
+
+def mark_notified(run: Run, is_last: bool) -> None:
+    """Records that machines were told of the failed device.
+
+    Args:
+        run: the escalation.
+        is_last: whether nobody else is to be told, so that nothing more is due.
+
+    Raises:
+        RecoverySupersededError: the device is not this run's (any more).
+    """
+    nothing_due = " REMOVE dueAt" if is_last else ""
+    _update_held(run, f"SET notifiedAt = :now, #timestamp = :now{nothing_due}", {})
+
+
+def mark_mailed(run: Run) -> None:
+    """Records that people were told of the failed device; nothing more is due.
+
+    Raises:
+        RecoverySupersededError: the device is not this run's (any more).
+    """
+    _update_held(run, "SET mailedAt = :now, #timestamp = :now REMOVE dueAt", {})
+
+
+def _update_held(run: Run, update: str, values: dict[str, Any]) -> Record:
     try:
-        _update(
+        answer = _update(
             run.device_id,
-            "SET dueAt = :due, #timestamp = :now",
+            update,
             "recoveryId = :run",
-            {":due": {"N": str(due_at)}, ":run": {"S": run.recovery_id}},
+            {":run": {"S": run.recovery_id}} | values,
         )
     except ConditionFailedError as refused:
         raise _superseded(run) from refused
-    return due_at
+    return Record.of(answer["Attributes"])
 
 
 def overdue(moment: float) -> Iterator[Record]:
@@ -309,7 +370,7 @@ def overdue(moment: float) -> Iterator[Record]:
 
     Yields:
         Their records, in no order. The table is read page by page as they are taken, so the cost
-        grows with the devices that are being tracked, not with the fleet.
+        grows with the devices that have a record, not with the fleet.
     """
     query: dict[str, Any] = {
         "TableName": settings().retries_table,
@@ -332,36 +393,6 @@ def overdue(moment: float) -> Iterator[Record]:
         if "LastEvaluatedKey" not in page:
             return
         query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
-
-
-def release(run: Run) -> None:
-    """Ends a cool-down: the device is tracked again, for its next cycle.
-
-    Raises:
-        RecoverySupersededError: the device is not this run's (any more).
-    """
-    try:
-        _update(
-            run.device_id,
-            "SET #state = :tracking, #timestamp = :now REMOVE recoveryId, dueAt",
-            "recoveryId = :run",
-            {":tracking": {"S": State.TRACKING}, ":run": {"S": run.recovery_id}},
-        )
-    except ConditionFailedError as refused:
-        raise _superseded(run) from refused
-
-
-def mark_notified(run: Run) -> None:
-    """Records that people were told of the failed device; no change when that was done before."""
-    try:
-        _update(
-            run.device_id,
-            "SET notifiedAt = :now, #timestamp = :now REMOVE dueAt",
-            "recoveryId = :run AND attribute_not_exists(notifiedAt)",
-            {":run": {"S": run.recovery_id}},
-        )
-    except ConditionFailedError:
-        return
 
 
 def forget(run: Run) -> None:

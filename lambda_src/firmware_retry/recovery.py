@@ -19,7 +19,6 @@ from contextlib import contextmanager
 from firmware_retry import ambient, backup, record, registry
 from firmware_retry.errors import BackupMissingError, ThingNotFoundError
 from firmware_retry.record import Run, State
-from firmware_retry.registry import Thing
 from firmware_retry.settings import settings
 
 
@@ -47,13 +46,16 @@ def mark_failed(run: Run) -> int:
 def _overwrite(run: Run, state: State, attributes: Mapping[str, str], wait_seconds: int) -> int:
     with _ended_with_its_thing(run):
         thing = registry.describe(run.device_id)
-        due_at = record.claim(run, state, wait_seconds)
-        if due_at < int(ambient.now()) and not _is_overwritten(thing):
+        device = record.claim(run, state, wait_seconds)
+        if device.away_since:
+            return device.due_at
+        if device.due_at < int(ambient.now()):
             # A run that was stopped before it got here: the wait is for the device to be away.
-            due_at = record.postpone(run, wait_seconds)
-        backup.store(thing)
+            device = record.postpone(run, wait_seconds)
+        backup.store(thing, attributes)
         registry.update(thing, attributes)
-    return due_at
+    record.mark_away(run)
+    return device.due_at
 
 
 def restore(run: Run) -> list[str]:
@@ -70,36 +72,22 @@ def restore(run: Run) -> list[str]:
     """
     with _ended_with_its_thing(run):
         thing = registry.describe(run.device_id)
-        record.held(run)
+        record.held(run, State.COOLING_DOWN)
         originals = backup.load(run.device_id)
         if originals is None:
             message = f"no backup of {run.device_id} in {settings().backup_table}"
             raise BackupMissingError(message)
-        changes = {
-            name: value
-            for name, value in originals.attributes.items()
-            if settings().is_overwritten(name, thing.attributes.get(name))
-        }
-        registry.update(thing, changes)
+        owed = originals.owed(thing)
+        registry.update(thing, owed)
     record.release(run)
-    return sorted(changes)
+    return sorted(owed)
 
 
 def join_failed_group(run: Run) -> None:
     """Adds the device to the static thing group for failed devices."""
-    record.held(run)
+    record.held(run, State.FAILED)
     with _ended_with_its_thing(run):
         registry.add_to_group(run.device_id, settings().failed_thing_group_name)
-
-
-def is_away(run: Run) -> bool:
-    """Whether the device's attributes are overwritten, all or some."""
-    with _ended_with_its_thing(run):
-        return _is_overwritten(registry.describe(run.device_id))
-
-
-def _is_overwritten(thing: Thing) -> bool:
-    return any(settings().is_overwritten(name, of) for name, of in thing.attributes.items())
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from firmware_retry import aws
 from firmware_retry.errors import RequestRefusedError, ThingNotFoundError
@@ -25,7 +26,7 @@ def describe(name: str) -> Thing:
         ThingNotFoundError: there is none of this name.
         TransientError: see ``aws.call``.
     """
-    answer = aws.call("iot", "describe_thing", thingName=name)
+    answer = _call("describe_thing", name)
     return Thing(name, answer["thingId"], answer["version"], answer.get("attributes", {}))
 
 
@@ -51,10 +52,9 @@ def update(thing: Thing, changes: Mapping[str, str | None]) -> None:
     }
     if not wanted:
         return
-    aws.call(
-        "iot",
+    _call(
         "update_thing",
-        thingName=thing.name,
+        thing.name,
         attributePayload={"attributes": wanted, "merge": True},
         expectedVersion=thing.version,
     )
@@ -68,9 +68,17 @@ def add_to_group(thing_name: str, group: str) -> None:
         RequestRefusedError: the group is gone.
     """
     try:
-        aws.call("iot", "add_thing_to_thing_group", thingName=thing_name, thingGroupName=group)
+        _call("add_thing_to_thing_group", thing_name, thingGroupName=group)
     except ThingNotFoundError as error:
         # AWS answers the same for a missing thing and a missing group, and only the first may
         # end the episode of the device.
         describe(thing_name)
         raise RequestRefusedError(f"the thing group {group} does not exist: {error}") from error
+
+
+def _call(operation: str, thing_name: str, **parameters: Any) -> dict[str, Any]:
+    try:
+        return aws.call("iot", operation, thingName=thing_name, **parameters)
+    except ThingNotFoundError as error:
+        # What AWS says may name it or not.
+        raise ThingNotFoundError(f"the registry has no thing {thing_name}: {error}") from error

@@ -35,13 +35,6 @@ class Settings:
         """The names of all attributes that the workflow overwrites at some time, sorted."""
         return tuple(sorted({*self.move_out_attributes, *self.failed_attributes}))
 
-    def is_overwritten(self, name: str, value: str | None) -> bool:
-        """Whether the value of an attribute is one that this workflow writes itself."""
-        return value is not None and value in (
-            self.move_out_attributes.get(name),
-            self.failed_attributes.get(name),
-        )
-
     def is_last_cycle(self, cycle: int) -> bool:
         """Whether no further try follows the cycle (1 is the first)."""
         return cycle > len(self.cool_down_seconds)

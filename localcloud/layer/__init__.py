@@ -12,6 +12,7 @@ from localcloud.layer import (
     calls,
     dynamic_groups,
     executions,
+    faults,
     fifo_topics,
     job_retries,
     lambda_runtime,
@@ -42,6 +43,7 @@ _GAPS = (
     state_machines,
     thing_groups,
     things,
+    faults,  # last: it stands around what the others mended
 )
 
 

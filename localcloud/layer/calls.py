@@ -32,7 +32,7 @@ _invoker: ContextVar[str] = ContextVar("invoker", default="")
 _loader = Loader()
 
 
-class _Request(NamedTuple):
+class Request(NamedTuple):
     """What MiniStack's dispatcher says of a request, in its order."""
 
     service: str
@@ -49,11 +49,10 @@ def install() -> None:
     @around(app, "_maybe_record_cloudtrail")
     def take(original: Any, *arguments: Any) -> None:
         original(*arguments)
-        request = _Request(*arguments[: len(_Request._fields)])
-        operation, parameters = _named(request)
+        request = Request(*arguments[: len(Request._fields)])
+        operation, parameters = named(request)
         if (request.service, operation) != ("lambda", "Invoke"):
-            caller = request.headers.get("x-amz-security-token", "")
-            caller = caller.removeprefix(_FUNCTION) if caller.startswith(_FUNCTION) else ""
+            caller, _ = caller_of(request.headers)
             recorder.record(time.time(), request.service, operation, parameters, caller)
 
     @around(lambda_svc, "_execute_function_dispatch")
@@ -76,7 +75,16 @@ def install() -> None:
         return {**original(config), "AWS_SESSION_TOKEN": _FUNCTION + config["FunctionName"]}
 
 
-def _named(request: _Request) -> tuple[str, dict[str, Any]]:
+def caller_of(headers: dict[str, str]) -> tuple[str, str]:
+    """The Lambda function that sent a request and its process's id; empty for other clients."""
+    token = headers.get("x-amz-security-token", "")
+    if not token.startswith(_FUNCTION):
+        return "", ""
+    function, _, process = token.removeprefix(_FUNCTION).partition("/")
+    return function, process
+
+
+def named(request: Request) -> tuple[str, dict[str, Any]]:
     """Operation and parameters of a request, whatever the service's protocol."""
     target = request.headers.get("x-amz-target", "")
     if target:

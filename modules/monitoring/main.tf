@@ -4,7 +4,7 @@ locals {
 
   bad_ends = toset(["ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted"])
 
-  # Handlers that no message can make fail on its own. The intake's first three raise for a bad
+  # Without those that a device's message can make fail: the intake's first three raise for a bad
   # message or an unknown thing as they should, which must wake nobody; where they fail for good,
   # the intake fails minutes later, and that alarm is here too.
   watched_functions = {
@@ -70,13 +70,14 @@ resource "aws_cloudwatch_metric_alarm" "dead_letters" {
 }
 
 # A recovery tries for hours before it fails; this says so earlier. A single error is tried again
-# and means nothing, a quarter of an hour with errors throughout does.
+# and means nothing, errors that keep coming do; the backoff leaves up to 15 minutes between them.
 resource "aws_cloudwatch_metric_alarm" "handlers" {
   alarm_name          = "${var.name_prefix}FirmwareRetry-handlers-failing"
-  alarm_description   = "Handlers have been failing for 15 minutes: their log groups say why."
+  alarm_description   = "Handlers have been failing again and again within an hour: their log groups say why."
   comparison_operator = "GreaterThanThreshold"
   threshold           = 0
-  evaluation_periods  = 3
+  evaluation_periods  = 12
+  datapoints_to_alarm = 3
   treat_missing_data  = "notBreaching"
   alarm_actions       = local.alarm_actions
   tags                = var.tags
@@ -117,7 +118,7 @@ resource "aws_cloudwatch_metric_alarm" "reconcile" {
   dimensions          = { FunctionName = var.function_names["ReconcileDevices"] }
   period              = 300
   statistic           = "Sum"
-  treat_missing_data  = "notBreaching"
+  treat_missing_data  = "ignore" # between two passes it stays as the last one left it
   alarm_actions       = local.alarm_actions
   tags                = var.tags
 }

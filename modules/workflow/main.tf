@@ -29,6 +29,8 @@ locals {
     "Lambda.AWSLambdaException",
     "Lambda.SdkClientException",
     "Lambda.ClientExecutionTimeoutException",
+    "Lambda.KMSThrottlingException",
+    "Lambda.ResourceConflictException",
     "Lambda.Unknown",
     "Sandbox.Timedout",
     "Runtime.ExitError",

@@ -11,6 +11,9 @@ from typing import Any, Literal
 
 from boto3.dynamodb.types import TypeDeserializer
 
+from fleet_retry import dead_letters
+from fleet_retry.dead_letters import Fate
+from fleet_retry.deployment import Deployment
 from localcloud import Call, Device, LocalCloud, eventually
 
 Machine = Literal["intake", "cool_down", "escalation"]
@@ -35,6 +38,7 @@ class Fleet:
         alert_queue_url: a FIFO queue that is subscribed to the alerts.
         topic: where its devices report; ``{device}`` stands for their name.
         status: the status that means a failed update.
+        prefix: the module's name_prefix.
     """
 
     cloud: LocalCloud
@@ -42,6 +46,7 @@ class Fleet:
     alert_queue_url: str
     topic: str
     status: str = "failed"
+    prefix: str = ""
     _alerts: list[dict[str, Any]] = field(default_factory=list)
 
     def client(self, service: str) -> Any:
@@ -99,6 +104,17 @@ class Fleet:
     def record(self, device: str) -> dict[str, Any] | None:
         """The device's record."""
         return self._item(self.outputs["retries_table_name"], device)
+
+    def all_records(self) -> dict[str, dict[str, Any]]:
+        """The records of all devices, by device."""
+        pages = self.client("dynamodb").get_paginator("scan")
+        return {
+            item["deviceId"]["S"]: {name: _deserialize(value) for name, value in item.items()}
+            for page in pages.paginate(
+                TableName=self.outputs["retries_table_name"], ConsistentRead=True
+            )
+            for item in page["Items"]
+        }
 
     def counted(self, device: str) -> int | None:
         """The failures of this cycle, None for a device that is not tracked."""
@@ -222,6 +238,11 @@ class Fleet:
     def dead_letters(self) -> list[dict[str, Any]]:
         """Takes what waits in the dead-letter queue."""
         return self._take(self.outputs["dead_letter_queue_url"])
+
+    def redrive(self) -> int:
+        """``fleet-retry redrive``: how many letters went on their way again."""
+        deployment = Deployment(self.prefix, self.cloud.endpoint_url)
+        return sum(fate is Fate.REDRIVEN for _, fate in dead_letters.redrive(deployment))
 
     def _take(self, queue_url: str) -> list[dict[str, Any]]:
         sqs = self.client("sqs")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -44,6 +45,23 @@ def register(config: pytest.Config) -> None:
 
     plugins.register(roots, f"{NAME}-roots")
     config.addinivalue_line("markers", "last: run after all other tests of the session")
+
+
+_FIGURES = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture(scope="session")
+def figures(pytestconfig: pytest.Config) -> list[str]:
+    """Lines that the session ends with: what was measured, and is quoted in README."""
+    return pytestconfig.stash.setdefault(_FIGURES, [])
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Prints the figures."""
+    for line in config.stash.get(_FIGURES, []):
+        terminalreporter.write_line(line)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -108,12 +126,18 @@ def deployment(
     tf.LazyTfBin.value = find_binary()
 
     before = take_inventory(account)
-    applied = request.getfixturevalue("two_fleets")
+    try:
+        applied = request.getfixturevalue("two_fleets")
+    except subprocess.CalledProcessError as error:
+        # Told once and short, not with a traceback for each test.
+        pytest.fail(f"terraform failed, see what it printed: {error}", pytrace=False)
     outputs = {name: output["value"] for name, output in applied.outputs.items()}
     fleets, queues = outputs["fleets"], outputs["alert_queue_urls"]
     return Deployment(
         quickstart=Fleet(account, fleets["quickstart"], queues["quickstart"], "iot/device/data"),
-        second=Fleet(account, fleets["second"], queues["second"], "second/{device}/data", "FAILED"),
+        second=Fleet(
+            account, fleets["second"], queues["second"], "second/{device}/data", "FAILED", "second-"
+        ),
         before=before,
         runner=applied.terraform,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 from localcloud import eventually
@@ -55,10 +56,17 @@ def test_each_device_that_reaches_the_limit_recovers_once(quickstart: Fleet) -> 
 
 
 def test_another_campaign_starts_from_zero(quickstart: Fleet) -> None:
+    now = int(time.time() * 1000)
+
+    def fail(firmware: str, seconds_ago: int) -> None:
+        sent = str(now - 1000 * seconds_ago)
+        quickstart.fail("campaigns", [0], timestamp=sent, FW=firmware)
+
     quickstart.add_thing("campaigns")
-    quickstart.fail("campaigns", [1, 2, 3])
-    quickstart.fail("campaigns", [4], FW="2.28")
+    for seconds_ago in (60, 50, 40):
+        fail("2.27", seconds_ago)
+    fail("2.28", 30)
     record = quickstart.record("campaigns") or {}
     assert (record["RetryCounter"], record["campaign"]) == (1, "2.28")
-    quickstart.fail("campaigns", [2], FW="2.27")
-    assert quickstart.record("campaigns") == record
+    fail("2.27", 45)
+    assert quickstart.record("campaigns") == record, "a late message of the campaign before"

@@ -59,7 +59,7 @@ class Cloud:
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time the package sees, epoch seconds; a test sets its only element."""
-    moment = [1_711_320_208.0]
+    moment = [1_711_320_300.0]
     monkeypatch.setattr(ambient, "now", lambda: moment[0])
     monkeypatch.setattr(ambient, "share", lambda: 0.5)
     return moment

@@ -3,13 +3,20 @@ import pytest
 from firmware_retry import backup, registry
 from firmware_retry.errors import TransientError
 from firmware_retry.registry import Thing
+from firmware_retry.settings import settings
 
 from .conftest import Cloud
 
 
-def store(cloud: Cloud) -> dict[str, str | None]:
-    backup.store(registry.describe("dev-1"))
+def store(cloud: Cloud, **overwriting: str) -> dict[str, str | None]:
+    backup.store(registry.describe("dev-1"), overwriting)
     return loaded()
+
+
+def overwrite(cloud: Cloud, **attributes: str) -> None:
+    """What a recovery does: keep the originals, then write over them."""
+    store(cloud, **attributes)
+    write(cloud, **attributes)
 
 
 def loaded() -> dict[str, str | None]:
@@ -30,7 +37,7 @@ def test_exactly_the_attributes_that_get_overwritten_are_kept(cloud: Cloud) -> N
     item = cloud.backup()
     assert item
     assert item["thingVersion"] == 1
-    assert item["timestamp"] == "2024-03-24T22:43:28Z"
+    assert item["timestamp"] == "2024-03-24T22:45:00Z"
 
 
 def test_it_follows_the_registry_while_nothing_is_overwritten(cloud: Cloud) -> None:
@@ -43,17 +50,41 @@ def test_it_follows_the_registry_while_nothing_is_overwritten(cloud: Cloud) -> N
 @pytest.mark.parametrize("overwritten", ["moveOut", "failedtoupdate"])
 def test_an_overwritten_value_is_never_kept_as_the_original(cloud: Cloud, overwritten: str) -> None:
     cloud.create_thing(model="wo:v8")
-    store(cloud)
-    write(cloud, model=overwritten, FW=overwritten)
+    overwrite(cloud, model=overwritten, FW=overwritten)
     assert store(cloud) == {"model": "wo:v8", "FW": None}
 
 
 def test_each_attribute_is_judged_by_itself(cloud: Cloud) -> None:
     """Moved out, and then a person corrected the firmware attribute."""
     cloud.create_thing(model="wo:v8", FW="2.27")
-    store(cloud)
-    write(cloud, model="moveOut", FW="3.0")
+    overwrite(cloud, model="moveOut", FW="moveOut")
+    write(cloud, FW="3.0")
     assert store(cloud) == {"model": "wo:v8", "FW": "3.0"}
+
+
+def test_what_was_written_outlasts_a_change_of_the_settings(
+    cloud: Cloud, environment: pytest.MonkeyPatch
+) -> None:
+    cloud.create_thing(model="wo:v8", FW="2.27")
+    overwrite(cloud, model="moveOut")
+    environment.setenv("MOVE_OUT_ATTRIBUTES", '{"firmwareRetry": "coolingDown"}')
+    environment.setenv("FAILED_ATTRIBUTES", '{"firmwareRetry": "failed"}')
+    settings.cache_clear()
+    assert store(cloud) == {"model": "wo:v8", "firmwareRetry": None}
+
+
+def test_a_second_overwriting_before_it_took_effect_keeps_the_original(cloud: Cloud) -> None:
+    cloud.create_thing(model="wo:v8", FW="2.27")
+    overwrite(cloud, model="moveOut")
+    store(cloud, model="failedtoupdate")
+    assert store(cloud)["model"] == "wo:v8"
+
+
+def test_a_value_that_a_person_set_is_no_value_that_was_written(cloud: Cloud) -> None:
+    cloud.create_thing(model="wo:v8", FW="2.27")
+    overwrite(cloud, model="moveOut")
+    write(cloud, model="failedtoupdate")
+    assert store(cloud)["model"] == "failedtoupdate"
 
 
 def test_a_thing_that_always_had_the_value_keeps_it(cloud: Cloud) -> None:
@@ -72,7 +103,7 @@ def test_a_slow_twin_does_not_put_an_older_reading_over_a_newer(cloud: Cloud) ->
 
 
 def test_a_later_thing_of_the_same_name_starts_afresh(cloud: Cloud) -> None:
-    backup.store(Thing("dev-1", "earlier", 40, {"model": "wo:v7", "FW": "1.0"}))
+    backup.store(Thing("dev-1", "earlier", 40, {"model": "wo:v7"}), {"model": "moveOut"})
     cloud.create_thing(model="moveOut", FW="2.27")
     assert store(cloud) == {"model": "moveOut", "FW": "2.27"}
 

@@ -71,7 +71,7 @@ def group_members(cloud: Cloud) -> list[str]:
 
 def test_the_whole_journey(cloud: Cloud, cooling: dict[str, Any]) -> None:
     wait = reset_retry_counter_and_move_out.handler(cooling, None)
-    assert wait == {"dueAt": "2024-03-25T23:55:28Z"}  # 24 h and half of the jitter's tenth
+    assert wait == {"dueAt": "2024-03-25T23:57:00Z"}  # 24 h and half of the jitter's tenth
     assert cloud.attributes() == MOVED_OUT
     assert increment_retry_counter.handler(failure(50), None) == {"outcome": "cooling_down"}
 
@@ -81,7 +81,7 @@ def test_the_whole_journey(cloud: Cloud, cooling: dict[str, Any]) -> None:
     escalation = use_up_a_cycle(100)
     assert escalation["cycle"] == 2
     assert reset_retry_count_to_failed_update.handler(escalation, None) == {
-        "dueAt": "2024-03-24T22:58:28Z"
+        "dueAt": "2024-03-24T23:00:00Z"
     }
     assert cloud.attributes() == FAILED
     move_device_to_failed_group.handler(escalation, None)
@@ -155,7 +155,7 @@ def test_a_ladder_shortened_meanwhile_still_has_a_last_step(
     cloud: Cloud, failing: dict[str, Any]
 ) -> None:
     assert reset_retry_counter_and_move_out.handler(failing, None) == {
-        "dueAt": "2024-03-25T23:55:28Z"
+        "dueAt": "2024-03-25T23:57:00Z"
     }
 
 
@@ -282,6 +282,30 @@ def test_people_with_a_mail_subscription_get_a_letter(
     assert "FW = 2.26, model = wo:v8" in letter["Body"]
 
 
+def test_trouble_with_one_topic_tells_the_other_no_second_time(
+    cloud: Cloud, failing: dict[str, Any], environment: pytest.MonkeyPatch
+) -> None:
+    environment.setenv("OPERATOR_TOPIC_ARN", "arn:aws:sns:eu-west-1:123456789012:deleted")
+    settings.cache_clear()
+    reset_retry_count_to_failed_update.handler(failing, None)
+    for _ in range(3):
+        with pytest.raises(RequestRefusedError):
+            send_sns_notification.handler(failing, None)
+    assert cloud.calls.count("sns.publish") == 1 + 3
+    assert len(cloud.messages()) == 1
+
+
+def test_settings_changed_while_a_device_is_away_do_not_lose_its_originals(
+    cloud: Cloud, cooling: dict[str, Any], environment: pytest.MonkeyPatch
+) -> None:
+    reset_retry_counter_and_move_out.handler(cooling, None)
+    environment.setenv("MOVE_OUT_ATTRIBUTES", '{"firmwareRetry": "coolingDown"}')
+    environment.setenv("FAILED_ATTRIBUTES", '{"firmwareRetry": "failed"}')
+    settings.cache_clear()
+    restore_device_attributes.handler(cooling, None)
+    assert cloud.attributes() == ORIGINAL
+
+
 def test_a_fleet_may_keep_its_attributes_and_set_a_marker(
     cloud: Cloud, environment: pytest.MonkeyPatch
 ) -> None:
@@ -318,7 +342,7 @@ def crash_after(environment: pytest.MonkeyPatch, fatal: int) -> None:
 
 # How many calls each step makes on its way.
 RECOVERY_STEPS = [
-    (reset_retry_counter_and_move_out, 5, MOVED_OUT),
+    (reset_retry_counter_and_move_out, 6, MOVED_OUT),
     (restore_device_attributes, 5, ORIGINAL),
 ]
 

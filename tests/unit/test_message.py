@@ -19,6 +19,11 @@ def test_the_originals_message_is_read() -> None:
     )
 
 
+@pytest.fixture(autouse=True)
+def arrival(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ambient, "now", lambda: 1711320300.0)
+
+
 def test_numbers_are_taken_as_their_text() -> None:
     assert parse(timestamp=1711320208793, FW=2.27) == parse()
 
@@ -88,12 +93,14 @@ def test_a_refusal_names_the_sender_and_repeats_nothing_of_the_payload() -> None
     ("fields", "sent_at"),
     [
         ({"timestamp": "1711320208"}, 1711320208000),
+        # A clock that is ahead, and one that is back at its factory setting.
+        ({"timestamp": "4102444800000", "receivedAt": 1711320209000}, 1711320209000),
+        ({"timestamp": "1577836800000", "receivedAt": 1711320209000}, 1711320209000),
         ({"timestamp": "boot-17", "receivedAt": 1711320209000}, 1711320209000),
         ({"timestamp": "boot-17"}, 1711320300000),
     ],
 )
 def test_when_it_was_sent_is_the_devices_word_or_else_the_brokers(
-    fields: Any, sent_at: int, monkeypatch: pytest.MonkeyPatch
+    fields: Any, sent_at: int
 ) -> None:
-    monkeypatch.setattr(ambient, "now", lambda: 1711320300.0)
     assert parse(**fields).sent_at == sent_at

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from firmware_retry import aws
-from firmware_retry.errors import ReconcileIncompleteError
+from firmware_retry.errors import ReconcileIncompleteError, TransientError
 from firmware_retry.handlers import (
     create_device_record,
     increment_retry_counter,
@@ -150,13 +150,13 @@ def test_a_run_stopped_while_waiting_is_finished(
 
 
 def test_a_device_claimed_but_never_moved_out_still_gets_its_time_away(
-    cloud: Cloud, cooling: Recovery, clock: list[float]
+    cloud: Cloud, cooling: Recovery, clock: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its run was stopped after the claim, and found when the day was over."""
-    reset_retry_counter_and_move_out.handler(cooling, None)
-    cloud.iot.update_thing(
-        thingName="dev-1", attributePayload={"attributes": ORIGINAL, "merge": True}
-    )
+    with monkeypatch.context() as patch:
+        patch.setattr("firmware_retry.registry.update", refuse)
+        with pytest.raises(TransientError):
+            reset_retry_counter_and_move_out.handler(cooling, None)
     stop(cloud, "CoolDown", cooling)
     clock[0] += 2 * DAY
     assert reconcile() == {"moved_out": 1}
@@ -164,6 +164,39 @@ def test_a_device_claimed_but_never_moved_out_still_gets_its_time_away(
     item = cloud.record()
     assert item
     assert item["dueAt"] > clock[0]
+
+
+def test_a_device_restored_but_not_released_is_not_moved_out_again(
+    cloud: Cloud, cooling: Recovery, clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reset_retry_counter_and_move_out.handler(cooling, None)
+    with monkeypatch.context() as patch:
+        patch.setattr("firmware_retry.record.release", refuse)
+        with pytest.raises(TransientError):
+            restore_device_attributes.handler(cooling, None)
+    stop(cloud, "CoolDown", cooling)
+    clock[0] += 2 * DAY
+    assert reconcile() == {"restored": 1}
+    assert cloud.attributes() == ORIGINAL
+
+
+def refuse(*_: Any) -> None:
+    raise TransientError("throttled")
+
+
+class Context:
+    """Lambda's context, as far as it says how much time is left."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 1_000
+
+
+def test_a_pass_ends_in_time(cloud: Cloud, cooling: Recovery, clock: list[float]) -> None:
+    cloud.create_thing("dev-2", **ORIGINAL)
+    create_device_record.handler(failure(device="dev-2"), None)
+    use_up_a_cycle("dev-2")
+    clock[0] += HOUR
+    assert reconcile_devices.handler({}, Context()) == {"started": 1}
 
 
 Step = Callable[[Recovery, object], object]

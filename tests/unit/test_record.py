@@ -12,6 +12,8 @@ from firmware_retry.record import Outcome, Run, State
 
 from .conftest import LIMIT, RETRIES, Cloud, failure
 
+NOW = "2024-03-24T22:45:00Z"
+
 
 def message(number: int = 1, **fields: Any) -> FailureMessage:
     return FailureMessage.parse(failure(number, **fields))
@@ -47,7 +49,7 @@ def test_an_episode_begins_with_counters_at_zero(tracked: Cloud) -> None:
     item = stored(tracked)
     assert (item["RetryCounter"], item["ResetRetryCount"]) == (0, 0)
     assert (item["state"], item["campaign"]) == ("tracking", "2.27")
-    assert item["timestamp"] == "2024-03-24T22:43:28Z"
+    assert item["timestamp"] == NOW
 
 
 def test_an_episode_that_is_on_is_not_begun_again(tracked: Cloud) -> None:
@@ -152,7 +154,7 @@ def test_a_campaign_does_not_begin_anew_in_the_middle_of_a_recovery(run: Run, cl
 
 
 def test_a_run_claims_the_device_and_turns_the_cycle(run: Run, cloud: Cloud) -> None:
-    due = record.claim(run, State.COOLING_DOWN, 60)
+    due = record.claim(run, State.COOLING_DOWN, 60).due_at
     item = stored(cloud)
     assert item["state"] == "cooling_down"
     assert (item["RetryCounter"], item["ResetRetryCount"]) == (0, 1)
@@ -162,9 +164,22 @@ def test_a_run_claims_the_device_and_turns_the_cycle(run: Run, cloud: Cloud) -> 
 def test_a_run_that_claims_again_keeps_its_first_wait(
     run: Run, cloud: Cloud, clock: list[float]
 ) -> None:
-    due = record.claim(run, State.COOLING_DOWN, 60)
+    due = record.claim(run, State.COOLING_DOWN, 60).due_at
     clock[0] += 30
-    assert record.claim(run, State.COOLING_DOWN, 99) == due
+    assert record.claim(run, State.COOLING_DOWN, 99).due_at == due
+
+
+def test_a_run_that_shares_its_name_with_one_of_the_other_machine_does_not_share_the_device(
+    run: Run, cloud: Cloud
+) -> None:
+    """The ladder was shortened while the cool-down was on its way."""
+    record.claim(run, State.FAILED, 60)
+    before = stored(cloud)
+    with pytest.raises(RecoverySupersededError):
+        record.claim(run, State.COOLING_DOWN, 60)
+    with pytest.raises(RecoverySupersededError):
+        record.held(run, State.COOLING_DOWN)
+    assert stored(cloud) == before
 
 
 @pytest.mark.parametrize(
@@ -194,7 +209,7 @@ def test_a_finished_run_claims_nothing(run: Run, cloud: Cloud) -> None:
     with pytest.raises(RecoverySupersededError):
         record.claim(run, State.COOLING_DOWN, 60)
     with pytest.raises(RecoverySupersededError):
-        record.held(run)
+        record.held(run, State.COOLING_DOWN)
     with pytest.raises(RecoverySupersededError):
         record.release(run)
 
@@ -207,14 +222,17 @@ def test_a_released_device_is_tracked_for_its_next_cycle(run: Run, cloud: Cloud)
     assert not {"recoveryId", "dueAt"} & item.keys()
 
 
-def test_who_was_told_is_recorded_once(run: Run, cloud: Cloud, clock: list[float]) -> None:
+@pytest.mark.parametrize("has_people", [False, True])
+def test_something_is_due_until_everybody_was_told(
+    run: Run, cloud: Cloud, has_people: bool
+) -> None:
     record.claim(run, State.FAILED, 60)
-    record.mark_notified(run)
-    first = stored(cloud)
-    clock[0] += 60
-    record.mark_notified(run)
-    assert stored(cloud) == first
-    assert first["notifiedAt"] == "2024-03-24T22:43:28Z"
+    record.mark_notified(run, is_last=not has_people)
+    assert stored(cloud)["notifiedAt"] == NOW
+    assert ("dueAt" in stored(cloud)) is has_people
+    record.mark_mailed(run)
+    assert stored(cloud)["mailedAt"] == NOW
+    assert "dueAt" not in stored(cloud)
 
 
 def test_forgetting_takes_record_and_backup(run: Run, cloud: Cloud) -> None:

@@ -75,6 +75,8 @@ TRANSIENT = (
     "Lambda.AWSLambdaException",
     "Lambda.SdkClientException",
     "Lambda.ClientExecutionTimeoutException",
+    "Lambda.KMSThrottlingException",
+    "Lambda.ResourceConflictException",
     "Lambda.Unknown",
     "Sandbox.Timedout",
     "Runtime.ExitError",

@@ -1,9 +1,12 @@
 """CreateDeviceRecord: begins the episode of a device."""
 
+import logging
 from typing import Any
 
 from firmware_retry import record
 from firmware_retry.message import FailureMessage
+
+_logger = logging.getLogger(__name__)
 
 
 def handler(event: dict[str, Any], context: object) -> None:
@@ -16,4 +19,9 @@ def handler(event: dict[str, Any], context: object) -> None:
     Raises:
         InvalidMessageError, TransientError, RequestRefusedError.
     """
-    record.create(FailureMessage.parse(event))
+    message = FailureMessage.parse(event)
+    tracking_id = record.create(message)
+    _logger.info(
+        "episode begun" if tracking_id else "episode was on already",
+        extra={"deviceId": message.device_id, "trackingId": tracking_id},
+    )

@@ -20,9 +20,11 @@ GRACE_SECONDS = 300
 """How long after the time something was due a run may take to do it."""
 MOST_DEVICES = 200
 """How many devices a pass acts on at most; the rest is for the next."""
+_LAST_SECONDS = 30
+"""How long before its time is over a pass takes no further device."""
 
 
-def handler(event: dict[str, Any], context: object) -> dict[str, int]:
+def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
     """Looks after every device where something was due and nobody acted.
 
     A device whose run is alive is left alone. Everything else is idempotent, so it does no harm if
@@ -30,7 +32,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, int]:
 
     Args:
         event: ``{}``, or ``{"graceSeconds": n}`` for another grace than ``GRACE_SECONDS``.
-        context: Lambda's, not used.
+        context: Lambda's; says how much time is left.
 
     Returns:
         How many devices were left ``live``, ``started``, ``moved_out``, ``restored``,
@@ -44,7 +46,9 @@ def handler(event: dict[str, Any], context: object) -> dict[str, int]:
     tally: Counter[str] = Counter()
     for device in record.overdue(moment):
         tally[_reconciled(device)] += 1
-        if tally.total() - tally["live"] >= MOST_DEVICES:
+        # Those that are left as they are do not count: they must not stand in the others' way.
+        acted = tally.total() - tally["live"] - tally["refused"]
+        if acted >= MOST_DEVICES or _seconds_left(context) < _LAST_SECONDS:
             break
     _logger.info("devices reconciled", extra={"devices": dict(tally)})
     if tally["refused"]:
@@ -87,22 +91,27 @@ def _finish(device: Record) -> str:
     if live is None and is_unclaimed:
         executions.start(machine, run)
         return "started"
-    is_away = not is_unclaimed and recovery.is_away(run)
-    return _finish_escalation(run, is_away) if escalates else _finish_cool_down(run, is_away)
+    if escalates:
+        return _finish_escalation(run, device)
+    return _finish_cool_down(run, device)
 
 
-def _finish_cool_down(run: Run, is_away: bool) -> str:
-    if not is_away:
+def _finish_cool_down(run: Run, device: Record) -> str:
+    if not device.away_since:
         recovery.move_out(run)
         return "moved_out"
     recovery.restore(run)
     return "restored"
 
 
-def _finish_escalation(run: Run, is_away: bool) -> str:
-    if not is_away:
+def _finish_escalation(run: Run, device: Record) -> str:
+    if not device.away_since:
         recovery.mark_failed(run)
         return "marked_failed"
     recovery.join_failed_group(run)
     alerts.tell_once(run)
     return "told"
+
+
+def _seconds_left(context: Any) -> float:
+    return float("inf") if context is None else context.get_remaining_time_in_millis() / 1000

@@ -21,8 +21,8 @@ def handler(event: dict[str, Any], context: object) -> None:
         TransientError, RequestRefusedError: see ``alerts.tell_once``.
     """
     run = Run.parse(event)
-    told = alerts.tell_once(run)
+    alerts.tell_once(run)
     _logger.info(
         "failed device reported",
-        extra={"deviceId": run.device_id, "recoveryId": run.recovery_id, "told": told},
+        extra={"deviceId": run.device_id, "recoveryId": run.recovery_id},
     )
