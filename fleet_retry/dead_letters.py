@@ -69,11 +69,7 @@ def redrive(
     sqs = deployment.client("sqs")
     for number, received in enumerate(_received(deployment)):
         if number == most:
-            sqs.change_message_visibility(
-                QueueUrl=deployment.dead_letter_queue_url,
-                ReceiptHandle=received["ReceiptHandle"],
-                VisibilityTimeout=0,
-            )
+            _put_back(deployment, received)
             return
         letter, fate = _redriven(deployment, received, dry_run)
         if fate is not Fate.UNREADABLE and not dry_run:
@@ -103,8 +99,18 @@ def _received(deployment: Deployment) -> Iterator[dict[str, Any]]:
         if letter["MessageId"] in seen:
             return
         seen.add(letter["MessageId"])
-        if int(letter["Attributes"]["SentTimestamp"]) <= began:
-            yield letter
+        if int(letter["Attributes"]["SentTimestamp"]) > began:
+            _put_back(deployment, letter)
+            return
+        yield letter
+
+
+def _put_back(deployment: Deployment, received: dict[str, Any]) -> None:
+    deployment.client("sqs").change_message_visibility(
+        QueueUrl=deployment.dead_letter_queue_url,
+        ReceiptHandle=received["ReceiptHandle"],
+        VisibilityTimeout=0,
+    )
 
 
 def _redriven(

@@ -69,8 +69,11 @@ def store(thing: Thing, overwriting: Mapping[str, str] = MappingProxyType({})) -
         overwriting: name to value, what is about to be written over the originals.
 
     Raises:
-        TransientError: a newer version of the thing was stored meanwhile: read it again.
+        TransientError: a newer version of the thing was stored meanwhile: read it again. When
+            nothing is about to be overwritten, that is as good, and no error.
     """
+    # A second reading of the same version knows nothing new, and not what a twin is about to write.
+    older = "<=" if overwriting else "<"
     previous = load(thing.name)
     owed = previous.owed(thing) if previous else {}
     names = {*settings().overwritten_names, *owed}
@@ -93,7 +96,8 @@ def store(thing: Thing, overwriting: Mapping[str, str] = MappingProxyType({})) -
             },
             # A slow twin of this step must not put an older reading over a newer one.
             ConditionExpression=(
-                "attribute_not_exists(deviceId) OR thingId <> :thing OR thingVersion <= :version"
+                "attribute_not_exists(deviceId) OR thingId <> :thing"
+                f" OR thingVersion {older} :version"
             ),
             ExpressionAttributeValues={
                 ":thing": {"S": thing.thing_id},
@@ -101,6 +105,8 @@ def store(thing: Thing, overwriting: Mapping[str, str] = MappingProxyType({})) -
             },
         )
     except ConditionFailedError as error:
+        if not overwriting:
+            return
         raise TransientError("the backup holds a newer version of the thing") from error
 
 

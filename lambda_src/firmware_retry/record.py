@@ -335,7 +335,9 @@ def mark_notified(run: Run, is_last: bool) -> None:
         RecoverySupersededError: the device is not this run's (any more).
     """
     nothing_due = " REMOVE dueAt" if is_last else ""
-    _update_held(run, f"SET notifiedAt = :now, #timestamp = :now{nothing_due}", {})
+    _update_held(
+        run, f"SET notifiedAt = if_not_exists(notifiedAt, :now), #timestamp = :now{nothing_due}", {}
+    )
 
 
 def mark_mailed(run: Run) -> None:
@@ -344,7 +346,9 @@ def mark_mailed(run: Run) -> None:
     Raises:
         RecoverySupersededError: the device is not this run's (any more).
     """
-    _update_held(run, "SET mailedAt = :now, #timestamp = :now REMOVE dueAt", {})
+    _update_held(
+        run, "SET mailedAt = if_not_exists(mailedAt, :now), #timestamp = :now REMOVE dueAt", {}
+    )
 
 
 def _update_held(run: Run, update: str, values: dict[str, Any]) -> Record:

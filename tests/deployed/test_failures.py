@@ -84,7 +84,7 @@ MISSING_TABLE = {"RETRIES_TABLE": "no-such-table"}
             ("StoreDeviceAttributes", {"BACKUP_TABLE": "no-such"}, "RequestRefusedError", 1),
             ("StoreDeviceAttributes", BUG, "KeyError", 1),
             ("CheckIfDeviceExists", NO_IMPORT, "Runtime.ImportModuleError", 1),
-            ("CreateDeviceRecord", CRASHES, "Runtime.ExitError", 9),
+            ("CreateDeviceRecord", CRASHES, "Runtime.ExitError", 6),
         )
     ],
 )

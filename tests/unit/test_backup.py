@@ -97,9 +97,21 @@ def test_a_slow_twin_does_not_put_an_older_reading_over_a_newer(cloud: Cloud) ->
     old = registry.describe("dev-1")
     write(cloud, FW="2.28")
     store(cloud)
+    backup.store(old)
     with pytest.raises(TransientError):
-        backup.store(old)
+        backup.store(old, {"FW": "moveOut"})
     assert loaded()["FW"] == "2.28"
+
+
+def test_a_slow_twin_does_not_forget_what_is_about_to_be_written(cloud: Cloud) -> None:
+    """It read the thing just before a recovery stored the same version and overwrote it."""
+    cloud.create_thing(model="wo:v8")
+    read_before = registry.describe("dev-1")
+    overwrite(cloud, model="moveOut")
+    backup.store(read_before)
+    saved = backup.load("dev-1")
+    assert saved
+    assert saved.owed(registry.describe("dev-1")) == {"model": "wo:v8"}
 
 
 def test_a_later_thing_of_the_same_name_starts_afresh(cloud: Cloud) -> None:
