@@ -9,7 +9,7 @@ ASL_VALIDATOR := .venv-tools/asl-validator
 unexport AWS_PROFILE AWS_ENDPOINT_URL AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN
 
 .DEFAULT_GOAL := help
-.PHONY: help demo local test lint package docs requirements clean
+.PHONY: help demo local soak test lint package docs requirements clean
 
 help: ## Says what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 22
@@ -19,6 +19,9 @@ demo: .venv/ready ## Deploys to a local cloud, sends a small fleet through it, s
 
 local: .venv/ready ## Keeps a local cloud up, with MQTT on a port, for one's own experiments
 	$(BIN)/python -m localcloud $(LOCAL)
+
+soak: .venv/ready ## Sends N simulated journeys through seeded faults (make soak N=100000)
+	$(BIN)/python -m simulation soak --journeys $(or $(N),1000) --jobs 2
 
 test: lint ## Everything that CI runs
 	$(BIN)/pytest -p no:terraform --ignore=tests/deployed --ignore=tests/workflow

@@ -1,0 +1,230 @@
+"""One seed: a world is drawn, lives until nothing is left to happen, and is checked."""
+
+import random
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+from simulation import asl, rest
+from simulation.devices import JUNK, Device
+from simulation.faults import Fault, Faults, Outage
+from simulation.functions import FunctionRun
+from simulation.model import FAILED
+from simulation.options import Options
+from simulation.scheduler import RunawayError
+from simulation.trace import Trace
+from simulation.world import START, Violation, World
+
+_DAY = 86400.0
+
+
+@dataclass
+class Result:
+    """What became of the devices of one seed."""
+
+    seed: int
+    options: Options
+    trace: Trace
+    violations: list[Violation]
+    faults: Counter[Fault]
+    journeys: int
+    """Devices that failed at least once."""
+    ends: Counter[str] = field(default_factory=Counter)
+    """How many devices were ``failed``, ``tracked`` or ``gone`` at the end."""
+    invocations: int = 0
+    calls: int = 0
+    transitions: int = 0
+
+
+def run(seed: int, machines: Mapping[str, asl.Machine] | None = None) -> Result:
+    """Runs one seed to its end.
+
+    Args:
+        seed: decides everything.
+        machines: other definitions than the rendered ones, by name.
+
+    Returns:
+        The result; ``violations`` is empty when all is well.
+    """
+    chance = random.Random(seed)  # noqa: S311 -- must be repeatable
+    options = Options.drawn(chance)
+    world = World(chance, options, Faults.drawn(chance), machines)
+    with world.installed():
+        devices = [Device(world, f"device-{n + 1}") for n in range(chance.choice(_SIZES))]
+        _populate(world, devices)
+        try:
+            world.settle()
+            rest.check(world)
+        except RunawayError as error:
+            world.violated("stuck", str(error))
+    known = {device for device, _ in world.presented}
+    return Result(
+        seed=seed,
+        options=options,
+        trace=world.trace,
+        violations=world.violations,
+        faults=world.faults.counts,
+        journeys=len(known),
+        ends=Counter(_end(world, device) for device in sorted(known)),
+        invocations=world.functions.invocations,
+        calls=world.functions.calls,
+        transitions=world.states.transitions,
+    )
+
+
+_SIZES = (1, 1, 1, 1, 1, 1, 2, 2, 3)
+
+
+def _end(world: World, device: str) -> str:
+    if device not in world.iot.things:
+        return "gone"
+    episode = world.model.episodes.get(device)
+    return FAILED if episode and episode.state == FAILED else "tracked"
+
+
+def _populate(world: World, devices: list[Device]) -> None:
+    chance = world.random
+    by_name = {device.name: device for device in devices}
+    world.iot.joined = lambda name: by_name[name].begin()
+    world.redrives = chance.random() < 0.8
+    for device in devices:
+        attributes = {"model": "wo:v8", "FW": "2.26"}
+        if chance.random() < 0.3:
+            del attributes[chance.choice(("model", "FW"))]
+        if chance.random() < 0.9:
+            world.people.create(device.name, attributes)
+        else:
+            _schedule_unknown(world, device)
+        _schedule_people(world, device)
+    if chance.random() < 0.2:
+        junk = chance.choice(JUNK)
+        world.junk.append(junk)
+        world.scheduler.after(3600 * chance.random(), partial(world.deliver, junk))
+    if chance.random() < 0.3:
+        _schedule_outages(world)
+    world.functions.started = Crossings(world).started
+    for _ in range(chance.choice((0, 0, 1, 2))):
+        world.scheduler.after(2 * _DAY * chance.random(), partial(_stop_one, world))
+
+
+def _schedule_unknown(world: World, device: Device) -> None:
+    """Its thing is made only after it has reported failures."""
+    world.people.vanished.add(device.name)
+    for _ in range(world.random.choice((1, 5))):
+        world.scheduler.after(60 * world.random.random(), lambda: world.deliver(device.message()))
+    world.scheduler.after(3600, partial(world.people.create, device.name, {"model": "wo:v8"}))
+
+
+def _schedule_people(world: World, device: Device) -> None:
+    chance = world.random
+    for _ in range(chance.choice((0, 0, 0, 1, 3, 6))):
+        at = START + chance.choice((60.0, 3600.0, _DAY, 3 * _DAY)) * chance.random()
+        world.scheduler.at(at, partial(_change, world, device.name))
+    if chance.random() < 0.15:
+        at = START + chance.choice((60.0, 3600.0, _DAY, 3 * _DAY)) * chance.random()
+        world.scheduler.at(at, partial(_delete, world, device.name))
+
+
+def _change(world: World, name: str) -> None:
+    chance = world.random
+    if name not in world.iot.things:
+        return
+    present = world.iot.things[name].attributes
+    attribute = chance.choice((*_names(world), "site"))
+    value = "" if chance.random() < 0.2 else f"p-{chance.randrange(1000)}"
+    # A thing without a type has three attributes at most; one is left for the marker.
+    if attribute not in present and len(present) > 1:
+        return
+    world.faults.happened(Fault.PERSON)
+    world.people.change(name, attribute, value)
+
+
+def _names(world: World) -> list[str]:
+    return sorted({*world.options.moved_out, *world.options.failed})
+
+
+def _delete(world: World, name: str) -> None:
+    if name not in world.iot.things:
+        return
+    world.faults.happened(Fault.VANISHED)
+    world.people.delete(name)
+    if world.random.random() < 0.4:
+        # Not within minutes: a call that was under way may not hit a successor of its thing, and
+        # AWS IoT has no condition that could tell the two apart.
+        later = 600 + world.random.choice((600.0, _DAY, 3 * _DAY)) * world.random.random()
+        world.scheduler.after(later, partial(_recreate, world, name))
+
+
+def _recreate(world: World, name: str) -> None:
+    if name not in world.iot.things:
+        world.faults.happened(Fault.RECREATED)
+        world.people.create(name, {"model": "wo:v9", "FW": "3.0"})
+
+
+def _schedule_outages(world: World) -> None:
+    chance = world.random
+    for _ in range(chance.choice((1, 2, 4))):
+        start = START + chance.choice((60.0, 3600.0, 1.5 * _DAY)) * chance.random()
+        length = chance.choice((30.0, 300.0, 3600.0)) * chance.random()
+        service = chance.choice(("dynamodb", "iot", "sns", "states", "stepfunctions"))
+        world.faults.outages.append(
+            Outage(service, start, start + length, hangs=chance.random() < 0.5)
+        )
+
+
+class Crossings:
+    """What is made to happen just when a function runs, because there it may hurt."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._earlier: dict[str, list[tuple[str, Mapping[str, object]]]] = {}
+        """By device: the recovery steps that ran for it, and their input."""
+        self._left = 30
+        """How many steps are repeated at most: each repetition may be repeated, too."""
+
+    def started(self, run: FunctionRun) -> None:
+        """A function starts."""
+        world, chance = self._world, self._world.random
+        if run.step in _RECOVERY_STEPS:
+            self._earlier.setdefault(run.event["deviceId"], []).append((run.step, run.event))
+            if world.faults.happens(Fault.RUN_STOPPED):
+                world.scheduler.after(0.2 * chance.random() ** 2, partial(_stop_one, world))
+        name = run.event.get("deviceId")
+        if self._left and name in self._earlier and world.faults.happens(Fault.RUN_AGAIN):
+            self._left -= 1
+            self._repeat(self._earlier[name])
+        if name in world.iot.things and world.faults.happens(Fault.MEDDLED):
+            world.scheduler.after(0.2 * chance.random() ** 2, partial(_change, world, name))
+
+    def _repeat(self, earlier: list[tuple[str, Mapping[str, object]]]) -> None:
+        """A step that ran before runs again: the run that it is of was redriven, say."""
+        chance = self._world.random
+        step, event = chance.choice(earlier)
+        later = chance.choice((0.0, 0.1, 60.0, _DAY)) * chance.random()
+        self._world.scheduler.after(
+            later, partial(self._world.functions.invoke, step, event, _nobody)
+        )
+
+
+def _nobody(error: str | None, result: object) -> None:
+    pass
+
+
+_RECOVERY_STEPS = frozenset(
+    {
+        "ResetRetryCounterAndMoveOut",
+        "RestoreDeviceAttributes",
+        "ResetRetryCountToFailedUpdate",
+        "MoveDeviceToFailedGroup",
+        "SendSNSNotification",
+    }
+)
+
+
+def _stop_one(world: World) -> None:
+    running = [run for run in world.executions("cool_down", "escalation") if run.is_running]
+    if running:
+        stopped = world.random.choice(running)
+        world.trace.add(world.scheduler.now, "person", "stops", stopped)
+        world.states.stop_execution({"executionArn": stopped.arn})

@@ -1,0 +1,90 @@
+"""What a simulated deployment is configured with."""
+
+import json
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from simulation.definitions import machine_arn
+
+RETRIES = "DeviceFirmwareRetries"
+BACKUP = "DeviceAttributeBackup"
+FAILED_GROUP = "FailedToUpdate"
+ALERTS = "arn:aws:sns:eu-west-1:123456789012:FailedFirmwareUpdate.fifo"
+OPERATORS = "arn:aws:sns:eu-west-1:123456789012:operators"
+
+
+@dataclass(frozen=True)
+class Options:
+    """The module's variables that the handlers see. Seconds."""
+
+    retry_limit: int = 3
+    cool_down_seconds: tuple[int, ...] = (86400,)
+    cool_down_jitter: float = 0.1
+    settle_seconds: int = 900
+    move_out_attributes: Mapping[str, str] | None = None
+    """None for the original's: model and FW are "moveOut"."""
+    failed_attributes: Mapping[str, str] | None = None
+    has_operators: bool = False
+    """Whether people are told on a topic of their own, too."""
+    indexing_seconds: float = 30.0
+    """How far the dynamic groups lag behind the registry."""
+
+    @classmethod
+    def drawn(cls, chance: random.Random) -> "Options":
+        """Draws a configuration."""
+        moved, failed = chance.choice(_ATTRIBUTES)
+        return cls(
+            retry_limit=chance.choice((1, 2, 3, 3, 5, 10)),
+            cool_down_seconds=chance.choice(
+                ((86400,), (86400,), (3600,), (), (3600, 86400), (600, 600, 600))
+            ),
+            cool_down_jitter=chance.choice((0.0, 0.1, 1.0)),
+            settle_seconds=chance.choice((60, 900)),
+            move_out_attributes=moved,
+            failed_attributes=failed,
+            has_operators=chance.random() < 0.3,
+            indexing_seconds=chance.choice((1.0, 30.0, 600.0)),
+        )
+
+    @property
+    def moved_out(self) -> Mapping[str, str]:
+        """The attributes of a device that cools down."""
+        return self.move_out_attributes or _MOVED_OUT
+
+    @property
+    def failed(self) -> Mapping[str, str]:
+        """The attributes of a device that failed."""
+        return self.failed_attributes or _FAILED
+
+    def is_overwritten(self, name: str, value: str | None) -> bool:
+        """Whether an attribute has a value that only the workflow writes."""
+        return value is not None and value in (self.moved_out.get(name), self.failed.get(name))
+
+    def environment(self) -> dict[str, str]:
+        """The environment variables of the functions, as the module sets them."""
+        return {
+            "RETRIES_TABLE": RETRIES,
+            "BACKUP_TABLE": BACKUP,
+            "RETRY_LIMIT": str(self.retry_limit),
+            "COOL_DOWN_SECONDS": json.dumps(self.cool_down_seconds),
+            "COOL_DOWN_JITTER": str(self.cool_down_jitter),
+            "SETTLE_SECONDS": str(self.settle_seconds),
+            "MOVE_OUT_ATTRIBUTES": json.dumps(self.moved_out),
+            "FAILED_ATTRIBUTES": json.dumps(self.failed),
+            "FAILED_THING_GROUP_NAME": FAILED_GROUP,
+            "ALERTS_TOPIC_ARN": ALERTS,
+            "OPERATOR_TOPIC_ARN": OPERATORS if self.has_operators else "",
+            "COOL_DOWN_STATE_MACHINE_ARN": machine_arn("cool_down"),
+            "ESCALATION_STATE_MACHINE_ARN": machine_arn("escalation"),
+        }
+
+
+_MOVED_OUT = {"model": "moveOut", "FW": "moveOut"}
+_FAILED = {"model": "failedtoupdate", "FW": "failedtoupdate"}
+_ATTRIBUTES = (
+    (_MOVED_OUT, _FAILED),
+    (_MOVED_OUT, _FAILED),
+    ({"firmwareRetry": "coolingDown"}, {"firmwareRetry": "failed"}),
+    ({"model": "moveOut"}, {"FW": "failedtoupdate"}),
+)

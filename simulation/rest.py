@@ -1,0 +1,123 @@
+"""What must hold once a world has come to rest.
+
+Each check reports, with the first word its name:
+
+- ``stuck``       every device is tracked below its limit, has failed and was told of, or is free
+- ``attributes``  each thing has the attributes that people gave it, or is marked as failed
+- ``group``       a device is in the group of the failed exactly when it has failed
+- ``told``        of each device that has failed people were told, once
+- ``lost``        every message was counted, refused for a named reason, or is a dead letter
+- ``failed``      no execution ended in an error that is not one of the passing kind
+"""
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from simulation import asl
+from simulation.machines import Execution
+from simulation.model import FAILED, TRACKING, Episode
+from simulation.options import FAILED_GROUP
+from simulation.world import World, rendered_machines
+
+
+def check(world: World) -> None:
+    """Checks a world at rest; what is wrong is added to its violations."""
+    for name in sorted({*world.iot.things, *world.model.episodes, *world.people.vanished}):
+        _check_device(world, name, world.model.episodes.get(name))
+    for execution in world.executions("intake"):
+        _check_intake(world, execution)
+    for execution in world.executions("cool_down", "escalation"):
+        _check_recovery(world, execution)
+    for letter in world.dead_letters.messages:
+        _check_letter(world, letter)
+
+
+def _check_device(world: World, name: str, episode: Episode | None) -> None:
+    if name not in world.iot.things:
+        _check_vanished(world, name, episode)
+        return
+    if episode is not None:
+        _check_rest(world, name, episode)
+    has_failed = episode is not None and episode.state == FAILED
+    is_member = name in world.iot.groups[FAILED_GROUP]
+    # A thing that was made again after it failed is not its predecessor's heir in the group.
+    if is_member != has_failed and name not in world.people.vanished:
+        world.violated("group", f"{name} has {'' if has_failed else 'not '}failed: {is_member}")
+    _check_attributes(world, name, has_failed=has_failed)
+
+
+def _check_rest(world: World, name: str, episode: Episode) -> None:
+    if episode.state == TRACKING:
+        if episode.failures >= world.model.limit:
+            world.violated("stuck", f"{name} is at its limit, and no recovery has it")
+    elif episode.state == FAILED:
+        if world.model.is_due(name) or not episode.notifications:
+            world.violated("told", f"{name} failed, and not everybody was told")
+    else:
+        world.violated("stuck", f"{name} is {episode.state}")
+    if name not in world.people.vanished and world.backup(name) is None:
+        world.violated("attributes", f"{name} has no backup")
+
+
+def _check_vanished(world: World, name: str, episode: Episode | None) -> None:
+    """A recovery that comes across a thing that is gone clears up after it."""
+    if episode is not None and episode.state not in (TRACKING, FAILED):
+        world.violated("stuck", f"{name} is gone, but its record is {episode.state}")
+    if episode is not None and episode.state == TRACKING and episode.failures >= world.model.limit:
+        world.violated("stuck", f"{name} is gone, but its record is at the limit")
+
+
+def _check_attributes(world: World, name: str, *, has_failed: bool) -> None:
+    wanted = dict(world.people.wanted(name))
+    if has_failed:
+        marks = world.options.failed.items()
+        wanted.update({key: mark for key, mark in marks if world.people.is_overruled(name, key)})
+    found = dict(world.iot.things[name].attributes)
+    if found != wanted:
+        world.violated("attributes", f"{name} has {found}, not {wanted}")
+
+
+def _check_intake(world: World, execution: Execution) -> None:
+    message = execution.input
+    key = (str(message.get("deviceId")), str(message.get("timestamp")))
+    is_junk = message in world.junk
+    ends = {
+        "MessageHandled": key in world.presented and not is_junk,
+        "MessageRefused": is_junk,
+        "ThingUnknown": key[0] in world.people.vanished,
+        "MessageInDeadLetterQueue": execution.status == "FAILED",
+    }
+    if not ends.get(execution.state, False):
+        error = f"{execution.status} in {execution.state} {execution.error}"
+        world.violated("lost", f"{execution} of {message}: {error}")
+    elif execution.status == "FAILED" and execution.error not in passing_errors():
+        world.violated("failed", f"{execution}: {execution.error} {execution.cause}")
+
+
+def _check_recovery(world: World, execution: Execution) -> None:
+    if execution.is_running:
+        world.violated("stuck", f"{execution} does not end")
+    elif execution.status == "FAILED" and execution.error not in passing_errors():
+        world.violated("failed", f"{execution}: {execution.error} {execution.cause}")
+
+
+def _check_letter(world: World, letter: Mapping[str, Any]) -> None:
+    if not isinstance(letter.get("message"), dict):
+        world.violated("lost", f"the dead letter {json.dumps(letter)} holds no message")
+
+
+@lru_cache(maxsize=1)
+def passing_errors() -> frozenset[str]:
+    """The errors that the definitions retry: only these may use a run up in the end."""
+    named = {
+        error
+        for machine in rendered_machines().values()
+        for state in machine.states.values()
+        if isinstance(state, asl.Task)
+        for retrier in state.retry
+        if retrier.attempts
+        for error in retrier.errors
+    }
+    return frozenset(named | {"StepFunctions.SdkClientException", "SQS.SdkClientException"})

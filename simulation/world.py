@@ -1,0 +1,278 @@
+"""A simulated deployment: the package, its state machines, and the AWS account that they are in."""
+
+import logging
+import os
+import random
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from firmware_retry import ambient, aws, record
+from firmware_retry.settings import settings
+from simulation import asl, definitions
+from simulation.cloud.dynamodb import DynamoDB, Table
+from simulation.cloud.iot import DynamicGroup, IoT
+from simulation.cloud.sns import SNS
+from simulation.cloud.sqs import Queue
+from simulation.cloud.values import Item
+from simulation.faults import Fault, Faults
+from simulation.functions import Call, Client, Functions
+from simulation.machines import Execution, StateMachine, StepFunctions
+from simulation.model import TRACKING, Model
+from simulation.options import ALERTS, BACKUP, FAILED_GROUP, OPERATORS, RETRIES, Options
+from simulation.people import People
+from simulation.scheduler import Scheduler
+from simulation.trace import Trace
+from simulation.watch import INTENTS, Watch
+
+START = 1_700_000_000.0
+"""When every world begins, epoch seconds."""
+TRYING = "trying"
+"""The dynamic group of the devices that are to be updated."""
+RECONCILE_SECONDS = 900.0
+_MOST_VIOLATIONS = 20
+
+
+@dataclass(frozen=True)
+class Violation:
+    """Something that must never be, and is."""
+
+    at: float
+    name: str
+    """Which invariant: see ``watch`` and ``rest``."""
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.text}"
+
+
+class World:
+    """One deployment on fake time. Nothing in it happens outside of ``installed``."""
+
+    def __init__(
+        self,
+        chance: random.Random,
+        options: Options,
+        faults: Faults,
+        machines: Mapping[str, asl.Machine] | None = None,
+    ) -> None:
+        """``machines``: other definitions than the rendered ones, by ``definitions.MACHINES``."""
+        self.random = chance
+        self.options = options
+        self.faults = faults
+        self.trace = Trace()
+        self.scheduler = Scheduler(START)
+        self.model = Model(
+            options.retry_limit, len(options.cool_down_seconds) + 1, options.has_operators
+        )
+        self.violations: list[Violation] = []
+        self.presented: set[tuple[str, str]] = set()
+        """Device and event of every message that came as far as to be counted or refused."""
+        self.junk: list[Mapping[str, Any]] = []
+        """Messages that nobody can count."""
+        self.dead_letters = Queue(arrived=self._dead_letter_arrived)
+        self.redrives = True
+        """Whether people redrive what is in the dead-letter queue."""
+        self.dynamodb = DynamoDB({RETRIES: Table(("deviceId",)), BACKUP: Table(("deviceId",))})
+        self.sns = SNS(now=lambda: self.scheduler.now, topics={ALERTS, OPERATORS})
+        self.iot = IoT(
+            thing_id=self._unique_id,
+            later=lambda action: self.scheduler.after(options.indexing_seconds, action),
+            groups={FAILED_GROUP: {}},
+            dynamic_groups={TRYING: DynamicGroup(self._is_trying)},
+        )
+        self.people = People(self.iot, self.trace, lambda: self.scheduler.now)
+        self._watch = Watch(self)
+        self.functions = Functions(self.scheduler, faults, self.trace, self._watch.perform)
+        self.functions.finished = self._watch.finished
+        self.states = self._state_machines(machines or rendered_machines())
+        self._clients = {
+            service: Client(self.functions, service)
+            for service in ("dynamodb", "iot", "sns", "stepfunctions")
+        }
+        self._services: Mapping[str, Any] = {
+            "dynamodb": self.dynamodb,
+            "iot": self.iot,
+            "sns": self.sns,
+            "stepfunctions": self.states,
+        }
+        self._deliveries = 0
+        self._is_reconciling = False
+
+    def _state_machines(self, machines: Mapping[str, asl.Machine]) -> StepFunctions:
+        states = StepFunctions(
+            scheduler=self.scheduler,
+            faults=self.faults,
+            trace=self.trace,
+            functions=self.functions,
+            steps={definitions.function_arn(step): step for step in definitions.steps()},
+            queues={definitions.QUEUE_URL: self.dead_letters},
+        )
+        for name, machine in machines.items():
+            arn = definitions.machine_arn(name)
+            states.machines[arn] = StateMachine(name, arn, machine, is_express=name == "intake")
+        states.ended = self._execution_ended
+        return states
+
+    # -- the seams of the package --------------------------------------------------------------
+
+    @contextmanager
+    def installed(self) -> Iterator[None]:
+        """Puts the package into this world for the length of the block; one world at a time."""
+        with ExitStack() as stack:
+            for module, name, value in (
+                (aws, "client", self._clients.__getitem__),
+                (ambient, "now", self.functions.now),
+                (ambient, "share", self.random.random),
+                (ambient, "unique_id", self._unique_id),
+                *((record, name, self._intending(name)) for name in INTENTS),
+            ):
+                stack.callback(setattr, module, name, getattr(module, name))
+                setattr(module, name, value)
+            kept = {name: os.environ.get(name) for name in self.options.environment()}
+            stack.callback(_set_environment, kept)
+            _set_environment(self.options.environment())
+            stack.callback(logging.disable, logging.root.manager.disable)
+            logging.disable(logging.CRITICAL)
+            yield
+
+    def _intending(self, name: str) -> Callable[..., Any]:
+        function = getattr(record, name)
+
+        def wrapped(*arguments: Any, **named: Any) -> Any:
+            with self.functions.intending((name, arguments)):
+                return function(*arguments, **named)
+
+        return wrapped
+
+    def _unique_id(self) -> str:
+        return f"{self.random.getrandbits(128):032x}"
+
+    # -- what happens in it --------------------------------------------------------------------
+
+    def deliver(self, message: Mapping[str, Any]) -> None:
+        """The IoT rule takes a message and starts the intake, or keeps a dead letter."""
+        if self.faults.happens(Fault.RULE_FAILED):
+            self.trace.add(self.scheduler.now, "rule", "failed", message)
+            self.dead_letters.send({"message": message})
+            return
+        self._deliveries += 1
+        name = f"delivery-{self._deliveries}"
+        intake = self.states.machines[definitions.machine_arn("intake")]
+        self.states.start(intake, name, message)
+
+    def advance(self, seconds: float) -> None:
+        """Lets time pass."""
+        self.scheduler.run(until=self.scheduler.now + seconds)
+
+    def settle(self) -> None:
+        """Lets time pass until nothing more is to come; raises RunawayError."""
+        self.scheduler.run(most=50_000)
+
+    def violated(self, name: str, text: str) -> None:
+        """Notes that an invariant does not hold."""
+        self.trace.add(self.scheduler.now, "VIOLATED", name, text)
+        if len(self.violations) < _MOST_VIOLATIONS:
+            self.violations.append(Violation(self.scheduler.now, name, text))
+
+    def cloud_call(self, call: Call) -> Any:
+        """Makes a call take effect in the cloud; its answer, or raises ClientError."""
+        return getattr(self._services[call.service], call.operation)(call.parameters)
+
+    # -- views -------------------------------------------------------------------------------
+
+    def record(self, device: str) -> Item | None:
+        """The record of a device."""
+        return self.dynamodb.tables[RETRIES].items.get((device,))
+
+    def backup(self, device: str) -> Item | None:
+        """The backup of a device."""
+        return self.dynamodb.tables[BACKUP].items.get((device,))
+
+    def executions(self, *machines: str) -> Iterator[Execution]:
+        """The executions of some state machines."""
+        for machine in machines:
+            yield from self.states.machines[definitions.machine_arn(machine)].executions.values()
+
+    def _is_trying(self, attributes: Mapping[str, str]) -> bool:
+        """The query of the dynamic group: nothing that the workflow writes itself."""
+        return not any(self.options.is_overwritten(*one) for one in attributes.items())
+
+    # -- people and schedules that look after it -------------------------------------------------
+
+    def _execution_ended(self, execution: Execution) -> None:
+        if execution.machine.is_express:
+            return
+        if execution.status in ("FAILED", "ABORTED") and self.random.random() < 0.5:
+            # The alarm reaches somebody who redrives the run, some time.
+            later = 60 + self.random.choice((900, 6 * 3600, 4 * 86400)) * self.random.random()
+            self.scheduler.after(later, lambda: self._redrive(execution))
+
+    def _redrive(self, execution: Execution) -> None:
+        try:
+            self.states.redrive_execution({"executionArn": execution.arn})
+        except ClientError:
+            self.trace.add(self.scheduler.now, "person", "cannot redrive", execution)
+
+    def _dead_letter_arrived(self) -> None:
+        if self.redrives and len(self.dead_letters.messages) == 1:
+            later = 600 + 12 * 3600 * self.random.random()
+            self.scheduler.after(later, self._redrive_dead_letters)
+
+    def _redrive_dead_letters(self) -> None:
+        for letter in self.dead_letters.take():
+            self.trace.add(self.scheduler.now, "person", "redrives", letter)
+            self.deliver(letter["message"])
+
+    def care_for(self, item: Item) -> None:
+        """ReconcileDevices runs on its schedule for as long as a record is not at rest.
+
+        For the rest of the time it is scheduled as well, but finds nothing; that is left out.
+        """
+        if not self._is_reconciling and self._due_at(item) is not None:
+            self._is_reconciling = True
+            self._schedule_reconcile()
+
+    def _due_at(self, item: Item) -> float | None:
+        """When ReconcileDevices could find something to do for a record, None if never."""
+        if "dueAt" in item:
+            return float(item["dueAt"]["N"])
+        if item.get("state", {}).get("S") != TRACKING:
+            return None
+        is_full = int(item["RetryCounter"]["N"]) >= self.options.retry_limit
+        return self.scheduler.now if is_full else None
+
+    def _schedule_reconcile(self) -> None:
+        times = [self._due_at(item) for item in self.dynamodb.tables[RETRIES].items.values()]
+        due = min((time for time in times if time is not None), default=None)
+        if due is None:
+            self._is_reconciling = False
+            return
+        passed = (max(due, self.scheduler.now) - START) // RECONCILE_SECONDS
+        self.scheduler.at(START + (passed + 1) * RECONCILE_SECONDS, self._reconcile)
+
+    def _reconcile(self) -> None:
+        self.functions.invoke("ReconcileDevices", {}, lambda error, result: None)
+        self._schedule_reconcile()
+
+
+def rendered_machines() -> Mapping[str, asl.Machine]:
+    """The state machines as the module renders them, by name; made once."""
+    if not _MACHINES:
+        _MACHINES.update({n: asl.compiled(definitions.definition(n)) for n in definitions.MACHINES})
+    return _MACHINES
+
+
+_MACHINES: dict[str, asl.Machine] = {}
+
+
+def _set_environment(values: Mapping[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+    settings.cache_clear()

@@ -1,0 +1,239 @@
+"""The other stand-ins answer as the local cloud does.
+
+moto is not asked: it ignores ``expectedVersion``, and its executions do not run.
+"""
+
+import json
+import random
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from localcloud import LocalCloud
+from simulation import asl
+from simulation.cloud.iot import DynamicGroup, IoT
+from simulation.cloud.sns import DEDUPLICATION_SECONDS, SNS
+from simulation.faults import Faults
+from simulation.functions import Functions
+from simulation.machines import NAME_SECONDS, StateMachine, StepFunctions
+from simulation.scheduler import Scheduler
+from simulation.trace import Trace
+from tests.localcloud.common import ROLE
+
+ATTRIBUTES = st.dictionaries(
+    st.sampled_from(["model", "FW", "site", "a b", "d"]),
+    st.sampled_from(["", "x", "y", "sp ace"]),
+    max_size=4,
+)
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("create"), ATTRIBUTES.filter(lambda given: "" not in given.values())),
+        st.tuples(
+            st.just("update"), ATTRIBUTES, st.booleans(), st.sampled_from([None, 0, 1, 2, 3])
+        ),
+        st.tuples(st.just("delete"), st.sampled_from([None, 1, 2])),
+        st.tuples(st.sampled_from(["add", "remove"]), st.sampled_from(["static", "nowhere"])),
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[LocalCloud]:
+    with LocalCloud(time_scale=0.001) as running:
+        running.client("iot").create_thing_group(thingGroupName="static")
+        yield running
+
+
+def registry() -> IoT:
+    return IoT(thing_id=lambda: "id", later=lambda action: action(), groups={"static": {}})
+
+
+def request(name: str, step: tuple[Any, ...]) -> tuple[str, dict[str, Any]]:
+    """An operation and its parameters, of a drawn step."""
+    what, *details = step
+    parameters: dict[str, Any] = {"thingName": name}
+    if what == "create":
+        return "create_thing", {**parameters, "attributePayload": {"attributes": details[0]}}
+    if what == "update":
+        payload = {"attributes": details[0], "merge": details[1]}
+        version = {} if details[2] is None else {"expectedVersion": details[2]}
+        return "update_thing", {**parameters, "attributePayload": payload, **version}
+    if what == "delete":
+        version = {} if details[0] is None else {"expectedVersion": details[0]}
+        return "delete_thing", {**parameters, **version}
+    operation = {"add": "add_thing_to_thing_group", "remove": "remove_thing_from_thing_group"}
+    return operation[what], {**parameters, "thingGroupName": details[0]}
+
+
+def code_of(call: Any) -> str:
+    try:
+        call()
+    except ClientError as error:
+        return str(error.response["Error"]["Code"])
+    return "ok"
+
+
+def state_of(describe: Any, groups: Any) -> Any:
+    try:
+        thing = describe()
+    except ClientError as error:
+        return error.response["Error"]["Code"]
+    names = sorted(group["groupName"] for group in groups()["thingGroups"])
+    return thing["version"], dict(thing.get("attributes", {})), names
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(steps=STEPS)
+def test_things(cloud: LocalCloud, steps: list[tuple[Any, ...]]) -> None:
+    here, there = registry(), cloud.client("iot")
+    name = f"thing-{uuid.uuid4().hex}"
+    key = {"thingName": name}
+    for step in steps:
+        operation, parameters = request(name, step)
+        mine = code_of(lambda o=operation, p=parameters: getattr(here, o)(p))
+        theirs = code_of(lambda o=operation, p=parameters: getattr(there, o)(**p))
+        assert mine == theirs, (operation, parameters)
+        assert state_of(
+            lambda: here.describe_thing(key), lambda: here.list_thing_groups_for_thing(key)
+        ) == state_of(
+            lambda: there.describe_thing(**key), lambda: there.list_thing_groups_for_thing(**key)
+        )
+
+
+def test_a_dynamic_group_lags_and_takes_nobody_by_hand() -> None:
+    waiting: list[Any] = []
+    joined: list[str] = []
+    iot = IoT(
+        thing_id=lambda: "id",
+        later=waiting.append,
+        joined=joined.append,
+        dynamic_groups={"trying": DynamicGroup(lambda attributes: attributes.get("a") == "x")},
+    )
+    iot.create_thing({"thingName": "t", "attributePayload": {"attributes": {"a": "x"}}})
+    group = {"thingGroupName": "trying"}
+    assert iot.list_things_in_thing_group(group) == {"things": []}
+    waiting.pop()()
+    assert iot.list_things_in_thing_group(group) == {"things": ["t"]}
+    assert joined == ["t"]
+    with pytest.raises(ClientError, match="dynamic group"):
+        iot.remove_thing_from_thing_group({"thingName": "t", **group})
+
+
+def test_a_fifo_topic_delivers_once(cloud: LocalCloud) -> None:
+    topics, queues = cloud.client("sns"), cloud.client("sqs")
+    fifo = {"FifoTopic": "true"}
+    topic = topics.create_topic(Name="alerts.fifo", Attributes=fifo)["TopicArn"]
+    queue = queues.create_queue(QueueName="seen.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
+    topics.subscribe(
+        TopicArn=topic,
+        Protocol="sqs",
+        Endpoint=f"arn:aws:sqs:{cloud.region}:{cloud.account_id}:seen.fifo",
+        Attributes={"RawMessageDelivery": "true"},
+    )
+    here = SNS(now=lambda: 0.0, topics={topic})
+    sent = [("one", "g", "1"), ("two", "g", "1"), ("three", "h", "1"), ("four", "g", "2")]
+    for message, group, deduplication_id in sent:
+        parameters = {
+            "TopicArn": topic,
+            "Message": message,
+            "MessageGroupId": group,
+            "MessageDeduplicationId": deduplication_id,
+        }
+        here.publish(parameters)
+        topics.publish(**parameters)
+    got = queues.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
+    assert [one.message for one in here.published] == [one["Body"] for one in got]
+    bare = {"TopicArn": topic, "Message": "m"}
+    # The local cloud gives the name of the exception for its code.
+    theirs = code_of(lambda: topics.publish(**bare)).removesuffix("Exception")
+    assert code_of(lambda: here.publish(bare)) == theirs
+
+
+def test_a_fifo_topic_forgets_after_five_minutes() -> None:
+    clock = [0.0]
+    here = SNS(now=lambda: clock[0], topics={"t.fifo"})
+    message = {
+        "TopicArn": "t.fifo",
+        "Message": "m",
+        "MessageGroupId": "g",
+        "MessageDeduplicationId": "d",
+    }
+    for moment in (0.0, DEDUPLICATION_SECONDS - 1.0, DEDUPLICATION_SECONDS + 1.0):
+        clock[0] = moment
+        here.publish(message)
+    assert [one.at for one in here.published] == [0.0, DEDUPLICATION_SECONDS + 1.0]
+
+
+def step_functions(scheduler: Scheduler) -> StepFunctions:
+    trace = Trace()
+    faults = Faults(random.Random(1))
+    functions = Functions(scheduler, faults, trace, lambda call: {})
+    return StepFunctions(
+        scheduler=scheduler,
+        faults=faults,
+        trace=trace,
+        functions=functions,
+        steps={},
+        queues={},
+    )
+
+
+def test_names_of_executions(cloud: LocalCloud) -> None:
+    there = cloud.client("stepfunctions")
+    definition = {
+        "StartAt": "Sleep",
+        "States": {"Sleep": {"Type": "Wait", "Seconds": 900, "End": True}},
+    }
+    arn = there.create_state_machine(
+        name="sleeper", definition=json.dumps(definition), roleArn=ROLE, type="STANDARD"
+    )["stateMachineArn"]
+    scheduler = Scheduler(0.0)
+    here = step_functions(scheduler)
+    here.machines[arn] = StateMachine("sleeper", arn, asl.compiled(definition), is_express=False)
+    for name, text in [
+        ("one", '{"a": 1}'),
+        ("one", '{"a": 1}'),
+        ("one", '{"a": 2}'),
+        ("two", "{}"),
+        ("thr ee", "{}"),
+        ("x" * 80, "{}"),
+        ("x" * 81, "{}"),
+        ("a:b", "{}"),
+        ("four", "no JSON"),
+    ]:
+        parameters = {"stateMachineArn": arn, "name": name, "input": text}
+        mine = code_of(lambda p=parameters: here.start_execution(p))
+        assert mine == code_of(lambda p=parameters: there.start_execution(**p)), parameters
+    one = f"{arn.replace(':stateMachine:', ':execution:')}:one"
+    unknown = {"executionArn": f"{one}-unknown"}
+    assert code_of(lambda: here.describe_execution(unknown)) == code_of(
+        lambda: there.describe_execution(**unknown)
+    )
+    key = {"executionArn": one}
+    assert here.describe_execution(key)["status"] == "RUNNING"
+    here.stop_execution(key)
+    there.stop_execution(**key)
+    again = {"stateMachineArn": arn, "name": "one", "input": '{"a": 1}'}
+    assert here.describe_execution(key)["status"] == there.describe_execution(**key)["status"]
+    assert code_of(lambda: here.start_execution(again)) == code_of(
+        lambda: there.start_execution(**again)
+    )
+    here.redrive_execution(key)
+    assert here.describe_execution(key)["status"] == "RUNNING"
+    scheduler.run()
+    assert here.describe_execution(key)["status"] == "SUCCEEDED"
+    assert code_of(lambda: here.redrive_execution(key)) == "ExecutionNotRedrivable"
+    scheduler.run(until=scheduler.now + NAME_SECONDS + 1)
+    assert code_of(lambda: here.start_execution(again)) == "ok"

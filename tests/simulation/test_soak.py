@@ -1,0 +1,78 @@
+"""Many journeys without a violation, and each the same again."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from simulation import definitions, journey, soak
+from simulation.faults import Fault
+
+
+@pytest.fixture(scope="module")
+def tally() -> soak.Tally:
+    return soak.run(journeys=1500, seed=1)
+
+
+def test_nothing_is_violated(tally: soak.Tally) -> None:
+    assert tally.violations == 0, tally.report()
+
+
+def test_every_kind_of_fault_happened(tally: soak.Tally) -> None:
+    assert set(tally.faults) == set(Fault)
+
+
+def test_journeys_end_in_every_way(tally: soak.Tally) -> None:
+    assert {"tracked", "failed", "gone"} == set(tally.ends)
+
+
+def test_the_report_says_it_all(tally: soak.Tally) -> None:
+    report = tally.report()
+    assert f"journeys simulated  {tally.journeys:,}" in report
+    assert f"violations          {tally.violations}" in report
+    assert "journeys a minute" in report
+
+
+def test_the_number_of_processes_changes_nothing() -> None:
+    one, two = soak.run(100, seed=7), soak.run(100, seed=7, jobs=2)
+    one.seconds = two.seconds = 0.0
+    assert one == two
+
+
+@pytest.mark.parametrize("seed", range(20, 30))
+def test_a_seed_gives_the_same_trace_again(seed: int) -> None:
+    first, second = journey.run(seed), journey.run(seed)
+    assert list(first.trace.lines()) == list(second.trace.lines())
+
+
+def test_a_seed_gives_the_same_trace_in_another_process() -> None:
+    program = (
+        "from simulation import journey;"
+        "print([journey.run(seed).trace.digest() for seed in range(30)])"
+    )
+    path = os.pathsep.join([str(definitions.ROOT), str(definitions.ROOT / "lambda_src")])
+    answers = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": hash_seed},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for hash_seed in ("1", "2")
+    }
+    assert answers == {f"{[journey.run(seed).trace.digest() for seed in range(30)]}\n"}
+
+
+def test_the_commands_replay_what_they_found() -> None:
+    answer = subprocess.run(
+        [sys.executable, "-m", "simulation", "replay", "3"],
+        cwd=definitions.ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    result = journey.run(3)
+    assert answer.returncode == bool(result.violations)
+    assert "\n".join(result.trace.lines()) in answer.stdout
