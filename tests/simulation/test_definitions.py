@@ -3,7 +3,6 @@
 import json
 import random
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ def one_state(**state: Any) -> dict[str, Any]:
     return {"StartAt": "A", "States": {"A": state}}
 
 
-@pytest.mark.skipif(shutil.which("terraform") is None, reason="needs terraform")
 @pytest.mark.parametrize("machine", definitions.MACHINES)
 def test_terraform_renders_the_same(machine: str, tmp_path: Path) -> None:
     template = definitions.ROOT / "stepfunctions" / f"{machine}.asl.json.tftpl"
@@ -38,7 +36,6 @@ def test_terraform_renders_the_same(machine: str, tmp_path: Path) -> None:
     assert json.loads(json.loads(answer.stdout)) == definitions.definition(machine)
 
 
-@pytest.mark.skipif(shutil.which("terraform") is None, reason="needs terraform")
 def test_terraform_reads_the_same_retries(tmp_path: Path) -> None:
     text = (definitions.ROOT / "modules" / "workflow" / "main.tf").read_text("utf-8")
     names = re.findall(r"^  (\w*(?:errors|backoff|retry))\s*=", text, re.MULTILINE)
