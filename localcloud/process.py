@@ -63,8 +63,8 @@ class LocalCloud:
     Args:
         gateway_port: port of the AWS API on 127.0.0.1; None takes a free one.
         mqtt_port: port of MQTT over TLS on 127.0.0.1; None takes a free one.
-        time_scale: what share of its real length a wait or retry interval of Step Functions
-            takes; 0.0001 turns a day into 8.6 seconds.
+        time_scale: what share of its real length a wait or retry interval of Step Functions, or
+            the timeout of a job execution, takes; 0.0001 turns a day into 8.6 seconds.
         account_id: the twelve digits of the AWS account.
         region: the AWS region.
         group_lag_seconds: how many real seconds a dynamic thing group lags behind the registry.

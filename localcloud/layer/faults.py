@@ -42,6 +42,7 @@ _RULE_ACTIONS = {
     "stepFunctions": ("states", "StartExecution"),
     "cloudwatchLogs": ("logs", "PutLogEvents"),
     "sqs": ("sqs", "SendMessage"),
+    "lambda": ("lambda", "Invoke"),
 }
 _ERROR_PREFIXES = {"states": "StepFunctions", "sqs": "SQS", "sns": "SNS", "dynamodb": "DynamoDB"}
 

@@ -28,6 +28,11 @@ _queued_again: set[tuple[str, str, str]] = set()
 def install() -> None:
     """Queue the next try where MiniStack looks whether a job is complete: after each report."""
 
+    @around(iot, "_jobs_thing_left_group")
+    def leave(original: Any, thing: str, group_arn: str | None) -> Any:
+        _forget_failures(thing, group_arn)
+        return original(thing, group_arn)
+
     @around(iot, "_jobs_maybe_complete")
     def complete(original: Any, job_id: str) -> None:
         job = iot._jobs.get(job_id)
@@ -44,6 +49,14 @@ def install() -> None:
             _queued_again.discard((account, region, thing))
             previous = None
         await original(account, region, thing, previous)
+
+
+def _forget_failures(thing: str, group_arn: str | None) -> None:
+    """Let the execution that is under way start from zero; MiniStack makes a new one of others."""
+    for (name, job_id), execution in iot._job_executions.items():
+        targets = iot._jobs[job_id]["targets"]
+        if name == thing and group_arn in targets and execution["status"] == "IN_PROGRESS":
+            execution.pop(_RETRIED, None)
 
 
 def _retry_failed(job_id: str, job: dict[str, Any]) -> None:

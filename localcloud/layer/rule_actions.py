@@ -1,12 +1,16 @@
-"""Rule actions ``stepFunctions`` and ``cloudwatchLogs``, and rules that survive any payload.
+"""Rule actions ``stepFunctions``, ``cloudwatchLogs``, ``lambda``; rules that survive any payload.
 
 AWS: https://docs.aws.amazon.com/iot/latest/developerguide/stepfunctions-rule-action.html
 starts the named state machine, standard or express, as ``executionNamePrefix`` + UUID with the
-rule's result as input; .../cloudwatch-logs-rule-action.html writes the result as one event. What
-fails goes to the rule's error action (.../rule-error-handling.html).
+rule's result as input; .../cloudwatch-logs-rule-action.html writes the result as one event;
+.../lambda-rule-action.html invokes the function asynchronously, so that Lambda itself tries again
+twice what the function raises (https://docs.aws.amazon.com/lambda/latest/dg/invocation-async.html).
+What fails goes to the rule's error action (.../rule-error-handling.html); of the function, only
+that it could not be invoked.
 
-MiniStack 1.5.33: ``_dispatch_rule_action`` skips both without an error, and an exception while a
-rule's SQL is evaluated (deeply nested JSON) ends the publisher's MQTT session.
+MiniStack 1.5.33: ``_dispatch_rule_action`` skips the first two without an error; it invokes a
+function once, and one that does not exist is no failure; an exception while a rule's SQL is
+evaluated (deeply nested JSON) ends the publisher's MQTT session.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ import time
 from typing import Any
 
 from ministack.core.responses import request_scope
-from ministack.services import cloudwatch_logs, iot, stepfunctions
+from ministack.services import cloudwatch_logs, iot, lambda_svc, stepfunctions
 
 from localcloud.layer.patch import around
 
@@ -26,7 +30,7 @@ class RuleActionError(Exception):
 
 
 def install() -> None:
-    """Add the two actions to MiniStack's rules engine."""
+    """Add the actions to MiniStack's rules engine."""
     iot._RULE_ACTION_RESOURCE_KEYS["stepFunctions"] = ("stateMachineName",)
     iot._RULE_ACTION_RESOURCE_KEYS["cloudwatchLogs"] = ("logGroupName",)
 
@@ -39,6 +43,9 @@ def install() -> None:
                 return
             if "cloudwatchLogs" in action:
                 _write_log_event(rule, action["cloudwatchLogs"], event)
+                return
+            if "lambda" in action:
+                _invoke_function(action["lambda"]["functionArn"], event)
                 return
         await original(account, region, rule, *rest)
 
@@ -77,6 +84,14 @@ def _write_log_event(rule: str, spec: dict[str, Any], event: Any) -> None:
         _raise_if_refused(cloudwatch_logs._create_log_stream(target))
     entry = {"timestamp": int(time.time() * 1000), "message": _text(event)}
     _raise_if_refused(cloudwatch_logs._put_log_events({**target, "logEvents": [entry]}))
+
+
+def _invoke_function(arn: str, event: Any) -> None:
+    function, config, _ = lambda_svc._get_func_record_for_ref(arn)
+    if function is None or config is None:
+        raise RuleActionError(f"ResourceNotFoundException: Function not found: {arn}")
+    record = lambda_svc._execution_record_for_config(function, config)
+    lambda_svc.invoke_async_with_retry(record, event)
 
 
 def _text(event: Any) -> str:

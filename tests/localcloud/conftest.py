@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import uuid
 import zipfile
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -75,3 +76,16 @@ def outcome(cloud: LocalCloud) -> Callable[[str], dict[str, Any]]:
         return found
 
     return wait
+
+
+@pytest.fixture(scope="session")
+def make_thing(cloud: LocalCloud) -> Callable[..., str]:
+    """Create a thing with the given attributes and a name of its own; returns the name."""
+
+    def make(**attributes: str) -> str:
+        name = f"thing-{uuid.uuid4().hex[:12]}"
+        payload = {"attributes": attributes}
+        cloud.client("iot").create_thing(thingName=name, attributePayload=payload)
+        return name
+
+    return make

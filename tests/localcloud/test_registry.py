@@ -11,19 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from localcloud import Device, LocalCloud, eventually
-
-
-@pytest.fixture
-def make_thing(cloud: LocalCloud) -> Callable[..., str]:
-    """Create a thing with the given attributes and a name of its own; returns the name."""
-
-    def make(**attributes: str) -> str:
-        name = f"thing-{uuid.uuid4().hex[:12]}"
-        payload = {"attributes": attributes}
-        cloud.client("iot").create_thing(thingName=name, attributePayload=payload)
-        return name
-
-    return make
+from tests.localcloud.common import report, start_next, subscribe_to_answers
 
 
 def update(cloud: LocalCloud, name: str, merge: bool, **rest: Any) -> None:
@@ -153,21 +141,59 @@ def test_membership_follows_the_query(cloud: LocalCloud, make_thing: Callable[..
         iot.describe_thing_group(thingGroupName=group)
 
 
-def test_membership_events(cloud: LocalCloud, make_thing: Callable[..., str]) -> None:
+def groups_of(cloud: LocalCloud, thing: str) -> list[str]:
+    groups = cloud.client("iot").list_thing_groups_for_thing(thingName=thing)["thingGroups"]
+    return [group["groupName"] for group in groups]
+
+
+def test_static_groups(cloud: LocalCloud, make_thing: Callable[..., str]) -> None:
     iot = cloud.client("iot")
-    wanted = {"THING_GROUP_MEMBERSHIP": {"Enabled": True}}
-    iot.update_event_configurations(eventConfigurations=wanted)
-    model = uuid.uuid4().hex
-    name = make_thing(model=model)
-    topic = f"$aws/events/thingGroupMembership/thingGroup/e-{model}/thing/{name}"
-    with Device.of(cloud, "listener") as listener:
-        listener.subscribe(f"{topic}/#")
-        iot.create_dynamic_thing_group(
-            thingGroupName=f"e-{model}", queryString=f"attributes.model:{model}"
-        )
-        assert listener.receive()[0] == f"{topic}/added"
-        update(cloud, name, merge=True, attributes={"model": ""})
-        assert listener.receive()[0] == f"{topic}/removed"
+    name = make_thing()
+    first, second = f"1-{name}", f"2-{name}"
+    for group in (first, second):
+        iot.create_thing_group(thingGroupName=group)
+    for _ in range(2):
+        iot.add_thing_to_thing_group(thingGroupName=first, thingName=name)
+    assert (members(cloud, first), groups_of(cloud, name)) == ([name], [first])
+    iot.update_thing_groups_for_thing(
+        thingName=name, thingGroupsToAdd=[second], thingGroupsToRemove=[first]
+    )
+    assert (members(cloud, first), groups_of(cloud, name)) == ([], [second])
+    for _ in range(2):  # one that is no member may be removed, too
+        iot.remove_thing_from_thing_group(thingGroupName=second, thingName=name)
+    assert groups_of(cloud, name) == []
+
+
+def test_groups_and_things_that_are_not_there(
+    cloud: LocalCloud, make_thing: Callable[..., str]
+) -> None:
+    iot = cloud.client("iot")
+    name = make_thing()
+    iot.create_thing_group(thingGroupName=name)
+    for call, request in (
+        (iot.add_thing_to_thing_group, {"thingGroupName": name, "thingName": "gone"}),
+        (iot.add_thing_to_thing_group, {"thingGroupName": "gone", "thingName": name}),
+        (iot.remove_thing_from_thing_group, {"thingGroupName": name, "thingName": "gone"}),
+        (iot.update_thing_groups_for_thing, {"thingGroupsToAdd": ["gone"], "thingName": name}),
+        (iot.list_things_in_thing_group, {"thingGroupName": "gone"}),
+        (iot.list_thing_groups_for_thing, {"thingName": "gone"}),
+    ):
+        with pytest.raises(iot.exceptions.ResourceNotFoundException):
+            call(**request)
+
+
+def test_a_thing_made_again_is_another(cloud: LocalCloud, make_thing: Callable[..., str]) -> None:
+    iot = cloud.client("iot")
+    name = make_thing(model="v8")
+    iot.create_thing_group(thingGroupName=name)
+    iot.add_thing_to_thing_group(thingGroupName=name, thingName=name)
+    before = iot.describe_thing(thingName=name)
+    iot.delete_thing(thingName=name)
+    assert members(cloud, name) == []
+    iot.create_thing(thingName=name)
+    after = iot.describe_thing(thingName=name)
+    assert after["thingId"] != before["thingId"]
+    assert (after["version"], after["attributes"], groups_of(cloud, name)) == (1, {}, [])
 
 
 def test_cloudformation_makes_a_dynamic_group(
@@ -185,19 +211,9 @@ def test_cloudformation_makes_a_dynamic_group(
     assert eventually(lambda: members(cloud, "cfn")) == [name]
 
 
-def start_next(device: Device, thing: str) -> Any:
-    device.publish(f"$aws/things/{thing}/jobs/start-next", {})
-    return device.receive()[1].get("execution")
-
-
-def report(device: Device, thing: str, job: str, status: str) -> None:
-    device.publish(f"$aws/things/{thing}/jobs/{job}/update", {"status": status})
-    assert device.receive()[0].endswith("/update/accepted")
-
-
-@pytest.mark.parametrize("kind", ["FAILED", "ALL"])
+@pytest.mark.parametrize(("kind", "retries"), [("FAILED", 2), ("ALL", 10)])
 def test_retries_of_a_job_over_mqtt(
-    cloud: LocalCloud, make_thing: Callable[..., str], kind: str
+    cloud: LocalCloud, make_thing: Callable[..., str], kind: str, retries: int
 ) -> None:
     iot = cloud.client("iot")
     model = uuid.uuid4().hex
@@ -206,29 +222,30 @@ def test_retries_of_a_job_over_mqtt(
         thingGroupName=model, queryString=f"attributes.model:{model}"
     )
     assert eventually(lambda: members(cloud, model))
+    criteria = {"failureType": kind, "numberOfRetries": retries}
     iot.create_job(
         jobId=job,
         targets=[group["thingGroupArn"]],
         targetSelection="CONTINUOUS",
         document="{}",
-        jobExecutionsRetryConfig={"criteriaList": [{"failureType": kind, "numberOfRetries": 2}]},
+        jobExecutionsRetryConfig={"criteriaList": [criteria]},
     )
+    most = retries + 1
     with Device.of(cloud, thing) as device:
-        device.subscribe(f"$aws/things/{thing}/jobs/start-next/accepted")
-        device.subscribe(f"$aws/things/{thing}/jobs/{job}/update/accepted")
-        for attempt in (1, 2, 3):
+        subscribe_to_answers(device, thing, job)
+        for attempt in range(1, most + 1):
             assert start_next(device, thing)["executionNumber"] == attempt
             report(device, thing, job, "FAILED")
         assert start_next(device, thing) is None
         stuck = iot.describe_job_execution(jobId=job, thingName=thing)["execution"]
-        assert (stuck["status"], stuck["executionNumber"]) == ("FAILED", 3)
+        assert (stuck["status"], stuck["executionNumber"]) == ("FAILED", most)
 
         update(cloud, thing, merge=True, attributes={"model": "moveOut"})
         assert eventually(lambda: members(cloud, model) == [])
         assert start_next(device, thing) is None
         update(cloud, thing, merge=True, attributes={"model": model})
         assert eventually(lambda: members(cloud, model))
-        for attempt in (4, 5, 6):
+        for attempt in range(most + 1, 2 * most + 1):
             assert start_next(device, thing)["executionNumber"] == attempt
             report(device, thing, job, "FAILED")
         assert start_next(device, thing) is None
@@ -262,8 +279,7 @@ def test_a_rejected_job_is_not_retried(cloud: LocalCloud, make_thing: Callable[.
         jobExecutionsRetryConfig={"criteriaList": [{"failureType": "ALL", "numberOfRetries": 10}]},
     )
     with Device.of(cloud, thing) as device:
-        device.subscribe(f"$aws/things/{thing}/jobs/start-next/accepted")
-        device.subscribe(f"$aws/things/{thing}/jobs/{thing}/update/accepted")
+        subscribe_to_answers(device, thing, thing)
         assert start_next(device, thing)["executionNumber"] == 1
         report(device, thing, thing, "REJECTED")
         assert start_next(device, thing) is None

@@ -12,38 +12,22 @@ from botocore.exceptions import ClientError
 
 from localcloud import Device, LocalCloud
 from localcloud.waiting import eventually
-from tests.localcloud.common import ROLE
+from tests.localcloud.common import ROLE, make_rule, sqs_action, take
 
-MESSAGE = {"_id_": "3hwC2y7", "status": "failed", "model": "wo:v8", "FW": "2.27", "n": 3}
+MESSAGE = {
+    "_id_": "3hwC2y7",
+    "status": "failed",
+    "model": "wo:v8",
+    "FW": "2.27",
+    "n": 3,
+    "thingArn": "arn:aws:iot:us-east-1:123456789012:thing/3hwC2y7",
+    "statusDetails": {"reason": "no space", "codes": [7, 9]},
+}
 
 
 @pytest.fixture(scope="module")
 def queue_url(cloud: LocalCloud) -> str:
     return str(cloud.client("sqs").create_queue(QueueName="rules")["QueueUrl"])
-
-
-def take(cloud: LocalCloud, queue_url: str, seconds: float = 5.0) -> Any:
-    sqs = cloud.client("sqs")
-
-    def one() -> Any:
-        got = sqs.receive_message(QueueUrl=queue_url).get("Messages", [])
-        if got:
-            sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=got[0]["ReceiptHandle"])
-        return got
-
-    got = eventually(one, seconds)
-    return json.loads(got[0]["Body"]) if got else None
-
-
-def make_rule(cloud: LocalCloud, name: str, sql: str, *actions: Any, error: Any = None) -> None:
-    payload = {"sql": sql, "actions": list(actions)}
-    if error:
-        payload["errorAction"] = error
-    cloud.client("iot").create_topic_rule(ruleName=name, topicRulePayload=payload)
-
-
-def sqs_action(queue_url: str) -> dict[str, Any]:
-    return {"sqs": {"queueUrl": queue_url, "roleArn": ROLE}}
 
 
 @pytest.mark.parametrize("kind", ["EXPRESS", "STANDARD"])
@@ -100,6 +84,44 @@ def test_failing_actions_reach_the_error_action(cloud: LocalCloud, queue_url: st
     assert "StateMachineDoesNotExist" in failures[0]["errorMessage"]
 
 
+RAISING = """
+import boto3
+def handler(event, context):
+    queue = boto3.client("sqs")
+    queue.send_message(QueueUrl=event["queue"], MessageBody=context.aws_request_id.join('""'))
+    raise ValueError(event["_id_"])
+"""
+
+
+def test_lambda_action_invokes_and_lambda_tries_again(
+    cloud: LocalCloud, queue_url: str, make_function: Callable[..., str]
+) -> None:
+    arn = make_function("of-rule", RAISING)
+    make_rule(
+        cloud,
+        "invokes",
+        f"SELECT _id_, '{queue_url}' AS queue FROM 'lambda'",
+        {"lambda": {"functionArn": arn}},
+        error=sqs_action(queue_url),
+    )
+    with Device.of(cloud, "3hwC2y7") as device:
+        device.publish("lambda", MESSAGE)
+    attempts = [take(cloud, queue_url, 20.0) for _ in range(3)]
+    assert all(isinstance(attempt, str) for attempt in attempts), "that it raised is no failure"
+    assert take(cloud, queue_url, 0.5) is None
+
+
+def test_lambda_action_without_its_function_fails(cloud: LocalCloud, queue_url: str) -> None:
+    arn = "arn:aws:lambda:us-east-1:123456789012:function:gone"
+    action = {"lambda": {"functionArn": arn}}
+    make_rule(cloud, "invokes_none", "SELECT * FROM 'none'", action, error=sqs_action(queue_url))
+    with Device.of(cloud, "3hwC2y7") as device:
+        device.publish("none", MESSAGE)
+    (failure,) = take(cloud, queue_url)["failures"]
+    assert (failure["failedAction"], failure["failedResource"]) == ("LambdaAction", arn)
+    assert "ResourceNotFoundException" in failure["errorMessage"]
+
+
 @pytest.mark.parametrize(
     ("select", "expected"),
     [
@@ -115,6 +137,30 @@ def test_failing_actions_reach_the_error_action(cloud: LocalCloud, queue_url: st
         ("startswith(model, 'wo:') AS s", {"s": True}),
         ("isUndefined(gone) AS s", {"s": True}),
         ("regexp_matches(FW, '^2') AS s", {"s": True}),
+        ("statusDetails.reason AS s, statusDetails.gone AS t", {"s": "no space"}),
+        ("regexp_substr(thingArn, '[^/]+$') AS s", {"s": "3hwC2y7"}),
+        ("regexp_substr('hihihello', '(hi)*') AS s", {"s": "hihi"}),
+        ("regexp_substr(status, 'ok') AS s", {}),
+        ("regexp_substr(status, '(') AS s", {}),
+        ("regexp_substr(gone, 'a') AS s, regexp_substr(n) AS t", {}),
+        ("regexp_substr(n, '[0-9]') + '/' + substring(FW, 2) AS s", {"s": "3/27"}),
+        ("indexof(thingArn, '/') AS s, indexof(status, '/') AS t", {"s": 40, "t": -1}),
+        ("substring(thingArn, indexof(thingArn, '/') + 1) AS s", {"s": "3hwC2y7"}),
+        ("substring('012345', 2.745) AS s", {"s": "2345"}),
+        ("substring('012345', -1) AS s, substring(n, -50, 50) AS t", {"s": "012345", "t": "3"}),
+        ("substring('012345', 3, 1) AS s", {"s": ""}),
+        ("substring(true, 1.2) AS s, substring(gone, 1) AS t", {"s": "rue"}),
+        ("substring('a', 'x') AS s, substring('a') AS t", {}),
+        ("get(statusDetails, 'reason') AS s, get(statusDetails, 'gone') AS t", {"s": "no space"}),
+        ("get(statusDetails.codes, 1) AS s, get(statusDetails.codes, 2) AS t", {"s": 9}),
+        ("get('abc', 0) AS s, get(n, 0) AS t", {"s": "a"}),
+        ("cast(true AS Int) AS s, cast(FW AS Int) AS t", {"s": 1, "t": 2}),
+        ("cast(FW AS Decimal) AS s, cast(n AS String) AS t", {"s": 2.27, "t": "3"}),
+        ("cast(n AS Bool) AS s, cast('FALSE' AS boolean) AS t", {"s": True, "t": False}),
+        ("cast(status AS Int) AS s, cast(gone AS String) AS t, cast(n AS No) AS u", {}),
+        ("CASE isUndefined(gone) WHEN true THEN 'none' ELSE gone END AS s", {"s": "none"}),
+        ("null AS s, undefined AS t, false AS u", {"s": None, "u": False}),
+        ("(n + 1) * 2 - 10 / 4 AS s, n % 2 AS t", {"s": 6, "t": 1}),
     ],
 )
 def test_select(cloud: LocalCloud, queue_url: str, select: str, expected: dict[str, Any]) -> None:
@@ -151,6 +197,9 @@ def test_select_of_time_and_trace(cloud: LocalCloud, queue_url: str) -> None:
         ("startswith(model, 'wo')", True),
         ("CASE status WHEN 'failed' THEN 1 ELSE 0 END = 1", True),
         ("topic(2) = 'where' AND n >= 3", True),
+        ("regexp_substr(thingArn, '[^/]+$') = '3hwC2y7'", True),
+        ("isUndefined(statusDetails.reason) = false", True),
+        ("substring(FW, 0, indexof(FW, '.')) IN ['2']", True),
     ],
 )
 def test_where(cloud: LocalCloud, queue_url: str, where: str, fires: bool) -> None:

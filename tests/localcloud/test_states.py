@@ -232,3 +232,34 @@ def test_tracing_configuration_is_kept(cloud: LocalCloud) -> None:
         name="traced", definition=definition, roleArn=ROLE, tracingConfiguration={"enabled": True}
     )["stateMachineArn"]
     assert states.describe_state_machine(stateMachineArn=arn)["tracingConfiguration"]["enabled"]
+
+
+STOPPING = """
+import botocore.session
+def handler(event, context):
+    states = botocore.session.get_session().create_client("stepfunctions")
+    states.stop_execution(executionArn=event["arn"], error="Left", cause="the device is back")
+"""
+
+
+def test_a_function_stops_an_execution(
+    cloud: LocalCloud, make_machine: Make, make_function: Make, function_arn: str, outcome: Outcome
+) -> None:
+    stopping = make_function("stopping", STOPPING)
+    wait = {"Type": "Wait", "Seconds": 500, "Next": "Act"}
+    act = {"Type": "Task", "Resource": function_arn, "End": True}
+    machine = make_machine("stopped", {"Wait": wait, "Act": act})
+    states = cloud.client("stepfunctions")
+    arn = states.start_execution(stateMachineArn=machine, name="track-stop")["executionArn"]
+    mark = cloud.mark()
+    given = json.dumps({"arn": arn})
+    answer = cloud.client("lambda").invoke(FunctionName=stopping, Payload=given)
+    assert "FunctionError" not in answer
+    stopped = outcome(arn)
+    assert (stopped["status"], stopped["error"]) == ("ABORTED", "Left")
+    assert stopped["cause"] == "the device is back"
+    time.sleep(1.0)
+    invoked = [c for c in cloud.calls(mark) if c.operation == "Invoke" and c.caller == "states"]
+    assert invoked == [], "the wait of half a second is over, and nothing follows"
+    with pytest.raises(ClientError, match="ExecutionAlreadyExists"):
+        states.start_execution(stateMachineArn=machine, name="track-stop")

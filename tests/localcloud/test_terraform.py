@@ -40,6 +40,9 @@ def _apply_plan_and_destroy(cloud: LocalCloud, tmp_path: Path) -> None:
     assert cloud.client("stepfunctions").list_state_machines()["stateMachines"] == []
     assert cloud.client("logs").describe_log_groups()["logGroups"] == []
     assert cloud.client("iam").list_roles()["Roles"] == []
+    # The provider leaves them as they are.
+    events = cloud.client("iot").describe_event_configurations()["eventConfigurations"]
+    assert [kind for kind, setting in events.items() if setting["Enabled"]] == ["JOB_EXECUTION"]
     assert not (root / ".terraform").exists()
 
 

@@ -59,6 +59,35 @@ resource "aws_iot_thing_group" "bare" {
   name = "bare"
 }
 
+# All eleven: the provider reads all of them back, and a plan wants to take away what is not named.
+resource "aws_iot_event_configurations" "any" {
+  event_configurations = merge({
+    for kind in [
+      "CA_CERTIFICATE", "CERTIFICATE", "JOB", "JOB_EXECUTION", "POLICY", "THING", "THING_GROUP",
+      "THING_GROUP_HIERARCHY", "THING_GROUP_MEMBERSHIP", "THING_TYPE", "THING_TYPE_ASSOCIATION",
+    ] : kind => false
+  }, { JOB_EXECUTION = true })
+}
+
+resource "aws_dynamodb_table" "any" {
+  name         = "any"
+  billing_mode = "PAY_PER_REQUEST"
+  hash_key     = "deviceId"
+  range_key    = "at"
+  attribute {
+    name = "deviceId"
+    type = "S"
+  }
+  attribute {
+    name = "at"
+    type = "S"
+  }
+  ttl {
+    enabled        = true
+    attribute_name = "expiresAt"
+  }
+}
+
 resource "aws_iot_topic_rule" "any" {
   name        = "any"
   enabled     = true
@@ -72,6 +101,9 @@ resource "aws_iot_topic_rule" "any" {
   cloudwatch_logs {
     log_group_name = aws_cloudwatch_log_group.any.name
     role_arn       = aws_iam_role.any.arn
+  }
+  lambda {
+    function_arn = replace(aws_sns_topic.any.arn, "/:sns:(.*):any/", ":lambda:$1:function:any")
   }
   error_action {
     sns {
