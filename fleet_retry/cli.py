@@ -46,7 +46,9 @@ def redrive(
     try:
         for letter, fate in dead_letters.redrive(Deployment(prefix, endpoint_url), most, dry_run):
             fates[fate] += 1
-            _console.print(f"{letter.device_id or '(no device)'}  {fate}  {letter.why}")
+            # What names the device may be anything that somebody sent: no control characters.
+            device = ascii(letter.device_id[:128])[1:-1] or "(no device)"
+            _console.print(f"{device}  {fate}  {letter.why}")
     except (DeploymentError, ClientError, BotoCoreError) as error:
         _console.print(f"{error}")
         raise typer.Exit(2) from error

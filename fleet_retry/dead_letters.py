@@ -23,7 +23,9 @@ from fleet_retry.deployment import Deployment
 
 # The fields that the rule selects from a payload, see modules/ingestion.
 _SELECTED = ("timestamp", "status", "model", "FW", "jobId")
-_DEVICE_ID = re.compile(r"SELECT (_id_|clientid\(\)|topic\(([0-9]+)\)) AS deviceId")
+_DEVICE_ID = re.compile(
+    r"SELECT CASE cast\(regexp_matches\((_id_|clientid\(\)|topic\(([0-9]+)\)), "
+)
 
 
 class Fate(StrEnum):

@@ -2,7 +2,8 @@
 
 The IoT rule selects the fields, so an event has at most these: ``deviceId``, ``timestamp``,
 ``status``, ``model``, ``FW``, ``jobId`` from the payload, and ``topic``, ``clientId``,
-``receivedAt`` (milliseconds since the epoch) from the message broker.
+``receivedAt`` (milliseconds since the epoch) from the message broker. The rule already replaces
+what the patterns below refuse, with a text that they refuse too: nothing else may reach its log.
 """
 
 import re
@@ -15,7 +16,10 @@ from firmware_retry.errors import InvalidMessageError
 # https://docs.aws.amazon.com/iot/latest/apireference/API_CreateThing.html
 _THING_NAME = "1 to 128 of a-z A-Z 0-9 : _ -", re.compile(r"[a-zA-Z0-9:_-]{1,128}")
 _EVENT_ID = "1 to 64 of a-z A-Z 0-9 _ . : + -", re.compile(r"[a-zA-Z0-9_.:+-]{1,64}")
-_CAMPAIGN = "1 to 128 printable ASCII characters", re.compile(r"[ -~]{1,128}")
+_CAMPAIGN = (
+    "1 to 128 printable ASCII characters, the first none of [ \\ ] {",
+    re.compile(r"[ -Z^-z|}~][ -~]{0,127}"),
+)
 _EPOCH = re.compile(r"[0-9]{10,13}")
 
 _OLDEST = 30 * 86_400_000
@@ -68,26 +72,36 @@ def _campaign(event: dict[str, Any]) -> str:
 
 def _checked(event: dict[str, Any], name: str, rule: tuple[str, re.Pattern[str]]) -> str:
     wanted, pattern = rule
-    value = event.get(name)
-    # Firmware that formats its own JSON may send a number where others send a string.
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        value = str(value)
-    if isinstance(value, str) and pattern.fullmatch(value):
-        return value
-    fault = "is missing" if value is None else "is not valid"
+    text = _text(event.get(name))
+    if text is not None and pattern.fullmatch(text):
+        return text
+    fault = "is missing" if event.get(name) is None else "is not valid"
     raise InvalidMessageError(f"{name} {fault}: it should be {wanted} ({_origin(event)})")
 
 
+def _text(value: Any) -> str | None:
+    """A string as it is, a number as its text; None for anything else."""
+    # Firmware that formats its own JSON may send a number where others send a string. What is
+    # infinite is no number, and one of thousands of digits has no text in Python.
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e64:
+        return str(value)
+    return value if isinstance(value, str) else None
+
+
 def _origin(event: dict[str, Any]) -> str:
-    """Which message it was, by what the broker says of it; ``repr`` keeps it on one line."""
-    known = {name: event[name] for name in ("topic", "clientId", "receivedAt") if name in event}
-    return ", ".join(f"{name} {value!r}"[:160] for name, value in known.items()) or "origin unknown"
+    """Which message it was, by what the broker says of it; ``ascii`` keeps it on one line."""
+    known = {
+        name: event[name]
+        for name in ("topic", "clientId", "receivedAt")
+        if _text(event.get(name)) is not None
+    }
+    return ", ".join(f"{name} {value!a}"[:160] for name, value in known.items()) or "origin unknown"
 
 
 def _milliseconds(value: Any) -> int | None:
     """Epoch seconds (10 digits) or milliseconds (13) as milliseconds; None for anything else."""
-    text = str(value)
-    if not _EPOCH.fullmatch(text):
+    text = _text(value)
+    if text is None or not _EPOCH.fullmatch(text):
         return None
     number = int(text)
     return number * 1000 if number < 10**11 else number

@@ -138,11 +138,11 @@ def _install_functions() -> None:
             return _MISSING
 
 
-def _of_texts(function: Callable[[str, str], Any]) -> Callable[[Any, Any], Any]:
-    """The function with its two arguments converted to strings; Undefined if one cannot be."""
+def _of_texts(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function with its arguments converted to strings; Undefined if one cannot be."""
 
-    def call(first: Any, second: Any) -> Any:
-        texts = iot._sql_as_string(first), iot._sql_as_string(second)
+    def call(*values: Any) -> Any:
+        texts = [iot._sql_as_string(value) for value in values]
         return _MISSING if None in texts else function(*texts)
 
     return call
@@ -151,6 +151,12 @@ def _of_texts(function: Callable[[str, str], Any]) -> Callable[[Any, Any], Any]:
 def _first_match(text: str, pattern: str) -> Any:
     found = re.search(pattern, text)
     return found[0] if found else _MISSING
+
+
+def _replace_matches(text: str, pattern: str, replacement: str) -> str:
+    """``$1`` in the replacement is what the first group matched."""
+    references = re.sub(r"\$(\d)", r"\\g<\1>", replacement.replace("\\", "\\\\"))
+    return re.sub(pattern, references, text)
 
 
 def _substring(value: Any, *indices: Any) -> Any:
@@ -196,6 +202,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "indexof": _of_texts(str.find),
     "regexp_matches": _of_texts(lambda text, pattern: re.search(pattern, text) is not None),
     "regexp_substr": _of_texts(_first_match),
+    "regexp_replace": _of_texts(_replace_matches),
     "substring": _substring,
     "get": _get,
 }

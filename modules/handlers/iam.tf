@@ -1,17 +1,12 @@
-locals {
-  # Roles are global in an account, functions are not: the region keeps two regions apart. What is
-  # too long for IAM's 64 characters is cut, and a hash of the whole keeps it unique.
-  full_role_names = {
-    for name in concat(keys(local.steps), ["Schedule"]) :
-    name => "${var.name_prefix}${name}-${data.aws_service.iot.region}"
-  }
-  role_names = {
-    for key, name in local.full_role_names :
-    key => length(name) <= 64 ? name : "${substr(name, 0, 55)}-${substr(md5(name), 0, 8)}"
-  }
+module "names" {
+  source = "../names"
+
+  roles = merge(local.function_names, { Schedule = "${var.name_prefix}Schedule" })
 }
 
 data "aws_iam_policy_document" "trust" {
+  for_each = local.function_names
+
   statement {
     actions = ["sts:AssumeRole"]
 
@@ -19,17 +14,31 @@ data "aws_iam_policy_document" "trust" {
       type        = "Service"
       identifiers = ["lambda.amazonaws.com"]
     }
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [module.names.account_id]
+    }
+
+    # Built from its parts: the function itself waits for this role. IfExists, because no page of AWS
+    # says that Lambda sends this key; where it does, the role is for this very function.
+    condition {
+      test     = "ArnLikeIfExists"
+      variable = "aws:SourceArn"
+      values   = [format(module.names.arn, "lambda", "function:${each.value}")]
+    }
   }
 }
 
 resource "aws_iam_role" "step" {
   for_each = local.steps
 
-  name                 = local.role_names[each.key]
+  name                 = module.names.role_names[each.key]
   description          = "What the firmware retry step ${each.key} may do."
   path                 = var.role_path
   permissions_boundary = var.permissions_boundary_arn
-  assume_role_policy   = data.aws_iam_policy_document.trust.json
+  assume_role_policy   = data.aws_iam_policy_document.trust[each.key].json
   tags                 = var.tags
 }
 

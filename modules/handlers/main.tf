@@ -1,25 +1,9 @@
-data "aws_caller_identity" "current" {}
-data "aws_partition" "current" {}
-
-# Names the region without a call and already at plan; aws_region's attribute for it has another
-# name in each major version of the provider.
-data "aws_service" "iot" {
-  service_id = "iot"
-}
-
 locals {
-  thing_arn = join(":", [
-    "arn", data.aws_partition.current.partition, "iot", data.aws_service.iot.region,
-    data.aws_caller_identity.current.account_id, "thing/*",
-  ])
+  thing_arn = format(module.names.arn, "iot", "thing/*")
 
-  states_arn_prefix = join(":", [
-    "arn", data.aws_partition.current.partition, "states", data.aws_service.iot.region,
-    data.aws_caller_identity.current.account_id,
-  ])
   recovery_arns = {
     for machine, name in var.recovery_state_machine_names :
-    machine => "${local.states_arn_prefix}:stateMachine:${name}"
+    machine => format(module.names.arn, "states", "stateMachine:${name}")
   }
 
   # What each concern acts on: which device it is, only the message says.
@@ -30,7 +14,10 @@ locals {
     BackupTable  = [var.backup_table_arn]
     Alerts       = compact([var.alerts_topic_arn, var.operator_topic_arn])
     Recoveries   = values(local.recovery_arns)
-    RecoveryRuns = [for name in values(var.recovery_state_machine_names) : "${local.states_arn_prefix}:execution:${name}:*"]
+    RecoveryRuns = [
+      for name in values(var.recovery_state_machine_names) :
+      format(module.names.arn, "states", "execution:${name}:*")
+    ]
   }
 
   # The calls of each step by concern, and nothing else: these are its policy.
@@ -85,6 +72,8 @@ locals {
     }
   }
 
+  function_names = { for step in keys(local.steps) : step => "${var.name_prefix}${step}" }
+
   # Seconds. The state machines give a step a little longer than the 15 that it has.
   timeouts = { ReconcileDevices = 300 }
 
@@ -119,7 +108,7 @@ locals {
 resource "aws_lambda_function" "step" {
   for_each = local.steps
 
-  function_name = "${var.name_prefix}${each.key}"
+  function_name = local.function_names[each.key]
   description   = "Firmware retry: the step ${each.key}."
   role          = aws_iam_role.step[each.key].arn
   handler       = "firmware_retry.handlers.${local.module_names[each.key]}.handler"
@@ -158,7 +147,7 @@ resource "aws_lambda_function" "step" {
 resource "aws_cloudwatch_log_group" "step" {
   for_each = local.steps
 
-  name              = "/aws/lambda/${var.name_prefix}${each.key}"
+  name              = "/aws/lambda/${local.function_names[each.key]}"
   retention_in_days = var.log_retention_days
   kms_key_id        = var.kms_key_arn
   tags              = var.tags

@@ -39,23 +39,20 @@ data "aws_iam_policy_document" "schedule_trust" {
     condition {
       test     = "StringEquals"
       variable = "aws:SourceAccount"
-      values   = [data.aws_caller_identity.current.account_id]
+      values   = [module.names.account_id]
     }
 
     # The group that the schedule is in: EventBridge Scheduler names no single schedule here.
     condition {
       test     = "ArnEquals"
       variable = "aws:SourceArn"
-      values = [join(":", [
-        "arn", data.aws_partition.current.partition, "scheduler", data.aws_service.iot.region,
-        data.aws_caller_identity.current.account_id, "schedule-group/default",
-      ])]
+      values   = [format(module.names.arn, "scheduler", "schedule-group/default")]
     }
   }
 }
 
 resource "aws_iam_role" "schedule" {
-  name                 = local.role_names["Schedule"]
+  name                 = module.names.role_names["Schedule"]
   description          = "Lets the schedule run ReconcileDevices."
   path                 = var.role_path
   permissions_boundary = var.permissions_boundary_arn

@@ -1,16 +1,7 @@
-locals {
-  rule_arn_prefix = join(":", [
-    "arn", data.aws_partition.current.partition, "iot", data.aws_service.iot.region,
-    data.aws_caller_identity.current.account_id, "rule/",
-  ])
+module "names" {
+  source = "../names"
 
-  # Roles are global in an account, rules are not: the region keeps two regions apart. What is too
-  # long for IAM's 64 characters is cut, and a hash of the whole keeps it unique.
-  full_role_name = "${var.name_prefix}FailedFirmwareUpdateRule-${data.aws_service.iot.region}"
-  role_name = (
-    length(local.full_role_name) <= 64 ? local.full_role_name
-    : "${substr(local.full_role_name, 0, 55)}-${substr(md5(local.full_role_name), 0, 8)}"
-  )
+  roles = { rules = "${var.name_prefix}FailedFirmwareUpdateRule" }
 }
 
 data "aws_iam_policy_document" "trust" {
@@ -25,20 +16,20 @@ data "aws_iam_policy_document" "trust" {
     condition {
       test     = "StringEquals"
       variable = "aws:SourceAccount"
-      values   = [data.aws_caller_identity.current.account_id]
+      values   = [module.names.account_id]
     }
 
     # Built from its parts: the rules themselves wait for this role.
     condition {
       test     = "ArnLike"
       variable = "aws:SourceArn"
-      values   = [for name in values(local.rule_names) : "${local.rule_arn_prefix}${name}"]
+      values   = [for name in values(local.rule_names) : format(module.names.arn, "iot", "rule/${name}")]
     }
   }
 }
 
 resource "aws_iam_role" "rules" {
-  name                 = local.role_name
+  name                 = module.names.role_names["rules"]
   description          = "What the rules on failed firmware updates may do."
   path                 = var.role_path
   permissions_boundary = var.permissions_boundary_arn

@@ -1,12 +1,3 @@
-data "aws_caller_identity" "current" {}
-data "aws_partition" "current" {}
-
-# Names the region without a call and already at plan; aws_region's attribute for it has another
-# name in each major version of the provider.
-data "aws_service" "iot" {
-  service_id = "iot"
-}
-
 locals {
   rule_prefix = replace(var.name_prefix, "-", "_") # the name of a rule takes no hyphen
   rule_names = {
@@ -20,11 +11,44 @@ locals {
     : "topic(${trimprefix(var.device_id_source, "topic:")})"
   )
 
-  # Fields by name, never *: what is passed on and logged is what the workflow reads.
+  # What a sender writes may be of any type and up to 128 KB long. These find what must not be passed
+  # on in a value's text: a character, one too many, or the "[" or "{" that the text of an array or
+  # object begins with ("\" and "]" lie between them; a bare "[" in brackets and a backslash mean
+  # different things to different engines). The handlers check the same, see message.py. No "$": it
+  # also matches before a last newline.
+  not_a_thing_name = "[^a-zA-Z0-9:_-]|.{129}"
+  not_an_event_id  = "[^a-zA-Z0-9_.:+-]|.{65}"
+  not_a_text       = "[^ -~]|.{129}|^[^ -Z^-z|}~]"
+
+  checked_fields = [
+    { name = "deviceId", value = local.device_id, not = local.not_a_thing_name },
+    { name = "timestamp", value = "timestamp", not = local.not_an_event_id },
+    { name = "model", value = "model", not = local.not_a_text },
+    { name = "FW", value = "FW", not = local.not_a_text },
+    { name = "jobId", value = "jobId", not = local.not_a_text },
+  ]
+
+  # What is not passed on is "[refused]", which no pattern lets through: the handlers refuse it like
+  # what it stands for. A missing or null field makes regexp_matches Undefined, cast and CASE with
+  # it, and stays missing. The cast, since AWS documents "=" for all types but Boolean.
+  checked_sql = [
+    for field in local.checked_fields : join(" ", [
+      "CASE cast(regexp_matches(${field.value}, '${field.not}') AS String)",
+      "WHEN 'false' THEN ${field.value} ELSE '[refused]' END AS ${field.name}",
+    ])
+  ]
+
+  # The broker bounds both to 256 and 128 bytes, but not their characters.
+  sender_sql = [
+    "regexp_replace(topic(), '[^ -~]', '?') AS topic",
+    "regexp_replace(clientid(), '[^ -~]', '?') AS clientId",
+    "timestamp() AS receivedAt",
+  ]
+
+  # Fields by name, never *: what is passed on and logged is what the workflow reads. The WHERE
+  # clause compares the status, so it needs no other check.
   failed_sql = join(" ", [
-    "SELECT ${local.device_id} AS deviceId, timestamp AS timestamp, status AS status,",
-    "model AS model, FW AS FW, jobId AS jobId,",
-    "topic() AS topic, clientid() AS clientId, timestamp() AS receivedAt",
+    "SELECT ${join(", ", concat(local.checked_sql, ["status AS status"], local.sender_sql))}",
     "FROM '${var.topic_filter}'",
     "WHERE ${join(" OR ", [for status in var.failure_statuses : "status = '${status}'"])}",
   ])
@@ -43,8 +67,7 @@ locals {
 
   # A rule of its own: in the other's WHERE, an undefined status makes an OR or AND undefined too.
   unreadable_sql = join(" ", [
-    "SELECT 'the payload is not a JSON object' AS refused,",
-    "topic() AS topic, clientid() AS clientId, timestamp() AS receivedAt",
+    "SELECT 'the payload is not a JSON object' AS refused, ${join(", ", local.sender_sql)}",
     "FROM '${var.topic_filter}'",
     "WHERE isUndefined(status) AND NOT regexp_matches(encode(*, 'base64'), '${local.object_in_base64}')",
   ])

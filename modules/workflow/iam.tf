@@ -5,14 +5,12 @@ locals {
       regexall("functions\\[\"(\\w+)\"\\]", file("${local.definitions}/${machine}.asl.json.tftpl"))
     ))
   }
+}
 
-  # Roles are global in an account, state machines are not: the region keeps two regions apart. What
-  # is too long for IAM's 64 characters is cut, and a hash of the whole keeps it unique.
-  full_role_names = { for machine, name in local.machine_names : machine => "${name}-${local.region}" }
-  role_names = {
-    for machine, name in local.full_role_names :
-    machine => length(name) <= 64 ? name : "${substr(name, 0, 55)}-${substr(md5(name), 0, 8)}"
-  }
+module "names" {
+  source = "../names"
+
+  roles = local.machine_names
 }
 
 data "aws_iam_policy_document" "trust" {
@@ -29,16 +27,14 @@ data "aws_iam_policy_document" "trust" {
     condition {
       test     = "StringEquals"
       variable = "aws:SourceAccount"
-      values   = [local.account_id]
+      values   = [module.names.account_id]
     }
 
     # Built from its parts: the state machine itself waits for this role.
     condition {
       test     = "ArnLike"
       variable = "aws:SourceArn"
-      values = [
-        "arn:${local.partition}:states:${local.region}:${local.account_id}:stateMachine:${each.value}",
-      ]
+      values   = [format(module.names.arn, "states", "stateMachine:${each.value}")]
     }
   }
 }
@@ -46,7 +42,7 @@ data "aws_iam_policy_document" "trust" {
 resource "aws_iam_role" "machine" {
   for_each = local.machine_names
 
-  name                 = local.role_names[each.key]
+  name                 = module.names.role_names[each.key]
   description          = "What the state machine ${each.value} may do."
   path                 = var.role_path
   permissions_boundary = var.permissions_boundary_arn

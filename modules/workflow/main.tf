@@ -1,16 +1,5 @@
-data "aws_caller_identity" "current" {}
-data "aws_partition" "current" {}
-
-# Names the region without a call and already at plan; aws_region's attribute for it has another
-# name in each major version of the provider.
-data "aws_service" "states" {
-  service_id = "states"
-}
-
 locals {
-  partition   = data.aws_partition.current.partition
-  region      = data.aws_service.states.region
-  account_id  = data.aws_caller_identity.current.account_id
+  partition   = module.names.partition
   definitions = "${path.module}/../../stepfunctions"
 
   machine_names = {

@@ -53,7 +53,8 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
 
 
 def create_rule(device_id: str) -> None:
-    sql = f"SELECT {device_id} AS deviceId, timestamp AS timestamp FROM 'iot/+/data'"
+    checked = f"CASE cast(regexp_matches({device_id}, '[^a-z]') AS String) WHEN 'false' THEN"
+    sql = f"SELECT {checked} {device_id} ELSE '[refused]' END AS deviceId FROM 'iot/+/data'"
     boto3.client("iot").create_topic_rule(
         ruleName="FailedFirmwareUpdateRule", topicRulePayload={"sql": sql, "actions": []}
     )
@@ -153,3 +154,12 @@ def test_a_module_that_is_not_there_says_what_to_do(aws: Deployment) -> None:
     assert code == 2
     assert "no queue fleet-b-FailedFirmwareUpdateDeadLetters in eu-west-1" in output
     assert "--prefix" in output
+
+
+def test_what_a_sender_wrote_cannot_play_with_the_terminal(aws: Deployment) -> None:
+    create_rule("_id_")
+    payload = {"_id_": "\x1b[2Jpump\n" + "x" * 500, "timestamp": "7", "status": "failed"}
+    put(aws, rule_letter(json.dumps(payload).encode()))
+    _, output = run("--dry-run")
+    assert output.splitlines()[0].startswith("\\x1b[2Jpump\\nxxx")
+    assert len(output.splitlines()[0]) < 250

@@ -93,6 +93,35 @@ run "prefix_reaches_every_name" {
   }
 }
 
+run "names" {
+  module {
+    source = "./modules/names"
+  }
+
+  variables {
+    roles = {
+      short  = "ReconcileDevices"
+      long   = "a-prefix-of-32-characters-length-MoveDeviceToFailedGroup"
+      longer = "a-prefix-of-32-characters-length-MoveDeviceToFailedGroups"
+    }
+  }
+
+  assert {
+    condition     = output.role_names["short"] == "ReconcileDevices-us-gov-west-1"
+    error_message = "The region keeps the roles of two regions apart."
+  }
+
+  assert {
+    condition     = alltrue([for name in output.role_names : length(name) <= 64]) && length(distinct(values(output.role_names))) == 3
+    error_message = "What is too long for IAM's 64 characters is cut, and stays unique."
+  }
+
+  assert {
+    condition     = format(output.arn, "iot", "thing/*") == "arn:aws-us-gov:iot:us-gov-west-1:123456789012:thing/*"
+    error_message = "ARNs are of the partition, region and account at hand."
+  }
+}
+
 run "tables" {
   module {
     source = "./modules/tables"
@@ -173,6 +202,8 @@ run "handlers" {
     failed_attributes       = { firmwareRetry = "failed" }
     reconcile_interval      = "1 hour"
     name_prefix             = "a-prefix-of-32-characters-length"
+    tracing_enabled         = true
+    kms_key_arn             = "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/fleet"
 
     recovery_state_machine_names = { cool_down = "CoolDown", escalation = "Escalation" }
   }
@@ -235,45 +266,44 @@ run "handlers" {
   }
 
   assert {
-    condition = { for step, document in data.aws_iam_policy_document.step : step => flatten(document.statement[*].actions) } == {
-      CheckIfDeviceExists = ["iot:DescribeThing", "logs:CreateLogStream", "logs:PutLogEvents"]
+    condition = {
+      for step, document in data.aws_iam_policy_document.step : step => flatten([
+        for statement in document.statement : statement.actions
+        if !contains(["Logs", "Tracing", "CustomerKey"], statement.sid)
+      ])
+      } == {
+      CheckIfDeviceExists = ["iot:DescribeThing"]
       StoreDeviceAttributes = [
         "dynamodb:GetItem", "dynamodb:PutItem",
         "iot:DescribeThing",
-        "logs:CreateLogStream", "logs:PutLogEvents",
       ]
-      CreateDeviceRecord    = ["dynamodb:PutItem", "logs:CreateLogStream", "logs:PutLogEvents"]
-      IncrementRetryCounter = ["dynamodb:UpdateItem", "logs:CreateLogStream", "logs:PutLogEvents"]
+      CreateDeviceRecord    = ["dynamodb:PutItem"]
+      IncrementRetryCounter = ["dynamodb:UpdateItem"]
       ResetRetryCounterAndMoveOut = [
         "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem",
         "iot:DescribeThing", "iot:UpdateThing",
         "dynamodb:DeleteItem", "dynamodb:UpdateItem",
-        "logs:CreateLogStream", "logs:PutLogEvents",
       ]
       RestoreDeviceAttributes = [
         "dynamodb:DeleteItem", "dynamodb:GetItem",
         "iot:DescribeThing", "iot:UpdateThing",
         "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:UpdateItem",
-        "logs:CreateLogStream", "logs:PutLogEvents",
       ]
       ResetRetryCountToFailedUpdate = [
         "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem",
         "iot:DescribeThing", "iot:UpdateThing",
         "dynamodb:DeleteItem", "dynamodb:UpdateItem",
-        "logs:CreateLogStream", "logs:PutLogEvents",
       ]
       MoveDeviceToFailedGroup = [
         "dynamodb:DeleteItem",
         "iot:AddThingToThingGroup",
         "iot:DescribeThing",
         "dynamodb:DeleteItem", "dynamodb:GetItem",
-        "logs:CreateLogStream", "logs:PutLogEvents",
       ]
       SendSNSNotification = [
         "sns:Publish",
         "dynamodb:GetItem",
         "dynamodb:GetItem", "dynamodb:UpdateItem",
-        "logs:CreateLogStream", "logs:PutLogEvents",
       ]
       ReconcileDevices = [
         "sns:Publish",
@@ -283,7 +313,6 @@ run "handlers" {
         "states:DescribeExecution",
         "iot:DescribeThing", "iot:UpdateThing",
         "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:Scan", "dynamodb:UpdateItem",
-        "logs:CreateLogStream", "logs:PutLogEvents",
       ]
     }
     error_message = "Each role allows the calls of its step and no other."
@@ -294,10 +323,39 @@ run "handlers" {
       for document in data.aws_iam_policy_document.step : [
         for statement in document.statement : [
           for resource in statement.resources : startswith(resource, "arn:aws-us-gov:")
-        ]
+        ] if statement.sid != "Tracing"
       ]
     ]))
-    error_message = "Each statement names its resources, in the partition at hand."
+    error_message = "Each statement but that on X-Ray, which has none, names its resources, in the partition at hand."
+  }
+
+  assert {
+    condition = alltrue([
+      for document in values(data.aws_iam_policy_document.step) : alltrue([
+        for statement in document.statement : statement.resources == toset([var.kms_key_arn])
+        if anytrue([for action in statement.actions : startswith(action, "kms:")])
+      ])
+    ])
+    error_message = "Of keys, a role may use the fleet's own."
+  }
+
+  assert {
+    condition = alltrue([
+      for step, document in data.aws_iam_policy_document.trust :
+      { for condition in document.statement[0].condition : "${condition.test} ${condition.variable}" => condition.values } == {
+        "StringEquals aws:SourceAccount" = tolist(["123456789012"])
+        "ArnLikeIfExists aws:SourceArn"  = tolist(["arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:a-prefix-of-32-characters-length${step}"])
+      }
+    ])
+    error_message = "Each role trusts Lambda only on behalf of its own function."
+  }
+
+  assert {
+    condition = { for condition in data.aws_iam_policy_document.schedule_trust.statement[0].condition : "${condition.test} ${condition.variable}" => condition.values } == {
+      "StringEquals aws:SourceAccount" = tolist(["123456789012"])
+      "ArnEquals aws:SourceArn"        = tolist(["arn:aws-us-gov:scheduler:us-gov-west-1:123456789012:schedule-group/default"])
+    }
+    error_message = "The role of the schedule trusts EventBridge Scheduler only on behalf of this account's schedules."
   }
 
   assert {
@@ -329,6 +387,8 @@ run "workflow" {
     dead_letter_queue_url = "https://sqs.us-gov-west-1.amazonaws.com/123456789012/dead-letters"
     dead_letter_queue_arn = "arn:aws-us-gov:sqs:us-gov-west-1:123456789012:dead-letters"
     name_prefix           = "a-prefix-of-32-characters-length"
+    tracing_enabled       = true
+    kms_key_arn           = "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/fleet"
   }
 
   assert {
@@ -373,12 +433,23 @@ run "workflow" {
   }
 
   assert {
+    condition = alltrue(flatten([
+      for document in concat(values(data.aws_iam_policy_document.machine), [data.aws_iam_policy_document.intake]) : [
+        for statement in document.statement : [
+          for resource in statement.resources : startswith(resource, "arn:aws-us-gov:")
+        ] if !contains(["LogDelivery", "Tracing"], statement.sid)
+      ]
+    ]))
+    error_message = "Each statement names its resources, but those on log delivery and X-Ray, which have none."
+  }
+
+  assert {
     condition = alltrue([
       for machine, document in data.aws_iam_policy_document.trust :
-      toset(flatten(document.statement[0].condition[*].values)) == toset([
-        "123456789012",
-        "arn:aws-us-gov:states:us-gov-west-1:123456789012:stateMachine:${local.machine_names[machine]}",
-      ])
+      { for condition in document.statement[0].condition : "${condition.test} ${condition.variable}" => condition.values } == {
+        "StringEquals aws:SourceAccount" = tolist(["123456789012"])
+        "ArnLike aws:SourceArn"          = tolist(["arn:aws-us-gov:states:us-gov-west-1:123456789012:stateMachine:${local.machine_names[machine]}"])
+      }
     ])
     error_message = "Each role trusts Step Functions only on behalf of its own machine."
   }
@@ -405,12 +476,16 @@ run "ingestion" {
 
   assert {
     condition = aws_iot_topic_rule.failed.sql == join(" ", [
-      "SELECT _id_ AS deviceId, timestamp AS timestamp, status AS status,",
-      "model AS model, FW AS FW, jobId AS jobId,",
-      "topic() AS topic, clientid() AS clientId, timestamp() AS receivedAt",
+      "SELECT CASE cast(regexp_matches(_id_, '[^a-zA-Z0-9:_-]|.{129}') AS String) WHEN 'false' THEN _id_ ELSE '[refused]' END AS deviceId,",
+      "CASE cast(regexp_matches(timestamp, '[^a-zA-Z0-9_.:+-]|.{65}') AS String) WHEN 'false' THEN timestamp ELSE '[refused]' END AS timestamp,",
+      "CASE cast(regexp_matches(model, '[^ -~]|.{129}|^[^ -Z^-z|}~]') AS String) WHEN 'false' THEN model ELSE '[refused]' END AS model,",
+      "CASE cast(regexp_matches(FW, '[^ -~]|.{129}|^[^ -Z^-z|}~]') AS String) WHEN 'false' THEN FW ELSE '[refused]' END AS FW,",
+      "CASE cast(regexp_matches(jobId, '[^ -~]|.{129}|^[^ -Z^-z|}~]') AS String) WHEN 'false' THEN jobId ELSE '[refused]' END AS jobId,",
+      "status AS status, regexp_replace(topic(), '[^ -~]', '?') AS topic,",
+      "regexp_replace(clientid(), '[^ -~]', '?') AS clientId, timestamp() AS receivedAt",
       "FROM 'iot/+/data' WHERE status = 'failed' OR status = 'timed out'",
     ])
-    error_message = "The rule selects fields by name from the topic filter, for the failure statuses."
+    error_message = "The rule selects fields by name, each checked, from the topic filter, for the failure statuses."
   }
 
   assert {
@@ -453,11 +528,13 @@ run "ingestion" {
   }
 
   assert {
-    condition = toset(flatten(data.aws_iam_policy_document.trust.statement[0].condition[*].values)) == toset([
-      "123456789012",
-      "arn:aws-us-gov:iot:us-gov-west-1:123456789012:rule/FailedFirmwareUpdateRule",
-      "arn:aws-us-gov:iot:us-gov-west-1:123456789012:rule/FailedFirmwareUnreadableRule",
-    ])
+    condition = { for condition in data.aws_iam_policy_document.trust.statement[0].condition : "${condition.test} ${condition.variable}" => condition.values } == {
+      "StringEquals aws:SourceAccount" = tolist(["123456789012"])
+      "ArnLike aws:SourceArn" = tolist([
+        "arn:aws-us-gov:iot:us-gov-west-1:123456789012:rule/FailedFirmwareUpdateRule",
+        "arn:aws-us-gov:iot:us-gov-west-1:123456789012:rule/FailedFirmwareUnreadableRule",
+      ])
+    }
     error_message = "The role trusts AWS IoT only on behalf of these rules."
   }
 }
@@ -477,7 +554,7 @@ run "device_id_from_topic" {
   }
 
   assert {
-    condition     = startswith(aws_iot_topic_rule.failed.sql, "SELECT topic(2) AS deviceId, ")
+    condition     = startswith(aws_iot_topic_rule.failed.sql, "SELECT CASE cast(regexp_matches(topic(2), '")
     error_message = "topic:2 reads the second level of the topic."
   }
 }
@@ -497,7 +574,7 @@ run "device_id_from_client" {
   }
 
   assert {
-    condition     = startswith(aws_iot_topic_rule.failed.sql, "SELECT clientid() AS deviceId, ")
+    condition     = startswith(aws_iot_topic_rule.failed.sql, "SELECT CASE cast(regexp_matches(clientid(), '")
     error_message = "clientid reads the MQTT client id."
   }
 }

@@ -64,13 +64,17 @@ def test_what_is_no_thing_name_is_refused(name: Any) -> None:
         parse(deviceId=name)
 
 
-@pytest.mark.parametrize("timestamp", [None, "", "x" * 65, "1 2", "\u0661", {}, False])
+@pytest.mark.parametrize(
+    "timestamp", [None, "", "x" * 65, "1 2", "\u0661", {}, False, float("inf"), float("nan")]
+)
 def test_a_message_that_cannot_be_told_from_its_copies_is_refused(timestamp: Any) -> None:
     with pytest.raises(InvalidMessageError, match=r"timestamp is (missing|not valid)"):
         parse(timestamp=timestamp)
 
 
-@pytest.mark.parametrize("firmware", ["x" * 129, "2\n27", "\x1b[31m", ["2.27"]])
+@pytest.mark.parametrize(
+    "firmware", ["x" * 129, "2\n27", "\x1b[31m", ["2.27"], {"FW": 1}, True, 10**99, "[2.27]", "{2}"]
+)
 def test_a_firmware_that_is_no_line_of_text_is_refused(firmware: Any) -> None:
     with pytest.raises(InvalidMessageError, match="FW is not valid"):
         parse(FW=firmware)

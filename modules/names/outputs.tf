@@ -1,0 +1,25 @@
+output "role_names" {
+  description = "Name of each role, unique in the account and at most 64 characters long."
+  value = {
+    for key, name in local.full_role_names :
+    key => length(name) <= 64 ? name : "${substr(name, 0, 55)}-${substr(md5(name), 0, 8)}"
+  }
+}
+
+output "arn" {
+  description = "Form of the ARNs in this account and region, for format(): give it a service and a resource."
+  value = join(":", [
+    "arn", data.aws_partition.current.partition, "%s", data.aws_service.iot.region,
+    data.aws_caller_identity.current.account_id, "%s",
+  ])
+}
+
+output "account_id" {
+  description = "The account."
+  value       = data.aws_caller_identity.current.account_id
+}
+
+output "partition" {
+  description = "The partition, such as aws."
+  value       = data.aws_partition.current.partition
+}

@@ -1,0 +1,109 @@
+"""What happens once happens once, wherever a step died before it ran again."""
+
+from typing import Any
+
+import pytest
+
+from firmware_retry import executions, record
+from firmware_retry.errors import TransientError
+from firmware_retry.handlers import (
+    create_device_record,
+    increment_retry_counter,
+    reset_retry_count_to_failed_update,
+    reset_retry_counter_and_move_out,
+    send_sns_notification,
+    store_device_attributes,
+)
+from firmware_retry.record import Run
+from firmware_retry.settings import settings
+
+from .conftest import LIMIT, MACHINES, Cloud, failure
+
+Recovery = dict[str, Any]
+
+
+@pytest.fixture
+def recovery(cloud: Cloud) -> Recovery:
+    """The input of the recovery of a device that used up a cycle."""
+    cloud.create_thing(model="wo:v8", FW="2.26")
+    store_device_attributes.handler(failure(), None)
+    create_device_record.handler(failure(), None)
+    for number in range(LIMIT):
+        answer = increment_retry_counter.handler(failure(number), None)
+    found: Recovery = answer["recovery"]
+    return found
+
+
+@pytest.fixture
+def failed(recovery: Recovery) -> Recovery:
+    """The input of the escalation of a device that is marked as failed."""
+    reset_retry_count_to_failed_update.handler(recovery, None)
+    return recovery
+
+
+@pytest.fixture
+def people(cloud: Cloud, environment: pytest.MonkeyPatch) -> Cloud:
+    """There are people to be told."""
+    environment.setenv("OPERATOR_TOPIC_ARN", cloud.sns.create_topic(Name="people")["TopicArn"])
+    settings.cache_clear()
+    return cloud
+
+
+def _dies(*_: Any, **__: Any) -> None:
+    raise TransientError("died")
+
+
+def test_a_death_between_telling_and_marking_adds_no_second_message(
+    cloud: Cloud, failed: Recovery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(record, "mark_notified", _dies)
+        with pytest.raises(TransientError):
+            send_sns_notification.handler(failed, None)
+    send_sns_notification.handler(failed, None)
+    assert cloud.calls.count("sns.publish") == 2
+    assert len(cloud.messages()) == 1
+
+
+def test_people_are_mailed_once_however_often_the_step_runs(
+    people: Cloud, failed: Recovery
+) -> None:
+    for _ in range(3):
+        send_sns_notification.handler(failed, None)
+    assert people.calls.count("sns.publish") == 2  # machines, and people
+
+
+def test_when_somebody_was_told_first_stays(
+    cloud: Cloud, failed: Recovery, clock: list[float]
+) -> None:
+    def told() -> tuple[str, str]:
+        item = cloud.record() or {}
+        return item["notifiedAt"], item["mailedAt"]
+
+    run = Run.parse(failed)
+    record.mark_notified(run, is_last=False)
+    record.mark_mailed(run)
+    first = told()
+    clock[0] += 60
+    record.mark_notified(run, is_last=False)
+    record.mark_mailed(run)
+    assert told() == first
+
+
+def test_a_device_that_is_away_is_not_moved_out_again(cloud: Cloud, recovery: Recovery) -> None:
+    """A person changed it meanwhile, and then its first step ran once more."""
+    reset_retry_counter_and_move_out.handler(recovery, None)
+    changed = {"attributes": {"FW": "3.0"}, "merge": True}
+    cloud.iot.update_thing(thingName="dev-1", attributePayload=changed)
+    reset_retry_counter_and_move_out.handler(recovery, None)
+    assert cloud.attributes()["FW"] == "3.0"
+
+
+def test_a_run_that_somebody_else_started_is_not_started_again(
+    cloud: Cloud, recovery: Recovery
+) -> None:
+    run, machine = Run.parse(recovery), f"{MACHINES}CoolDown"
+    cloud.stepfunctions.start_execution(stateMachineArn=machine, name=run.recovery_id, input="{}")
+    executions.start(machine, run)
+    runs = cloud.stepfunctions.list_executions(stateMachineArn=machine)["executions"]
+    assert [one["name"] for one in runs] == [run.recovery_id]
