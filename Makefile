@@ -9,7 +9,7 @@ ASL_VALIDATOR := .venv-tools/asl-validator
 unexport AWS_PROFILE AWS_ENDPOINT_URL AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN
 
 .DEFAULT_GOAL := help
-.PHONY: help demo local soak test lint package docs requirements clean
+.PHONY: help demo local soak mutants test lint package docs requirements clean
 
 help: ## Says what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 22
@@ -22,6 +22,9 @@ local: .venv/ready ## Keeps a local cloud up, with MQTT on a port, for one's own
 
 soak: .venv/ready ## Sends N simulated journeys through seeded faults (make soak N=100000)
 	$(BIN)/python -m simulation soak --journeys $(or $(N),1000) --jobs 2
+
+mutants: .venv/ready ## Takes out each safeguard, one at a time: which test and which simulated seed notices
+	PYTHONPATH=lambda_src $(BIN)/python -m tests.simulation.mutants
 
 test: lint ## Everything that CI runs
 	$(BIN)/pytest -p no:terraform --ignore=tests/deployed --ignore=tests/workflow

@@ -1,6 +1,5 @@
 """Terraform's own checks of the module, without any server."""
 
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,14 +9,6 @@ from localcloud.terraform import Terraform
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOTS = [".", *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("examples/*/"))]
-
-
-@pytest.fixture(scope="module")
-def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The module without what Terraform may have left beside it; takes what it leaves now."""
-    target = tmp_path_factory.mktemp("terraform") / "module"
-    shutil.copytree(ROOT, target, ignore=shutil.ignore_patterns(".*", "node_modules"))
-    return target
 
 
 def test_every_file_is_formatted() -> None:

@@ -1,0 +1,101 @@
+# What the module keeps is hard to lose, and what it is sent comes over TLS.
+
+mock_provider "aws" {
+  mock_data "aws_iam_policy_document" {
+    defaults = { json = "{}" }
+  }
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::123456789012:role/mock" }
+  }
+  mock_resource "aws_sqs_queue" {
+    defaults = { arn = "arn:aws:sqs:eu-west-1:123456789012:mock" }
+  }
+  mock_resource "aws_sns_topic" {
+    defaults = { arn = "arn:aws:sns:eu-west-1:123456789012:mock" }
+  }
+}
+
+variables {
+  alert_emails = ["fleet@example.com"]
+}
+
+run "tables" {
+  module {
+    source = "./modules/tables"
+  }
+
+  assert {
+    condition     = [for table in aws_dynamodb_table.this : table.deletion_protection_enabled] == [true, true]
+    error_message = "Neither table can be deleted by mistake."
+  }
+
+  assert {
+    condition     = [for table in aws_dynamodb_table.this : table.point_in_time_recovery[0].enabled] == [true, true]
+    error_message = "Both tables can be brought back to any second."
+  }
+
+  assert {
+    condition     = [for table in aws_dynamodb_table.this : table.server_side_encryption[0].enabled] == [true, true]
+    error_message = "Without a customer key DynamoDB's AWS-managed one encrypts."
+  }
+}
+
+run "topics" {
+  module {
+    source = "./modules/alerts"
+  }
+
+  assert {
+    condition = alltrue([
+      for document in concat([data.aws_iam_policy_document.devices], data.aws_iam_policy_document.operators) :
+      length([
+        for statement in document.statement : statement
+        if statement.effect == "Deny"
+        && statement.actions == toset(["sns:Publish"])
+        && one(statement.principals).type == "*"
+        && one(statement.principals).identifiers == toset(["*"])
+        && one(statement.condition).test == "Bool"
+        && one(statement.condition).variable == "aws:SecureTransport"
+        && one(statement.condition).values == tolist(["false"])
+      ]) == 1
+    ])
+    error_message = "Nobody publishes over plain HTTP on either topic."
+  }
+
+  assert {
+    condition = (
+      data.aws_iam_policy_document.devices.statement[0].resources == toset([aws_sns_topic.devices.arn])
+      && data.aws_iam_policy_document.operators[0].statement[0].resources == toset([aws_sns_topic.operators[0].arn])
+    )
+    error_message = "Each policy names its own topic."
+  }
+}
+
+run "queue" {
+  module {
+    source = "./modules/ingestion"
+  }
+
+  variables {
+    intake_state_machine_name = "FirmwareUpdateStateMachine"
+    intake_state_machine_arn  = "arn:aws:states:eu-west-1:123456789012:stateMachine:FirmwareUpdateStateMachine"
+    topic_filter              = "iot/device/data"
+    failure_statuses          = ["failed"]
+    device_id_source          = "payload"
+    failed_thing_group_name   = "FailedToUpdate"
+  }
+
+  assert {
+    condition = length([
+      for statement in data.aws_iam_policy_document.dead_letters.statement : statement
+      if statement.effect == "Deny"
+      && statement.actions == toset(["sqs:*"])
+      && statement.resources == toset([aws_sqs_queue.dead_letters.arn])
+      && one(statement.principals).identifiers == toset(["*"])
+      && one(statement.condition).test == "Bool"
+      && one(statement.condition).variable == "aws:SecureTransport"
+      && one(statement.condition).values == tolist(["false"])
+    ]) == 1
+    error_message = "Nobody reaches the queue over plain HTTP."
+  }
+}
