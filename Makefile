@@ -27,7 +27,7 @@ mutants: .venv/ready ## Takes out each safeguard, one at a time: which test and 
 	PYTHONPATH=lambda_src $(BIN)/python -m tests.simulation.mutants
 
 test: lint ## Everything that CI runs
-	$(BIN)/pytest -p no:terraform --ignore=tests/deployed --ignore=tests/workflow
+	$(BIN)/pytest -p no:terraform --numprocesses 2 --dist loadfile --no-loadscope-reorder --ignore=tests/deployed --ignore=tests/workflow
 	$(BIN)/pytest tests/deployed tests/workflow
 
 lint: .venv/ready .venv-checkov/ready $(ASL_VALIDATOR)/ready ## Formatting, types, the zip, the module's security

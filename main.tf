@@ -23,6 +23,9 @@ module "handlers" {
   retries_table_arn       = module.tables.retries_table_arn
   backup_table_name       = module.tables.backup_table_name
   backup_table_arn        = module.tables.backup_table_arn
+  history_table_name      = module.tables.history_table_name
+  history_table_arn       = module.tables.history_table_arn
+  history_retention_days  = var.history_retention_days
   failed_thing_group_name = module.ingestion.failed_thing_group_name
   failed_thing_group_arn  = module.ingestion.failed_thing_group_arn
   alerts_topic_arn        = module.alerts.alerts_topic_arn
@@ -36,6 +39,9 @@ module "handlers" {
   settle_seconds      = var.settle_seconds
   move_out_attributes = var.move_out_attributes
   failed_attributes   = var.failed_attributes
+  ignored_reasons     = var.ignored_reasons
+  fatal_reasons       = var.fatal_reasons
+  job_events_enabled  = var.job_events_enabled
   reconcile_interval  = var.reconcile_interval
 
   name_prefix              = var.name_prefix
@@ -76,6 +82,9 @@ module "ingestion" {
 
   topic_filter            = var.topic_filter
   failure_statuses        = var.failure_statuses
+  success_statuses        = var.success_statuses
+  job_events_enabled      = var.job_events_enabled
+  job_id_patterns         = var.job_id_patterns
   device_id_source        = var.device_id_source
   failed_thing_group_name = var.failed_thing_group_name
 

@@ -31,6 +31,11 @@ output "retries_table_name" {
   value       = module.tables.retries_table_name
 }
 
+output "history_table_name" {
+  description = "Name of the DynamoDB table that keeps what happened to each device, when and why."
+  value       = module.tables.history_table_name
+}
+
 output "backup_table_name" {
   description = "Name of the DynamoDB table that keeps the original values of overwritten thing attributes."
   value       = module.tables.backup_table_name

@@ -83,6 +83,29 @@ variable "failure_statuses" {
   }
 }
 
+variable "success_statuses" {
+  description = "Values of the message's status that mean that the update succeeded, which ends the counting; compared exactly. [] takes no notice of success."
+  type        = list(string)
+  default     = ["succeeded"]
+  nullable    = false
+
+  validation {
+    condition     = length(var.success_statuses) <= 20
+    error_message = "Name at most 20 success_statuses, such as [\"succeeded\"]."
+  }
+
+  # They become part of an SQL statement: what could end the quoted text there is not allowed.
+  validation {
+    condition     = alltrue([for status in var.success_statuses : can(regex("^[A-Za-z0-9_][A-Za-z0-9_ .:-]{0,63}$", status))])
+    error_message = "Write each of success_statuses as 1 to 64 letters, digits, spaces and _ . : - that begin with a letter, digit or _."
+  }
+
+  validation {
+    condition     = length(setintersection(var.success_statuses, var.failure_statuses)) == 0
+    error_message = "Name no status in both failure_statuses and success_statuses: a message means one of the two."
+  }
+}
+
 variable "device_id_source" {
   description = "What names the device: \"payload\" (its field _id_, as trustworthy as any device that may publish), \"topic:N\" (level N of the topic, the first is 1) or \"clientid\" (the MQTT client id)."
   type        = string
@@ -101,6 +124,26 @@ variable "device_id_source" {
       endswith(var.topic_filter, "#") ? "#" : "no such level",
     ))
     error_message = "Let the N of device_id_source = \"topic:N\" name a level of topic_filter that is + or that # stands for: \"topic:2\" goes with \"iot/+/data\"."
+  }
+}
+
+variable "job_events_enabled" {
+  description = "Whether failures and successes are taken from the events of AWS IoT Jobs, too, which no device can forge. Switches these events on for the whole region: one setting that all who use it share, and that a destroy leaves on."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "job_id_patterns" {
+  description = "Which jobs are firmware updates, where job_events_enabled: patterns of job ids, * stands for any characters. Events of other jobs are not looked at."
+  type        = list(string)
+  default     = ["*"]
+  nullable    = false
+
+  # They become part of an SQL statement: what could end the quoted text there is not allowed.
+  validation {
+    condition     = length(var.job_id_patterns) >= 1 && alltrue([for pattern in var.job_id_patterns : can(regex("^[A-Za-z0-9_*-]{1,64}$", pattern))])
+    error_message = "Write at least one of job_id_patterns, each as 1 to 64 letters, digits and _ - with * for any characters, such as \"firmware-*\"."
   }
 }
 
@@ -160,6 +203,46 @@ variable "settle_seconds" {
   validation {
     condition     = var.settle_seconds >= 0 && var.settle_seconds <= 604800 && floor(var.settle_seconds) == var.settle_seconds
     error_message = "Write settle_seconds as whole seconds from 0 to 604800 (a week), such as 900."
+  }
+}
+
+variable "ignored_reasons" {
+  description = "Failures for such a reason are not counted: patterns for the message's reason or errorCode, or those in a job's statusDetails; * stands for any characters, ? for one, case does not matter. Such as \"*battery*\"."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for pattern in var.ignored_reasons : can(regex("^[ -Z\\\\^-~]{1,100}$", pattern)) && can(regex("[^*? ]", pattern))])
+    error_message = "Write each of ignored_reasons as 1 to 100 printable ASCII characters but [ and ], with something else than * and ?, such as \"*battery*\": a pattern that fits every reason would count nothing."
+  }
+
+  # AWS Lambda gives all environment variables of a function 4 KB.
+  validation {
+    condition     = length(jsonencode(var.ignored_reasons)) <= 1000
+    error_message = "Shorten ignored_reasons to 1000 characters in all: they travel in an environment variable."
+  }
+}
+
+variable "fatal_reasons" {
+  description = "After a failure for such a reason no further try is worth it: the device goes straight to the failed group. Patterns as in ignored_reasons, which come first."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for pattern in var.fatal_reasons : can(regex("^[ -Z\\\\^-~]{1,100}$", pattern)) && can(regex("[^*? ]", pattern))])
+    error_message = "Write each of fatal_reasons as 1 to 100 printable ASCII characters but [ and ], with something else than * and ?, such as \"*signature invalid*\": a pattern that fits every reason would retry nothing."
+  }
+
+  validation {
+    condition     = length(jsonencode(var.fatal_reasons)) <= 1000
+    error_message = "Shorten fatal_reasons to 1000 characters in all: they travel in an environment variable."
+  }
+
+  validation {
+    condition     = length(setintersection(var.ignored_reasons, var.fatal_reasons)) == 0
+    error_message = "Name no pattern in both ignored_reasons and fatal_reasons."
   }
 }
 
@@ -280,6 +363,18 @@ variable "log_retention_days" {
       var.log_retention_days,
     )
     error_message = "Write log_retention_days as one of the numbers that CloudWatch allows: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288 or 3653."
+  }
+}
+
+variable "history_retention_days" {
+  description = "Days that the history of a device is kept, 1 to 3650."
+  type        = number
+  default     = 365
+  nullable    = false
+
+  validation {
+    condition     = var.history_retention_days >= 1 && var.history_retention_days <= 3650 && floor(var.history_retention_days) == var.history_retention_days
+    error_message = "Set history_retention_days to a whole number from 1 to 3650."
   }
 }
 

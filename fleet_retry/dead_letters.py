@@ -21,11 +21,11 @@ from botocore.exceptions import ClientError
 
 from fleet_retry.deployment import Deployment
 
-# The fields that the rule selects from a payload, see modules/ingestion.
-_SELECTED = ("timestamp", "status", "model", "FW", "jobId")
-_DEVICE_ID = re.compile(
-    r"SELECT CASE cast\(regexp_matches\((_id_|clientid\(\)|topic\(([0-9]+)\)), "
-)
+# What the rules make of a payload, see modules/ingestion.
+_SELECTED = ("timestamp", "status", "model", "FW", "jobId", "eventId")
+_TEXT = re.compile(r"'(\w+)' AS (kind|reportedBy)")
+_DEVICE_ID = re.compile(r"(_id_|clientid\(\)|topic\(([0-9]+)\)|thingArn)[^_]*? AS deviceId")
+_REASONS = ("reason", "errorCode")
 
 
 class Fate(StrEnum):
@@ -158,17 +158,21 @@ def _of_rule(deployment: Deployment, letter: dict[str, Any], sent: int) -> Lette
         f"{failure['failedAction']}: {_one_line(failure['errorMessage'])}"
         for failure in letter["failures"]
     )
-    source = _device_id_source(deployment, letter["ruleName"])
     try:
         payload = json.loads(base64.b64decode(letter["base64OriginalPayload"], validate=True))
     except (binascii.Error, ValueError):
         return Letter(why, "", None)
+    sql = _sql(deployment.client("iot"), letter["ruleName"])
+    source = _DEVICE_ID.search(sql)
     if source is None or not isinstance(payload, dict):
         return Letter(why, "", None)
     device_id = _device_id(source, letter, payload)
+    told = payload.get("statusDetails", payload)
     message = {
+        **{name: text for text, name in _TEXT.findall(sql)},
         "deviceId": device_id,
-        **{name: payload[name] for name in _SELECTED if name in payload},
+        **{name: payload[name] for name in _SELECTED if name in payload and f" AS {name}" in sql},
+        **{name: told[name] for name in _REASONS if isinstance(told, dict) and name in told},
         "topic": letter["topic"],
         "clientId": letter.get("clientId", "n/a"),
         "receivedAt": sent,
@@ -179,13 +183,11 @@ def _of_rule(deployment: Deployment, letter: dict[str, Any], sent: int) -> Lette
 def _device_id(source: re.Match[str], letter: dict[str, Any], payload: dict[str, Any]) -> Any:
     if source[1] == "_id_":
         return payload.get("_id_")
+    if source[1] == "thingArn":
+        return str(payload["thingArn"]).rpartition("/")[2]
     if source[1] == "clientid()":
         return letter.get("clientId")
     return letter["topic"].split("/")[int(source[2]) - 1]
-
-
-def _device_id_source(deployment: Deployment, rule_name: str) -> re.Match[str] | None:
-    return _DEVICE_ID.match(_sql(deployment.client("iot"), rule_name))
 
 
 @cache

@@ -45,7 +45,7 @@ class Deployment:
         try:
             answer = self.client("sqs").get_queue_url(QueueName=name)
         except ClientError as error:
-            raise self._missing(f"queue {name}", error) from error
+            raise self.missing(f"queue {name}", error) from error
         except BotoCoreError as error:
             raise DeploymentError(f"AWS cannot be asked: {error}") from error
         return str(answer["QueueUrl"])
@@ -63,9 +63,10 @@ class Deployment:
             for machine in page["stateMachines"]:
                 if machine["name"] == name:
                     return str(machine["stateMachineArn"])
-        raise self._missing(f"state machine {name}", None)
+        raise self.missing(f"state machine {name}", None)
 
-    def _missing(self, what: str, error: Exception | None) -> DeploymentError:
+    def missing(self, what: str, error: Exception | None) -> DeploymentError:
+        """The error that says that a part of the module is not there, and what to do."""
         region = self.client("sqs").meta.region_name
         reason = f" ({error})" if error else ""
         return DeploymentError(

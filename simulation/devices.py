@@ -1,12 +1,21 @@
-"""The devices: they try to update, fail, and say so; their messages come once, often, or late."""
+"""The devices: they try to update, fail or succeed, and say so; so does AWS IoT Jobs, for some."""
 
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
 from simulation.faults import Fault
-from simulation.world import TRYING, World
+from simulation.model import DEVICE, JOBS
+from simulation.world import World
 
 _DAY = 86400.0
+_REASONS: tuple[str | int, ...] = (
+    "Wrong hardware revision",
+    "Battery low",
+    "update server busy: 503",
+    "flash error",
+    "flash error",
+    17,
+)
 
 
 class Device:
@@ -24,9 +33,11 @@ class Device:
         self._clock = chance.choice((0.0, 0.0, 0.0, 90.0, -90.0))
         """Seconds by which the device's clock is off."""
         self._campaign = 1
-        self._has_jobs = chance.random() < 0.3
-        limit = world.options.retry_limit
-        self._attempts = 1 + int(limit * (world.model.cycles + 1) * chance.random() * 1.5)
+        self._names_job = chance.random() < 0.3
+        self._names_firmware = chance.random() < 0.9
+        self._gives_reasons = chance.choice((0.0, 0.1, 0.5))
+        self._reporters = chance.choice(((DEVICE,), (DEVICE,), (JOBS,), (DEVICE, JOBS)))
+        self._attempts = 1 + self._most(1.5)
         self._last = 0
         self._is_idle = True
 
@@ -36,69 +47,110 @@ class Device:
             self._is_idle = False
             self._next()
 
+    def repaired(self) -> None:
+        """Somebody worked on it: it has some more attempts."""
+        self._attempts += self._most(0.7)
+        self.begin()
+
+    def messages(self, *, has_failed: bool = True) -> list[dict[str, Any]]:
+        """What the rules hand on of one more attempt: the device's own report, the job's event."""
+        says: dict[str, Callable[[str], dict[str, Any]]] = {DEVICE: self._report, JOBS: self._event}
+        kind, given = ("failed", self._reason()) if has_failed else ("succeeded", {})
+        return [says[reporter](kind) | given for reporter in self._reporters]
+
+    def change_campaign(self) -> None:
+        """The next attempt is of another update."""
+        self._campaign += 1
+
+    def _most(self, share: float) -> int:
+        options = self._world.options
+        cycles = len(options.cool_down_seconds) + 2
+        return int(options.retry_limit * cycles * share * self._world.random.random())
+
     def _next(self) -> None:
         wait = self._world.random.expovariate(1 / self._pace) if self._pace else 0.0
         self._world.scheduler.after(wait, self._attempt)
 
     def _attempt(self) -> None:
         world, chance = self._world, self._world.random
-        if self.name not in world.iot.dynamic_groups[TRYING].members or self._attempts <= 0:
+        if self.name not in world.trying or self._attempts <= 0:
             self._is_idle = True
             return
         self._attempts -= 1
-        if chance.random() >= self._fails:
-            self._attempts = 0
-            world.trace.add(world.scheduler.now, "device", self.name, "is updated")
-            return
-        if chance.random() < self._changes_campaign:
-            self._campaign += 1
-        self._report()
-        self._next()
+        has_failed = chance.random() < self._fails
+        if has_failed and chance.random() < self._changes_campaign:
+            self.change_campaign()
+        for message in self.messages(has_failed=has_failed):
+            what = (message["kind"], message["reportedBy"], message["timestamp"])
+            world.trace.add(world.scheduler.now, "device", self.name, *what)
+            world.publish(message)
+        if has_failed:
+            self._next()
+        else:
+            self._is_idle = True
+            self._rest()
 
-    def _report(self) -> None:
-        """Sends the message of a failure; copies of it may follow."""
-        world, chance = self._world, self._world.random
-        message = self.message()
-        world.trace.add(world.scheduler.now, "device", self.name, "failed", message["timestamp"])
-        self._send(message, 0.01 + 0.2 * chance.random())
-        while world.faults.happens(Fault.DUPLICATE):
-            # At once, or long after the cycle has turned.
-            late = chance.choice((0.0, 1.0, 3600.0, 2 * _DAY, 5 * _DAY)) * chance.random()
-            self._send(message, late)
+    def _rest(self) -> None:
+        """It is updated; the next update comes some time, or never."""
+        self._attempts = 0
+        if self._world.random.random() < 0.5:
+            self.change_campaign()
+            later = self._world.random.choice((60.0, 3600.0, 2 * _DAY))
+            self._world.scheduler.after(later * self._world.random.random(), self.repaired)
 
-    def message(self) -> dict[str, Any]:
-        """The message of one more failure, as the IoT rule hands it on."""
+    def _reason(self) -> dict[str, Any]:
+        chance = self._world.random
+        if chance.random() >= self._gives_reasons:
+            return {}
+        code = {"errorCode": 17} if chance.random() < 0.2 else {}
+        return {"reason": chance.choice(_REASONS), **code}
+
+    def _report(self, kind: str) -> dict[str, Any]:
+        """As the device puts it, by its own clock."""
         world = self._world
         if world.faults.happens(Fault.DEVICE_CLOCK):
             self._clock += world.random.choice((-3600.0, -60.0, 60.0, 3600.0, _DAY))
-        # No two failures of a device have the same time, whatever its clock does.
+        # No two attempts of a device have the same time, whatever its clock does.
         sent = int((world.scheduler.now + self._clock) * 1000)
         sent = sent if sent % 1000 != self._last else sent + 1
         self._last = (self._last + 1) % 1000
-        message = {
+        return {
+            "kind": kind,
+            "reportedBy": DEVICE,
             "deviceId": self.name,
             "timestamp": str(sent - sent % 1000 + self._last),
-            "status": "failed",
+            "status": kind,
             "model": "wo:v8",
-            "FW": f"2.{self._campaign}",
+            **({"FW": f"2.{self._campaign}"} if self._names_firmware else {}),
+            **({"jobId": f"job-{self._campaign}"} if self._names_job else {}),
             "topic": "iot/device/data",
             "clientId": self.name,
             "receivedAt": int(world.scheduler.now * 1000),
         }
-        return message | ({"jobId": f"job-{self._campaign}"} if self._has_jobs else {})
 
-    def _send(self, message: dict[str, Any], delay: float) -> None:
-        world, chance = self._world, self._world.random
-        if world.faults.happens(Fault.DELAYED):
-            delay += chance.choice((5.0, 600.0, _DAY)) * chance.random()
-        world.scheduler.after(delay, partial(world.deliver, message))
+    def _event(self, kind: str) -> dict[str, Any]:
+        """As AWS IoT Jobs puts it: its clock is right, and counts seconds."""
+        world = self._world
+        return {
+            "kind": kind,
+            "reportedBy": JOBS,
+            "deviceId": self.name,
+            "eventId": f"{world.random.getrandbits(64):016x}",
+            "timestamp": int(world.scheduler.now),
+            "status": kind.upper(),
+            "jobId": f"job-{self._campaign}",
+            "topic": f"$aws/events/jobExecution/job-{self._campaign}/{kind}",
+            "receivedAt": int(world.scheduler.now * 1000),
+        }
 
 
 JUNK: tuple[dict[str, Any], ...] = (
-    {"deviceId": "no such/thing", "timestamp": "1711320208793"},
-    {"deviceId": "device-1"},
-    {"deviceId": "device-1", "timestamp": {"a": 1}},
-    {"timestamp": "1711320208793", "FW": "2.27"},
-    {"deviceId": "device-1", "timestamp": "1711320208793", "FW": "\n"},
+    {"kind": "failed", "deviceId": "no such/thing", "timestamp": "1711320208793"},
+    {"kind": "failed", "deviceId": "device-1"},
+    {"kind": "failed", "deviceId": "device-1", "timestamp": {"a": 1}},
+    {"kind": "failed", "timestamp": "1711320208793", "FW": "2.27"},
+    {"kind": "failed", "deviceId": "device-1", "timestamp": "1711320208793", "FW": "\n"},
+    {"kind": "succeeded", "deviceId": "device-1"},
+    {"kind": "removed", "deviceId": "no such/thing", "timestamp": 1711320208793},
 )
 """Messages that nobody can count."""

@@ -35,6 +35,7 @@ class Fault(StrEnum):
     DUPLICATE = "message delivered again"
     DELAYED = "message late"
     RULE_FAILED = "rule could not start the intake"
+    EVENT_LOST = "membership event lost"
     DEVICE_CLOCK = "device's clock stepped"
     # Of the whole.
     OUTAGE = "service down for a while"
@@ -43,6 +44,9 @@ class Fault(StrEnum):
     MEDDLED = "a person changed the thing while a step ran"
     VANISHED = "thing deleted"
     RECREATED = "thing made again"
+    RELEASED = "operator released devices"
+    TAKEN_OUT = "operator took a thing out of the group"
+    CROSSED = "episode ended while a step ran"
 
 
 CALL_FAULTS = (
@@ -57,6 +61,14 @@ CALL_FAULTS = (
 )
 INVOCATION_FAULTS = (Fault.NOT_INVOKED, Fault.CONNECTION_LOST, Fault.SLOW_START)
 INTEGRATION_FAULTS = (Fault.INTEGRATION_BEFORE, Fault.INTEGRATION_AFTER)
+DISORDERLY = (
+    Fault.CLOCK_SKEW,
+    Fault.HUNG_CALL,
+    Fault.SENT_TWICE,
+    Fault.SLOW_CALL,
+    Fault.STRAGGLER,
+)
+"""Faults that let writes take effect in another order than the clocks of their writers say."""
 
 _ALONE = (
     Fault.DUPLICATE,
@@ -65,6 +77,8 @@ _ALONE = (
     Fault.RUN_AGAIN,
     Fault.RUN_STOPPED,
     Fault.MEDDLED,
+    Fault.CROSSED,
+    Fault.EVENT_LOST,
 )
 
 
@@ -100,7 +114,7 @@ class Faults:
         faults = cls(chance)
         if chance.random() < 0.1:
             return faults
-        harsh = chance.choice((0.1, 0.1, 0.5))
+        harsh = chance.choice((0.1, 0.1, 0.35))
         # SQS is the last resort: when it fails nine times in a row a message is lost indeed.
         for group, most in (
             (CALL_FAULTS, harsh),

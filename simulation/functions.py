@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from types import ModuleType
 from typing import Any
 
 from botocore.exceptions import ClientError, ReadTimeoutError
@@ -58,6 +59,7 @@ class FunctionRun:
         "fibre",
         "intent",
         "is_over",
+        "latency",
         "number",
         "skew",
         "step",
@@ -72,6 +74,8 @@ class FunctionRun:
         self.deadline = 0.0
         self.skew = 0.0
         self.is_over = False
+        self.latency = 0.03
+        """Most seconds until a call of it takes effect, where nothing is amiss."""
         self.fibre: Any = None
         self.intent: Intent | None = None
         """What the package is about to write in the record."""
@@ -219,7 +223,7 @@ class Functions:
         """Decides on the fate of a call: when it takes effect, and what its caller sees."""
         run, service = call.run, call.service
         faults, chance = self._faults, self._faults.random
-        moment = self._scheduler.now + 0.002 + 0.03 * chance.random()
+        moment = self._scheduler.now + 0.002 + run.latency * chance.random()
         effect = partial(self._effect, call)
         fault: Fault | None = None
         outage = faults.outage(service, moment) if faults.outages else None
@@ -338,14 +342,17 @@ class Client:
         return method
 
 
-@lru_cache(maxsize=64)
 def handler_of(step: str) -> Callable[[Any, None], Any]:
     """A step's handler: ``SendSNSNotification`` is ``handlers.send_sns_notification.handler``."""
+    handler: Callable[[Any, None], Any] = _module_of(step).handler
+    return handler
+
+
+@lru_cache(maxsize=64)
+def _module_of(step: str) -> ModuleType:
     name = re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1_\2", step)
     name = re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
-    module = importlib.import_module(f"firmware_retry.handlers.{name}")
-    handler: Callable[[Any, None], Any] = module.handler
-    return handler
+    return importlib.import_module(f"firmware_retry.handlers.{name}")
 
 
 def _run_handler(handler: Callable[[Any, None], Any], event: Any) -> tuple[str | None, Any]:

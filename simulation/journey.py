@@ -5,12 +5,13 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from simulation import asl, rest
 from simulation.devices import JUNK, Device
 from simulation.faults import Fault, Faults, Outage
 from simulation.functions import FunctionRun
-from simulation.model import FAILED
+from simulation.model import FAILED, FREE
 from simulation.options import Options
 from simulation.scheduler import RunawayError
 from simulation.trace import Trace
@@ -31,7 +32,7 @@ class Result:
     journeys: int
     """Devices that failed at least once."""
     ends: Counter[str] = field(default_factory=Counter)
-    """How many devices were ``failed``, ``tracked`` or ``gone`` at the end."""
+    """How many devices were ``failed``, ``tracked``, ``free`` or ``gone`` at the end."""
     invocations: int = 0
     calls: int = 0
     transitions: int = 0
@@ -80,7 +81,9 @@ def _end(world: World, device: str) -> str:
     if device not in world.iot.things:
         return "gone"
     episode = world.model.episodes.get(device)
-    return FAILED if episode and episode.state == FAILED else "tracked"
+    if episode is None:
+        return FREE
+    return FAILED if episode.state == FAILED else "tracked"
 
 
 def _populate(world: World, devices: list[Device]) -> None:
@@ -103,7 +106,11 @@ def _populate(world: World, devices: list[Device]) -> None:
         world.scheduler.after(3600 * chance.random(), partial(world.deliver, junk))
     if chance.random() < 0.3:
         _schedule_outages(world)
-    world.functions.started = Crossings(world).started
+    world.functions.started = Crossings(world, by_name).started
+    operators = Operators(world, by_name)
+    world.alarmed = operators.alarmed
+    if chance.random() < 0.2:
+        operators.release_somebody()
     for _ in range(chance.choice((0, 0, 1, 2))):
         world.scheduler.after(2 * _DAY * chance.random(), partial(_stop_one, world))
 
@@ -112,8 +119,13 @@ def _schedule_unknown(world: World, device: Device) -> None:
     """Its thing is made only after it has reported failures."""
     world.people.vanished.add(device.name)
     for _ in range(world.random.choice((1, 5))):
-        world.scheduler.after(60 * world.random.random(), lambda: world.deliver(device.message()))
+        world.scheduler.after(60 * world.random.random(), partial(_say, world, device))
     world.scheduler.after(3600, partial(world.people.create, device.name, {"model": "wo:v8"}))
+
+
+def _say(world: World, device: Device, *, has_failed: bool = True) -> None:
+    for message in device.messages(has_failed=has_failed):
+        world.publish(message)
 
 
 def _schedule_people(world: World, device: Device) -> None:
@@ -173,11 +185,62 @@ def _schedule_outages(world: World) -> None:
         )
 
 
+class Operators:
+    """They look after devices that failed, and let them go."""
+
+    def __init__(self, world: World, devices: Mapping[str, Device]) -> None:
+        self._world = world
+        self._devices = devices
+        self._are_diligent = world.random.random() < 0.6
+
+    def alarmed(self, name: str) -> None:
+        """They are told of a device that failed."""
+        if self._are_diligent and self._world.random.random() < 0.7:
+            # Not within minutes: who is told has to read it.
+            later = 600 + self._world.random.choice((600.0, _DAY)) * self._world.random.random()
+            act = self._world.random.choice((self._take_out, self.release, self.release))
+            self._world.scheduler.after(later, partial(act, name))
+
+    def release_somebody(self) -> None:
+        """They release devices that may be anywhere on their journey."""
+        for name in self._devices:
+            at = self._world.random.choice((60.0, 3600.0, 2 * _DAY)) * self._world.random.random()
+            self._world.scheduler.after(at, partial(self.release, name))
+
+    def _take_out(self, name: str) -> None:
+        self._devices[name].repaired()
+        self._world.take_out(name)
+
+    def release(self, name: str) -> None:
+        """They invoke ReleaseDevice, until it says that it is done."""
+        world = self._world
+        world.faults.happened(Fault.RELEASED)
+        self._devices[name].repaired()
+        is_listed = world.random.random() < 0.5
+        event = {"deviceIds": list(self._devices)} if is_listed else {"deviceId": name}
+        episodes = {each: world.model.episodes.get(each) for each in self._devices}
+
+        def done(error: str | None, result: Any) -> None:
+            if error is not None:
+                world.scheduler.after(60 + 900 * world.random.random(), again)
+                return
+            for each in result.get("released", ()):
+                episode = episodes[each]
+                if episode is not None and world.model.episodes.get(each) is episode:
+                    world.violated("ended", f"{each} was released, and is {episode.state}")
+
+        def again() -> None:
+            world.functions.invoke("ReleaseDevice", event, done)
+
+        again()
+
+
 class Crossings:
     """What is made to happen just when a function runs, because there it may hurt."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, devices: Mapping[str, Device]) -> None:
         self._world = world
+        self._devices = devices
         self._earlier: dict[str, list[tuple[str, Mapping[str, object]]]] = {}
         """By device: the recovery steps that ran for it, and their input."""
         self._left = 30
@@ -194,8 +257,23 @@ class Crossings:
         if self._left and name in self._earlier and world.faults.happens(Fault.RUN_AGAIN):
             self._left -= 1
             self._repeat(self._earlier[name])
+        if run.step in _RECOVERY_STEPS and world.faults.happens(Fault.CROSSED):
+            # Slow enough for the other to come in between any two of its calls.
+            run.latency = chance.choice((run.latency, 0.5))
+            world.scheduler.after(0.5 * chance.random() ** 2, partial(self._cross, name))
         if name in world.iot.things and world.faults.happens(Fault.MEDDLED):
             world.scheduler.after(0.2 * chance.random() ** 2, partial(_change, world, name))
+
+    def _cross(self, name: str) -> None:
+        """The device succeeds, is updated anew, or is released."""
+        device, chance = self._devices[name], self._world.random
+        what = chance.choice(("success", "campaign", "release"))
+        if what == "release":
+            self._world.functions.invoke("ReleaseDevice", {"deviceId": name}, _nobody)
+            return
+        if what == "campaign":
+            device.change_campaign()
+        _say(self._world, device, has_failed=what == "campaign")
 
     def _repeat(self, earlier: list[tuple[str, Mapping[str, object]]]) -> None:
         """A step that ran before runs again: the run that it is of was redriven, say."""

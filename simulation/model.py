@@ -5,39 +5,90 @@ is one thing that happens at one moment, and says what follows. The simulation c
 moment at which a write of the package takes effect (or is refused), and then compares.
 
 The rule of counting: **a failure counts once, if the device is being tracked, for the campaign of
-its episode, and fewer failures than the limit were counted in this cycle.** When the limit is
-reached, one recovery takes the device. After the last cycle it has failed, which is told once.
+its episode, by the one who reports it, and fewer failures than the limit were counted in this
+cycle.** When the limit is reached, or the reason is fatal, one recovery takes the device. After the
+last cycle it has failed, which is told once.
+
+The rule of ending: **a success, a later campaign or an operator ends the episode, in whatever state
+it is**: at once, unless a recovery is just overwriting the attributes; then as soon as it has.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
-TRACKING, COOLING_DOWN, FAILED = "tracking", "cooling_down", "failed"
+TRACKING, COOLING_DOWN, FAILED, FREE = "tracking", "cooling_down", "failed", "free"
+DEVICE, JOBS = "device", "jobs"
+UNKNOWN = "unknown"
+"""The campaign of who names none: then it is of whatever is going on."""
+SUCCEEDED = "update succeeded"
+
+Stage = tuple[str, str, int, bool]
+"""Name, state, cycles, and whether it was told: what an end of an episode depends on."""
+Step = tuple[str, str, str]
+"""A change of the state: the name of the episode, from and to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What is said about one attempt of a device."""
+
+    device: str
+    event: str
+    """Tells it from the device's other attempts."""
+    campaign: str
+    reporter: str
+    """The device itself, or AWS IoT Jobs."""
+    sent_at: int
+    """By the reporter's clock, milliseconds."""
+    reasons: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
 class Episode:
-    """From a device's first failure to its end, or to the first failure of a later campaign."""
+    """From a device's first failure to its end: a success, a later campaign, a release."""
 
     name: str
     campaign: str
+    reporter: str
     started_at: int
-    """When the first message was sent, by the device's clock, milliseconds."""
+    """When the first message was sent, by the reporter's clock, milliseconds."""
+    not_before: int
+    """What was sent before is of an earlier episode."""
     state: str = TRACKING
     failures: int = 0
     """Counted in this cycle."""
     cycles: int = 0
     """Used up."""
-    counted: set[str] = field(default_factory=set)
-    """The events counted in the whole episode."""
+    counted: dict[str, int] = field(default_factory=dict)
+    """The events counted in the whole episode, and when they were sent."""
+    last_sent: int = 0
+    """When the failure was sent that was counted last, by the reporter's clock."""
+    reason: str = ""
+    """Of that failure."""
+    is_fatal: bool = False
+    """No further try is worth it."""
     held_by: str = ""
     """The recovery that has the device."""
     is_away: bool = False
     """Its attributes are overwritten, and the recovery knows."""
+    leaves: frozenset[str] = frozenset()
+    """The groups that it is to leave for a while."""
+    checks: int = 0
+    """How often it was found in one of them nevertheless."""
     is_told: bool = False
     """Machines were told that it failed."""
     is_mailed: bool = False
     """So were people, where there are any."""
+    ending: str = ""
+    """Why the episode is to end."""
     notifications: int = 0
+    is_healed: bool = False
+    """It was told that it succeeded after all."""
+
+    @property
+    def stage(self) -> Stage:
+        """What an end depends on."""
+        return self.name, self.state, self.cycles, self.is_told
 
 
 @dataclass(slots=True)
@@ -48,60 +99,136 @@ class Model:
     cycles: int
     has_people: bool = False
     """Whether people are told on a topic of their own."""
+    has_job_events: bool = True
+    """Whether AWS IoT Jobs reports, too; then it is believed, and nobody else."""
+    ignored: Collection[str] = ()
+    """Reasons that are not counted."""
+    fatal: Collection[str] = ()
+    """Reasons after which a device goes straight to the failed ones."""
     episodes: dict[str, Episode] = field(default_factory=dict)
+    history: dict[str, list[Step]] = field(default_factory=dict)
+    """By device: each change of its state."""
+    past: dict[str, int] = field(default_factory=dict)
+    """By device: when its last episode ended; what was sent before is late."""
 
-    def failure(self, device: str, event: str, campaign: str, sent_at: int) -> str:
-        """A failure message comes to be counted; what becomes of it."""
-        episode = self.episodes.get(device)
+    # -- what is said about a device -----------------------------------------------------------
+
+    def is_ignored(self, report: Report) -> bool:
+        """Whether a failure is none that is counted."""
+        return any(reason in self.ignored for reason in report.reasons)
+
+    def is_fatal(self, report: Report) -> bool:
+        """Whether no further try is worth it after a failure."""
+        return any(reason in self.fatal for reason in report.reasons)
+
+    def failure(self, report: Report) -> str:  # noqa: PLR0911 -- one a case
+        """A failure comes to be counted; what becomes of it."""
+        episode = self.episodes.get(report.device)
         if episode is None:
             return "not_tracked"
+        if report.sent_at < episode.not_before:
+            return "stale"
+        if report.reporter != episode.reporter:
+            if episode.reporter == JOBS and self.has_job_events:
+                return "counted_by_jobs"
+            return "campaign_changed" if episode.state == TRACKING else episode.state
+        if not _is_of(report, episode):
+            return "campaign_changed" if episode.started_at < report.sent_at else "stale"
         if episode.state != TRACKING:
             return episode.state
-        if campaign != episode.campaign:
-            return "campaign_changed" if episode.started_at < sent_at else "stale"
-        is_new = event not in episode.counted
-        if is_new and episode.failures < self.limit:
+        is_new = report.event not in episode.counted
+        if is_new and not self.is_used_up(report.device):
             episode.failures += 1
-            episode.counted.add(event)
-        if episode.failures >= self.limit:
-            return "escalation_due" if episode.cycles + 1 >= self.cycles else "cool_down_due"
+            episode.counted[report.event] = report.sent_at
+            episode.last_sent = report.sent_at
+            episode.reason = ", ".join(report.reasons)
+            episode.is_fatal = self.is_fatal(report)
+        if self.is_used_up(report.device):
+            return "escalation_due" if self._is_last(episode) else "cool_down_due"
         return "counted" if is_new else "duplicate"
 
-    def begin(self, device: str, name: str, campaign: str, sent_at: int) -> None:
-        """An episode is to begin: the first, or that of a later campaign of a tracked device."""
-        episode = self.episodes.get(device)
-        if episode is None or (
-            episode.state == TRACKING
-            and episode.campaign != campaign
-            and episode.started_at < sent_at
-        ):
-            self.episodes[device] = Episode(name, campaign, sent_at)
-
-    def take(self, device: str, name: str, cycle: int) -> bool:
-        """A recovery wants the device after a cycle; whether it has it now."""
-        episode = self.episodes.get(device)
-        recovery = f"{name}-{cycle}"
-        if episode is None or episode.name != name:
+    def is_ended_by(self, report: Report, *, has_succeeded: bool) -> bool:
+        """Whether an episode is over by what is said: a success, or a failure of another."""
+        episode = self.episodes.get(report.device)
+        if episode is None or report.sent_at < episode.not_before:
             return False
-        if (
-            episode.state == TRACKING
-            and episode.failures >= self.limit
-            and episode.cycles == cycle - 1
-        ):
-            episode.state = FAILED if cycle >= self.cycles else COOLING_DOWN
-            episode.failures, episode.cycles, episode.held_by = 0, cycle, recovery
-        return episode.held_by == recovery
+        if has_succeeded:
+            is_own = report.reporter == DEVICE or report.campaign == episode.campaign
+            return is_own and report.sent_at >= episode.started_at
+        if report.reporter == episode.reporter:
+            return not _is_of(report, episode) and episode.started_at < report.sent_at
+        # Both tell of the same failures: it is another that begins, and not once more.
+        is_believed = episode.reporter == JOBS and self.has_job_events
+        return episode.state == TRACKING and not is_believed
+
+    def is_used_up(self, device: str) -> bool:
+        """Whether a tracked device is to be taken by a recovery."""
+        episode = self.episodes[device]
+        return episode.is_fatal or episode.failures >= self.limit
+
+    def _is_last(self, episode: Episode) -> bool:
+        return episode.is_fatal or episode.cycles + 1 >= self.cycles
+
+    # -- the episode ---------------------------------------------------------------------------
+
+    def begin(self, report: Report, name: str, not_before: int) -> None:
+        """The episode of a free device is to begin."""
+        if report.device not in self.episodes:
+            self.episodes[report.device] = Episode(
+                name, report.campaign, report.reporter, report.sent_at, not_before
+            )
+            self._went(report.device, name, FREE, TRACKING)
+
+    def ask_to_end(self, device: str, recovery: str, why: str) -> None:
+        """The episode of a device that a recovery has is to end; the first reason stays."""
+        if self.holds(device, recovery):
+            self.episodes[device].ending = self.episodes[device].ending or why
+
+    def end(self, device: str, stage: Stage, up_to: int) -> None:
+        """An episode ends, if it is still at the stage at which it was seen.
+
+        What was sent up to a moment is late from now on, and what was late before stays so.
+        """
+        episode = self.episodes.get(device)
+        if episode is None or episode.stage != stage:
+            return
+        self.past[device] = max(up_to, episode.not_before)
+        del self.episodes[device]
+        self._went(device, episode.name, episode.state, FREE)
+
+    def _went(self, device: str, name: str, before: str, after: str) -> None:
+        self.history.setdefault(device, []).append((name, before, after))
+
+    # -- its recoveries ------------------------------------------------------------------------
+
+    def take(self, device: str, name: str, cycle: int, groups: frozenset[str]) -> None:
+        """A recovery wants the device after a cycle; it is to leave these groups."""
+        episode = self.episodes.get(device)
+        if episode is None or episode.name != name or episode.state != TRACKING:
+            return
+        if self.is_used_up(device) and episode.cycles == cycle - 1:
+            episode.state = FAILED if self._is_last(episode) else COOLING_DOWN
+            episode.failures, episode.cycles, episode.held_by = 0, cycle, f"{name}-{cycle}"
+            episode.leaves = groups
+            self._went(device, name, TRACKING, episode.state)
 
     def holds(self, device: str, recovery: str) -> bool:
         """Whether a recovery has the device."""
         episode = self.episodes.get(device)
         return episode is not None and episode.held_by == recovery
 
+    def look_again(self, device: str, recovery: str) -> None:
+        """A device that is to try again has not left its groups."""
+        if self.holds(device, recovery):
+            self.episodes[device].checks += 1
+
     def give_back(self, device: str, recovery: str) -> None:
         """A recovery is done with a device that is to try again."""
-        if self.holds(device, recovery) and self.episodes[device].state == COOLING_DOWN:
-            self.episodes[device].state, self.episodes[device].held_by = TRACKING, ""
-            self.episodes[device].is_away = False
+        if self.holds(device, recovery) and not self.episodes[device].ending:
+            episode = self.episodes[device]
+            episode.state, episode.held_by = TRACKING, ""
+            episode.is_away, episode.leaves, episode.checks = False, frozenset(), 0
+            self._went(device, episode.name, COOLING_DOWN, TRACKING)
 
     def away(self, device: str, recovery: str) -> None:
         """A recovery has overwritten a device's attributes."""
@@ -124,7 +251,6 @@ class Model:
         is_done = episode.is_told and (episode.is_mailed or not self.has_people)
         return bool(episode.held_by) and not is_done
 
-    def vanished(self, device: str, name: str) -> None:
-        """A recovery found that the thing is gone: the episode is over."""
-        if device in self.episodes and self.episodes[device].name == name:
-            del self.episodes[device]
+
+def _is_of(report: Report, episode: Episode) -> bool:
+    return report.campaign in (episode.campaign, UNKNOWN)

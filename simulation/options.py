@@ -9,9 +9,15 @@ from simulation.definitions import machine_arn
 
 RETRIES = "DeviceFirmwareRetries"
 BACKUP = "DeviceAttributeBackup"
+HISTORY = "DeviceFirmwareHistory"
 FAILED_GROUP = "FailedToUpdate"
 ALERTS = "arn:aws:sns:eu-west-1:123456789012:FailedFirmwareUpdate.fifo"
 OPERATORS = "arn:aws:sns:eu-west-1:123456789012:operators"
+
+IGNORED = frozenset({"Battery low", "update server busy: 503"})
+"""Reasons that are not counted: the patterns below say so."""
+FATAL = frozenset({"Wrong hardware revision"})
+"""Reasons after which no further try is worth it."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,14 @@ class Options:
     """Whether people are told on a topic of their own, too."""
     indexing_seconds: float = 30.0
     """How far the dynamic groups lag behind the registry."""
+    is_never_left: bool = False
+    """Whether there is a dynamic group, too, that keeps a device whatever its attributes are."""
+    has_membership_events: bool = False
+    """Whether AWS IoT tells who was taken out of the group of the failed."""
+    job_events_enabled: bool = True
+    """Whether the events of AWS IoT Jobs are taken notice of; late ones come all the same."""
+    page: int = 25
+    """How much the registry lists at once."""
 
     @classmethod
     def drawn(cls, chance: random.Random) -> "Options":
@@ -45,6 +59,10 @@ class Options:
             failed_attributes=failed,
             has_operators=chance.random() < 0.3,
             indexing_seconds=chance.choice((1.0, 30.0, 600.0)),
+            is_never_left=chance.random() < 0.15,
+            has_membership_events=chance.random() < 0.5,
+            job_events_enabled=chance.random() < 0.85,
+            page=chance.choice((1, 25)),
         )
 
     @property
@@ -66,6 +84,8 @@ class Options:
         return {
             "RETRIES_TABLE": RETRIES,
             "BACKUP_TABLE": BACKUP,
+            "HISTORY_TABLE": HISTORY,
+            "HISTORY_DAYS": "90",
             "RETRY_LIMIT": str(self.retry_limit),
             "COOL_DOWN_SECONDS": json.dumps(self.cool_down_seconds),
             "COOL_DOWN_JITTER": str(self.cool_down_jitter),
@@ -73,6 +93,9 @@ class Options:
             "MOVE_OUT_ATTRIBUTES": json.dumps(self.moved_out),
             "FAILED_ATTRIBUTES": json.dumps(self.failed),
             "FAILED_THING_GROUP_NAME": FAILED_GROUP,
+            "IGNORED_REASONS": json.dumps(["battery*", "*server busy*"]),
+            "FATAL_REASONS": json.dumps(["wrong hardware*"]),
+            "JOB_EVENTS_ENABLED": json.dumps(self.job_events_enabled),
             "ALERTS_TOPIC_ARN": ALERTS,
             "OPERATOR_TOPIC_ARN": OPERATORS if self.has_operators else "",
             "COOL_DOWN_STATE_MACHINE_ARN": machine_arn("cool_down"),

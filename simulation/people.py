@@ -49,6 +49,11 @@ class People:
         self._iot.delete_thing({"thingName": name})
         self.vanished.add(name)
 
+    def take_out(self, name: str, group: str) -> None:
+        """Takes a thing out of a static group, in the console, say."""
+        self._did("takes out", name, group)
+        self._iot.remove_thing_from_thing_group({"thingName": name, "thingGroupName": group})
+
     def overruled(self, name: str, attributes: Iterable[str]) -> None:
         """The package changed these attributes after people had set them."""
         self._overruled[name].update(attributes)

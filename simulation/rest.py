@@ -3,22 +3,27 @@
 Each check reports, with the first word its name:
 
 - ``stuck``       every device is tracked below its limit, has failed and was told of, or is free
-- ``attributes``  each thing has the attributes that people gave it, or is marked as failed
+- ``attributes``  each thing has the attributes that people gave it, or is marked as failed; nothing
+                  is owed to a device that is free
 - ``group``       a device is in the group of the failed exactly when it has failed
-- ``told``        of each device that has failed people were told, once
-- ``lost``        every message was counted, refused for a named reason, or is a dead letter
+- ``told``        of each device that has failed people were told
+- ``ended``       whom an operator took out of the group is released
+- ``history``     each change of a device's state is kept, once, and in order
+- ``lost``        every message was handled, refused for a named reason, or is a dead letter
 - ``failed``      no execution ended in an error that is not one of the passing kind
 """
 
 import json
 from collections.abc import Mapping
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 from simulation import asl
 from simulation.machines import Execution
-from simulation.model import FAILED, TRACKING, Episode
-from simulation.options import FAILED_GROUP
+from simulation.model import FAILED, FREE, TRACKING, Episode
+from simulation.options import FAILED_GROUP, HISTORY
+from simulation.watch import step_of
 from simulation.world import World, rendered_machines
 
 
@@ -26,6 +31,9 @@ def check(world: World) -> None:
     """Checks a world at rest; what is wrong is added to its violations."""
     for name in sorted({*world.iot.things, *world.model.episodes, *world.people.vanished}):
         _check_device(world, name, world.model.episodes.get(name))
+    for name, episode in world.done_with:
+        if world.model.episodes.get(name) is episode:
+            world.violated("ended", f"{name} was taken out of the group, and is {episode.state}")
     for execution in world.executions("intake"):
         _check_intake(world, execution)
     for execution in world.executions("cool_down", "escalation"):
@@ -35,6 +43,7 @@ def check(world: World) -> None:
 
 
 def _check_device(world: World, name: str, episode: Episode | None) -> None:
+    _check_history(world, name, episode)
     if name not in world.iot.things:
         _check_vanished(world, name, episode)
         return
@@ -42,31 +51,58 @@ def _check_device(world: World, name: str, episode: Episode | None) -> None:
         _check_rest(world, name, episode)
     has_failed = episode is not None and episode.state == FAILED
     is_member = name in world.iot.groups[FAILED_GROUP]
-    # A thing that was made again after it failed is not its predecessor's heir in the group.
-    if is_member != has_failed and name not in world.people.vanished:
+    if is_member != has_failed and name not in world.late_members:
         world.violated("group", f"{name} has {'' if has_failed else 'not '}failed: {is_member}")
     _check_attributes(world, name, has_failed=has_failed)
+    if episode is None and world.backup(name) is not None:
+        _check_nothing_owed(world, name)
 
 
 def _check_rest(world: World, name: str, episode: Episode) -> None:
+    if episode.ending:
+        world.violated("stuck", f"{name} is to end: {episode.ending}")
     if episode.state == TRACKING:
-        if episode.failures >= world.model.limit:
+        if world.model.is_used_up(name):
             world.violated("stuck", f"{name} is at its limit, and no recovery has it")
     elif episode.state == FAILED:
         if world.model.is_due(name) or not episode.notifications:
             world.violated("told", f"{name} failed, and not everybody was told")
+        if world.backup(name) is None:
+            world.violated("attributes", f"{name} has no backup")
     else:
         world.violated("stuck", f"{name} is {episode.state}")
-    if name not in world.people.vanished and world.backup(name) is None:
-        world.violated("attributes", f"{name} has no backup")
 
 
 def _check_vanished(world: World, name: str, episode: Episode | None) -> None:
     """A recovery that comes across a thing that is gone clears up after it."""
-    if episode is not None and episode.state not in (TRACKING, FAILED):
+    if episode is None:
+        return
+    if episode.state != TRACKING:
         world.violated("stuck", f"{name} is gone, but its record is {episode.state}")
-    if episode is not None and episode.state == TRACKING and episode.failures >= world.model.limit:
+    elif world.model.is_used_up(name):
         world.violated("stuck", f"{name} is gone, but its record is at the limit")
+
+
+def _check_history(world: World, name: str, episode: Episode | None) -> None:
+    """Each episode's lines follow from one another, as far as the clocks of their writers agree."""
+    items = world.dynamodb.tables[HISTORY].items
+    lines = [step_of(items[key]) for key in sorted(items) if key[0] == name]
+    kept = world.model.history.get(name, [])
+    order = itemgetter(0) if world.is_in_order else None
+    if sorted(lines, key=order) != sorted(kept, key=order):
+        world.violated("history", f"{name} has {lines}, not {kept}")
+    state = episode.state if episode else FREE
+    if (kept[-1][-1] if kept else FREE) != state:
+        world.violated("history", f"{name} is {state}, but it ends with {kept[-1:]}")
+    if world.is_in_order and lines and episode is None and lines[-1][-1] != FREE:
+        world.violated("history", f"{name} is free, but the newest line is {lines[-1]}")
+
+
+def _check_nothing_owed(world: World, name: str) -> None:
+    item = world.backup(name) or {}
+    for attribute, values in item["written"]["M"].items():
+        if world.iot.things[name].attributes.get(attribute) in values["SS"]:
+            world.violated("attributes", f"{name} is free, and is owed its {attribute}")
 
 
 def _check_attributes(world: World, name: str, *, has_failed: bool) -> None:
@@ -81,12 +117,14 @@ def _check_attributes(world: World, name: str, *, has_failed: bool) -> None:
 
 def _check_intake(world: World, execution: Execution) -> None:
     message = execution.input
-    key = (str(message.get("deviceId")), str(message.get("timestamp")))
+    device = str(message.get("deviceId"))
+    key = (device, str(message.get("eventId", message.get("timestamp"))))
     is_junk = message in world.junk
     ends = {
-        "MessageHandled": key in world.presented and not is_junk,
+        "MessageHandled": not is_junk and (message["kind"] != "failed" or key in world.presented),
         "MessageRefused": is_junk,
-        "ThingUnknown": key[0] in world.people.vanished,
+        "MessageStale": message["kind"] == "failed",
+        "ThingUnknown": device in world.people.vanished,
         "MessageInDeadLetterQueue": execution.status == "FAILED",
     }
     if not ends.get(execution.state, False):
@@ -110,7 +148,10 @@ def _check_letter(world: World, letter: Mapping[str, Any]) -> None:
 
 @lru_cache(maxsize=1)
 def passing_errors() -> frozenset[str]:
-    """The errors that the definitions retry: only these may use a run up in the end."""
+    """The errors that the definitions retry: only these may use a run up in the end.
+
+    And the one that ends an intake before its five minutes do, for the dead-letter queue.
+    """
     named = {
         error
         for machine in rendered_machines().values()
@@ -120,4 +161,5 @@ def passing_errors() -> frozenset[str]:
         if retrier.attempts
         for error in retrier.errors
     }
-    return frozenset(named | {"StepFunctions.SdkClientException", "SQS.SdkClientException"})
+    others = {"StepFunctions.SdkClientException", "SQS.SdkClientException", "EpisodeContendedError"}
+    return frozenset(named | others)

@@ -3,9 +3,10 @@
 import logging
 import os
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -18,11 +19,21 @@ from simulation.cloud.iot import DynamicGroup, IoT
 from simulation.cloud.sns import SNS
 from simulation.cloud.sqs import Queue
 from simulation.cloud.values import Item
-from simulation.faults import Fault, Faults
-from simulation.functions import Call, Client, Functions
+from simulation.faults import DISORDERLY, Fault, Faults
+from simulation.functions import Call, Client, FunctionRun, Functions
 from simulation.machines import Execution, StateMachine, StepFunctions
-from simulation.model import TRACKING, Model
-from simulation.options import ALERTS, BACKUP, FAILED_GROUP, OPERATORS, RETRIES, Options
+from simulation.model import FAILED, TRACKING, Episode, Model
+from simulation.options import (
+    ALERTS,
+    BACKUP,
+    FAILED_GROUP,
+    FATAL,
+    HISTORY,
+    IGNORED,
+    OPERATORS,
+    RETRIES,
+    Options,
+)
 from simulation.people import People
 from simulation.scheduler import Scheduler
 from simulation.trace import Trace
@@ -32,7 +43,10 @@ START = 1_700_000_000.0
 """When every world begins, epoch seconds."""
 TRYING = "trying"
 """The dynamic group of the devices that are to be updated."""
+_EVERYTHING = "everything"
+"""A dynamic group that every thing is in."""
 RECONCILE_SECONDS = 900.0
+_DAY = 86400.0
 _MOST_VIOLATIONS = 20
 
 
@@ -66,7 +80,12 @@ class World:
         self.trace = Trace()
         self.scheduler = Scheduler(START)
         self.model = Model(
-            options.retry_limit, len(options.cool_down_seconds) + 1, options.has_operators
+            options.retry_limit,
+            len(options.cool_down_seconds) + 1,
+            options.has_operators,
+            options.job_events_enabled,
+            ignored=IGNORED,
+            fatal=FATAL,
         )
         self.violations: list[Violation] = []
         self.presented: set[tuple[str, str]] = set()
@@ -76,13 +95,24 @@ class World:
         self.dead_letters = Queue(arrived=self._dead_letter_arrived)
         self.redrives = True
         """Whether people redrive what is in the dead-letter queue."""
-        self.dynamodb = DynamoDB({RETRIES: Table(("deviceId",)), BACKUP: Table(("deviceId",))})
+        self.done_with: list[tuple[str, Episode]] = []
+        """Devices that operators took out of the group of the failed, and their episodes then."""
+        self.late_members: dict[str, FunctionRun] = {}
+        """Things that joined the failed though their episode was over, and who did that."""
+        self.alarmed: Callable[[str], None] = lambda _: None
+        """Called with the name of a device each time machines are told that it failed."""
+        key = ("deviceId",)
+        self.dynamodb = DynamoDB(
+            {RETRIES: Table(key), BACKUP: Table(key), HISTORY: Table((*key, "at"))}
+        )
         self.sns = SNS(now=lambda: self.scheduler.now, topics={ALERTS, OPERATORS})
         self.iot = IoT(
             thing_id=self._unique_id,
             later=lambda action: self.scheduler.after(options.indexing_seconds, action),
             groups={FAILED_GROUP: {}},
-            dynamic_groups={TRYING: DynamicGroup(self._is_trying)},
+            dynamic_groups=self._dynamic_groups(),
+            left=self._left_group,
+            page=options.page,
         )
         self.people = People(self.iot, self.trace, lambda: self.scheduler.now)
         self._watch = Watch(self)
@@ -101,6 +131,12 @@ class World:
         }
         self._deliveries = 0
         self._is_reconciling = False
+
+    def _dynamic_groups(self) -> dict[str, DynamicGroup]:
+        groups = {TRYING: DynamicGroup(self._is_trying)}
+        if self.options.is_never_left:
+            groups[_EVERYTHING] = DynamicGroup(lambda _: True)
+        return groups
 
     def _state_machines(self, machines: Mapping[str, asl.Machine]) -> StepFunctions:
         states = StepFunctions(
@@ -153,6 +189,20 @@ class World:
 
     # -- what happens in it --------------------------------------------------------------------
 
+    def publish(self, message: Mapping[str, Any], delay: float = 0.0) -> None:
+        """A message is on its way to the IoT rule; copies of it may follow."""
+        chance = self.random
+        self._send(message, delay + 0.01 + 0.2 * chance.random())
+        while self.faults.happens(Fault.DUPLICATE):
+            # At once, or long after the cycle has turned.
+            late = chance.choice((0.0, 1.0, 3600.0, 2 * _DAY, 5 * _DAY)) * chance.random()
+            self._send(message, delay + late)
+
+    def _send(self, message: Mapping[str, Any], delay: float) -> None:
+        if self.faults.happens(Fault.DELAYED):
+            delay += self.random.choice((5.0, 600.0, _DAY)) * self.random.random()
+        self.scheduler.after(delay, partial(self.deliver, message))
+
     def deliver(self, message: Mapping[str, Any]) -> None:
         """The IoT rule takes a message and starts the intake, or keeps a dead letter."""
         if self.faults.happens(Fault.RULE_FAILED):
@@ -163,6 +213,16 @@ class World:
         name = f"delivery-{self._deliveries}"
         intake = self.states.machines[definitions.machine_arn("intake")]
         self.states.start(intake, name, message)
+
+    def take_out(self, name: str) -> None:
+        """An operator takes a device out of the group of the failed, because it is done with."""
+        if name not in self.iot.groups[FAILED_GROUP]:
+            return
+        self.faults.happened(Fault.TAKEN_OUT)
+        episode = self.model.episodes.get(name)
+        if episode is not None and not self.model.is_due(name):
+            self.done_with.append((name, episode))
+        self.people.take_out(name, FAILED_GROUP)
 
     def advance(self, seconds: float) -> None:
         """Lets time pass."""
@@ -191,6 +251,16 @@ class World:
     def backup(self, device: str) -> Item | None:
         """The backup of a device."""
         return self.dynamodb.tables[BACKUP].items.get((device,))
+
+    @property
+    def is_in_order(self) -> bool:
+        """Whether writes took effect in the order of the clocks of those who made them."""
+        return not any(self.faults.counts[fault] for fault in DISORDERLY)
+
+    @property
+    def trying(self) -> Collection[str]:
+        """The devices that are to be updated, as fleet indexing knows them."""
+        return self.iot.dynamic_groups[TRYING].members
 
     def executions(self, *machines: str) -> Iterator[Execution]:
         """The executions of some state machines."""
@@ -227,6 +297,18 @@ class World:
             self.trace.add(self.scheduler.now, "person", "redrives", letter)
             self.deliver(letter["message"])
 
+    def _left_group(self, group: str, name: str) -> None:
+        """Somebody was taken out of the group of the failed, and AWS IoT may tell."""
+        item = self.record(name)
+        if item is not None:
+            self.care_for(item)
+        if not self.options.has_membership_events or self.faults.happens(Fault.EVENT_LOST):
+            return
+        now = int(self.scheduler.now * 1000)
+        topic = f"$aws/events/thingGroupMembership/thingGroup/{group}/thing/{name}/removed"
+        event = {"kind": "removed", "deviceId": name, "timestamp": now, "topic": topic}
+        self.publish({**event, "receivedAt": now})
+
     def care_for(self, item: Item) -> None:
         """ReconcileDevices runs on its schedule for as long as a record is not at rest.
 
@@ -238,12 +320,18 @@ class World:
 
     def _due_at(self, item: Item) -> float | None:
         """When ReconcileDevices could find something to do for a record, None if never."""
+        if "ending" in item:
+            return self.scheduler.now
         if "dueAt" in item:
             return float(item["dueAt"]["N"])
-        if item.get("state", {}).get("S") != TRACKING:
+        state = item.get("state", {}).get("S")
+        if state == FAILED:
+            is_released = item["deviceId"]["S"] not in self.iot.groups[FAILED_GROUP]
+            return self.scheduler.now if is_released else None
+        if state != TRACKING:
             return None
         is_full = int(item["RetryCounter"]["N"]) >= self.options.retry_limit
-        return self.scheduler.now if is_full else None
+        return self.scheduler.now if is_full or "isFatal" in item else None
 
     def _schedule_reconcile(self) -> None:
         times = [self._due_at(item) for item in self.dynamodb.tables[RETRIES].items.values()]

@@ -30,3 +30,9 @@ def iso(epoch_seconds: float) -> str:
     https://docs.aws.amazon.com/step-functions/latest/dg/state-wait.html
     """
     return datetime.fromtimestamp(epoch_seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def iso_milliseconds(epoch_seconds: float) -> str:
+    """A moment as ISO 8601 in UTC, to the millisecond: ``2026-11-24T05:21:00.123Z``."""
+    moment = datetime.fromtimestamp(epoch_seconds, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -20,12 +20,30 @@ class InvalidMessageError(FirmwareRetryError):
     """The message cannot be counted: no valid device id, event id or campaign. Never retried."""
 
 
+class StaleMessageError(FirmwareRetryError):
+    """The message was sent before the device's last episode ended: it counts for nothing."""
+
+
+class EpisodeContendedError(FirmwareRetryError):
+    """Messages of several campaigns of one device, all at once, ended one another's episodes.
+
+    Never retried: the intake has five minutes, and its dead letter must still fit into them.
+    """
+
+
 class ThingNotFoundError(FirmwareRetryError):
     """The registry has no thing of this name. Ends the episode of the device, fails nothing."""
 
 
 class RecoverySupersededError(FirmwareRetryError):
     """The device is no longer this recovery run's: the run ends quietly."""
+
+
+class StillInGroupError(FirmwareRetryError):
+    """The device has not left its dynamic thing groups yet: it is looked at again, a few times.
+
+    Restored now, it would not join them anew, and its retries would not begin from zero.
+    """
 
 
 class BackupMissingError(FirmwareRetryError):
@@ -46,6 +64,10 @@ class RequestRefusedError(FirmwareRetryError):
         """``code``: the name that AWS gives the error, such as ``AccessDeniedException``."""
         super().__init__(message)
         self.code = code
+
+
+class ReleaseIncompleteError(FirmwareRetryError):
+    """Some devices could not be released: the message says which and why. Repeating is safe."""
 
 
 class ReconcileIncompleteError(FirmwareRetryError):

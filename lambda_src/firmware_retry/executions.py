@@ -3,8 +3,8 @@
 import json
 
 from firmware_retry import aws
+from firmware_retry.device import Run
 from firmware_retry.errors import RequestRefusedError
-from firmware_retry.record import Run
 
 _LIVE = frozenset({"RUNNING", "PENDING_REDRIVE"})
 

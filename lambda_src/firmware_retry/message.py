@@ -1,13 +1,18 @@
-"""What a failed update says about itself, validated once, at the edge.
+"""What is said about an update that failed or succeeded, validated once, at the edge.
 
-The IoT rule selects the fields, so an event has at most these: ``deviceId``, ``timestamp``,
-``status``, ``model``, ``FW``, ``jobId`` from the payload, and ``topic``, ``clientId``,
-``receivedAt`` (milliseconds since the epoch) from the message broker. The rule already replaces
-what the patterns below refuse, with a text that they refuse too: nothing else may reach its log.
+The IoT rules select the fields, so an event has at most these: ``kind`` (``failed``, ``succeeded``
+or ``removed``) and ``reportedBy`` (``device`` or ``jobs``) from the rule; ``deviceId``,
+``timestamp``, ``status``, ``model``, ``FW``, ``jobId``, ``reason``, ``errorCode`` from the payload;
+``eventId`` where AWS IoT itself reports; and ``topic``, ``clientId``, ``receivedAt`` (milliseconds
+since the epoch) from the message broker. The rules already replace what the patterns below refuse,
+with a text that they refuse too: nothing else may reach the log.
 """
 
+import fnmatch
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from firmware_retry import ambient
@@ -27,10 +32,21 @@ _OLDEST = 30 * 86_400_000
 
 UNKNOWN_CAMPAIGN = "unknown"
 
+_REASON_LENGTH = 256
+_CUT = "…"
+_UNPRINTABLE = re.compile(r"[^ -~]+")
+
+
+class Reporter(StrEnum):
+    """Who says so. AWS IoT Jobs cannot be forged, and is believed before a device."""
+
+    DEVICE = "device"
+    JOBS = "jobs"
+
 
 @dataclass(frozen=True)
-class FailureMessage:
-    """One failed update of one device."""
+class Message:
+    """One attempt of one device to update, and how it ended."""
 
     device_id: str
     """The thing's name."""
@@ -38,12 +54,15 @@ class FailureMessage:
     """Names this failure among those of the device: the same failure never has two."""
     campaign: str
     """What was being installed: the job, or else the firmware that the device still has."""
+    reported_by: Reporter
+    reasons: tuple[str, ...]
+    """Why it failed, as the device puts it: of ``reason`` and ``errorCode`` what there is."""
     sent_at: int
     """When the device failed, milliseconds since the epoch: by its own clock where that is
     plausible, else when the message arrived."""
 
     @classmethod
-    def parse(cls, event: Any) -> "FailureMessage":
+    def parse(cls, event: Any) -> "Message":
         """Reads the event of an intake step.
 
         Args:
@@ -57,10 +76,50 @@ class FailureMessage:
             raise InvalidMessageError("the message is not a JSON object")
         return cls(
             device_id=_checked(event, "deviceId", _THING_NAME),
-            event_id=_checked(event, "timestamp", _EVENT_ID),
+            event_id=_checked(event, "eventId" if "eventId" in event else "timestamp", _EVENT_ID),
             campaign=_campaign(event),
+            reported_by=Reporter(event.get("reportedBy", Reporter.DEVICE)),
+            reasons=_reasons(event),
             sent_at=_sent_at(event),
         )
+
+    @property
+    def is_of_unknown_campaign(self) -> bool:
+        """Whether it names neither job nor firmware: then it is of whatever is going on."""
+        return self.campaign == UNKNOWN_CAMPAIGN
+
+    @property
+    def reason(self) -> str:
+        """Why it failed, in one line; empty when nobody said."""
+        return ", ".join(self.reasons)
+
+    def has_reason_among(self, patterns: Iterable[str]) -> bool:
+        """Whether any reason matches any of the patterns, as ``fnmatch`` does, in any case."""
+        return any(
+            fnmatch.fnmatchcase(reason.lower(), pattern.lower())
+            for reason in self.reasons
+            for pattern in patterns
+        )
+
+
+def _reasons(event: dict[str, Any]) -> tuple[str, ...]:
+    found = (event.get(name) for name in ("errorCode", "reason"))
+    return tuple(_shown(value) for value in found if isinstance(value, str | int) and value != "")
+
+
+def _shown(value: str | int) -> str:
+    """A device's own words as one printable line: a failure counts, however it is explained."""
+    line = _UNPRINTABLE.sub("?", str(value))
+    return line if len(line) <= _REASON_LENGTH else line[:_REASON_LENGTH] + _CUT
+
+
+def thing_name(value: Any) -> str:
+    """Checks what is to be the name of a thing.
+
+    Raises:
+        InvalidMessageError: it cannot be one.
+    """
+    return _checked({"deviceId": value}, "deviceId", _THING_NAME)
 
 
 def _campaign(event: dict[str, Any]) -> str:

@@ -2,234 +2,139 @@
 
 No read-then-write anywhere: each change is one write whose condition says what it builds on. When
 the condition does not hold, the item that DynamoDB sends back
-(``ReturnValuesOnConditionCheckFailure``) says why.
+(``ReturnValuesOnConditionCheckFailure``) says why. A change of the state is written together with
+its line in the history, in one transaction.
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateItem.html
+https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
 
 An item: ``deviceId`` (S, the key), ``RetryCounter`` (N, failures of this cycle),
 ``ResetRetryCount`` (N, cycles used up), ``timestamp`` (S, last change, ISO 8601, UTC), ``state``
-(S), ``campaign`` (S), ``startedAt`` (N, when the episode's first message was sent, milliseconds),
-``trackingId`` (S), ``countedEvents`` (SS), ``dueAt`` (N, epoch seconds), ``recoveryId`` (S),
-``awaySince`` (N, epoch seconds: when the attributes were overwritten), ``notifiedAt`` and
-``mailedAt`` (S, ISO 8601, UTC: when machines and people were told).
+(S), ``campaign`` (S), ``reportedBy`` (S: ``device`` or ``jobs``), ``startedAt`` (N, when the
+episode's first message was sent, milliseconds), ``lastSentAt`` (N, when
+the message was sent that was counted last), ``notBefore`` (N, up to when messages are of an earlier
+episode, milliseconds), ``trackingId`` (S), ``countedEvents`` (SS),
+``lastReason`` (S, why the last failure was one), ``isFatal`` (BOOL, no further try is worth it),
+``dueAt`` (N, epoch seconds), ``recoveryId`` (S), ``awaySince`` (N, epoch seconds: when the
+attributes were overwritten), ``leftGroups`` (SS, the dynamic groups that the device was in before),
+``leaveChecks`` (N, how often it was found in one of them since), ``notifiedAt`` and ``mailedAt``
+(S, ISO 8601, UTC: when machines and people were told), ``ending`` and ``endingUpTo`` (S and N: why
+the episode is to end, and up to when messages are of the past, milliseconds).
 """
 
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
+from contextlib import suppress
 from typing import Any
 
-from firmware_retry import ambient, aws
+from firmware_retry import ambient, aws, history
 from firmware_retry.aws import ConditionFailedError
-from firmware_retry.errors import RecoverySupersededError
-from firmware_retry.message import FailureMessage
+from firmware_retry.device import Cause, Outcome, Record, Run, State
+from firmware_retry.errors import (
+    RecoverySupersededError,
+    TransientError,
+)
+from firmware_retry.history import Transition
+from firmware_retry.message import Message
 from firmware_retry.settings import settings
 
 
-class State(StrEnum):
-    """Where a device is on its journey."""
+def create(message: Message, not_before: int) -> str | None:
+    """Starts the episode of a device.
 
-    TRACKING = "tracking"
-    COOLING_DOWN = "cooling_down"
-    FAILED = "failed"
-
-
-class Outcome(StrEnum):
-    """What became of a failure message; the intake state machine chooses on it."""
-
-    COUNTED = "counted"
-    DUPLICATE = "duplicate"
-    STALE = "stale"
-    """Of an earlier campaign than the one that is being counted."""
-    COOLING_DOWN = "cooling_down"
-    FAILED = "failed"
-    NOT_TRACKED = "not_tracked"
-    CAMPAIGN_CHANGED = "campaign_changed"
-    COOL_DOWN_DUE = "cool_down_due"
-    ESCALATION_DUE = "escalation_due"
-
-
-@dataclass(frozen=True)
-class Run:
-    """One recovery run of a device: what its execution gets as input, and what it is called."""
-
-    device_id: str
-    tracking_id: str
-    cycle: int
-    """Which cycle was used up; 1 is the first."""
-
-    @property
-    def recovery_id(self) -> str:
-        """The name of the execution: the same for whoever starts it, so it is started once."""
-        return f"{self.tracking_id}-{self.cycle}"
-
-    @property
-    def state_input(self) -> dict[str, Any]:
-        """The input of the execution, JSON-ready."""
-        return {"deviceId": self.device_id, "trackingId": self.tracking_id, "cycle": self.cycle}
-
-    @classmethod
-    def parse(cls, event: dict[str, Any]) -> "Run":
-        """Reads the input of a recovery step; KeyError when it is not one."""
-        return cls(event["deviceId"], event["trackingId"], int(event["cycle"]))
-
-
-@dataclass(frozen=True)
-class Record:
-    """A device's item, as far as decisions need it."""
-
-    device_id: str
-    retry_counter: int
-    reset_retry_count: int
-    state: State
-    campaign: str
-    started_at: int
-    tracking_id: str
-    due_at: int
-    recovery_id: str
-    away_since: int
-    notified_at: str
-    mailed_at: str
-
-    @classmethod
-    def of(cls, item: dict[str, Any]) -> "Record":
-        """Reads an item in DynamoDB's typed JSON; what is not there is 0 or empty."""
-
-        def text(name: str) -> str:
-            return str(item.get(name, {}).get("S", ""))
-
-        def number(name: str) -> int:
-            return int(item.get(name, {}).get("N", "0"))
-
-        return cls(
-            device_id=text("deviceId"),
-            retry_counter=number("RetryCounter"),
-            reset_retry_count=number("ResetRetryCount"),
-            state=State(text("state")),
-            campaign=text("campaign"),
-            started_at=number("startedAt"),
-            tracking_id=text("trackingId"),
-            due_at=number("dueAt"),
-            recovery_id=text("recoveryId"),
-            away_since=number("awaySince"),
-            notified_at=text("notifiedAt"),
-            mailed_at=text("mailedAt"),
-        )
-
-    @property
-    def has_failed(self) -> bool:
-        """Whether the device used up its last cycle."""
-        return self.state is State.FAILED
-
-    @property
-    def next_run(self) -> Run:
-        """The recovery that follows when this cycle is used up."""
-        return Run(self.device_id, self.tracking_id, self.reset_retry_count + 1)
-
-    @property
-    def present_run(self) -> Run:
-        """The recovery that a device in recovery is in."""
-        return Run(self.device_id, self.tracking_id, self.reset_retry_count)
-
-
-def create(message: FailureMessage) -> str | None:
-    """Starts the episode of a device, or starts it anew for a later campaign.
+    Args:
+        message: its first failure.
+        not_before: messages sent before are of an earlier episode, milliseconds since the epoch.
 
     Returns:
-        The trackingId of the new episode; None when nothing was changed, see below.
+        The trackingId of the new episode; None when one is on already.
 
-    Nothing changes when an episode of this or a later campaign exists, or when the device is in a
-    recovery: whoever came first has done it.
     """
     tracking_id = ambient.unique_id()
+    item = {
+        "deviceId": {"S": message.device_id},
+        "RetryCounter": {"N": "0"},
+        "ResetRetryCount": {"N": "0"},
+        "timestamp": {"S": _now()},
+        "state": {"S": State.TRACKING},
+        "campaign": {"S": message.campaign},
+        "reportedBy": {"S": message.reported_by},
+        "startedAt": {"N": str(message.sent_at)},
+        "notBefore": {"N": str(not_before)},
+        "trackingId": {"S": tracking_id},
+    }
+    begun = Transition(
+        message.device_id,
+        tracking_id,
+        message.campaign,
+        history.FREE,
+        State.TRACKING,
+        f"{Cause.FIRST_FAILURE}: {message.reason}" if message.reason else Cause.FIRST_FAILURE,
+        up_to=not_before,
+    )
+    put = {
+        "TableName": settings().retries_table,
+        "Item": item,
+        "ConditionExpression": "attribute_not_exists(deviceId)",
+    }
     try:
-        aws.call(
-            "dynamodb",
-            "put_item",
-            TableName=settings().retries_table,
-            Item={
-                "deviceId": {"S": message.device_id},
-                "RetryCounter": {"N": "0"},
-                "ResetRetryCount": {"N": "0"},
-                "timestamp": {"S": _now()},
-                "state": {"S": State.TRACKING},
-                "campaign": {"S": message.campaign},
-                "startedAt": {"N": str(message.sent_at)},
-                "trackingId": {"S": tracking_id},
-            },
-            ConditionExpression=(
-                "attribute_not_exists(deviceId)"
-                " OR (#state = :tracking AND campaign <> :campaign AND startedAt < :sent)"
-            ),
-            ExpressionAttributeNames={"#state": "state"},
-            ExpressionAttributeValues={
-                ":tracking": {"S": State.TRACKING},
-                ":campaign": {"S": message.campaign},
-                ":sent": {"N": str(message.sent_at)},
-            },
-        )
+        _write_together({"Put": put}, history.put(begun))
     except ConditionFailedError:
         return None
     return tracking_id
 
 
-def count(message: FailureMessage) -> tuple[Outcome, Record | None]:
+def count(message: Message, is_fatal: bool = False) -> tuple[Outcome, Record | None]:
     """Counts a failure, once.
+
+    Args:
+        message: the failure.
+        is_fatal: whether no further try is worth it, so that the device goes to the failed ones.
 
     Returns:
         What became of the message, and the record as it is now; None when the device is not
         tracked.
     """
+    fatal = ", isFatal = :fatal" if is_fatal else ""
+    of_campaign = "" if message.is_of_unknown_campaign else " AND campaign = :campaign"
+    values = {
+        ":one": {"N": "1"},
+        ":events": {"SS": [message.event_id]},
+        ":event": {"S": message.event_id},
+        ":reason": {"S": message.reason},
+        ":sent": {"N": str(message.sent_at)},
+        ":fatal": {"BOOL": True},
+        ":tracking": {"S": State.TRACKING},
+        ":campaign": {"S": message.campaign},
+        ":reporter": {"S": message.reported_by},
+        ":limit": {"N": str(settings().retry_limit)},
+    }
     try:
         answer = _update(
             message.device_id,
-            "SET RetryCounter = RetryCounter + :one, #timestamp = :now ADD countedEvents :events",
-            "#state = :tracking AND campaign = :campaign AND RetryCounter < :limit"
-            " AND NOT contains(countedEvents, :event)",
-            {
-                ":one": {"N": "1"},
-                ":events": {"SS": [message.event_id]},
-                ":event": {"S": message.event_id},
-                ":tracking": {"S": State.TRACKING},
-                ":campaign": {"S": message.campaign},
-                ":limit": {"N": str(settings().retry_limit)},
-            },
+            "SET RetryCounter = RetryCounter + :one, lastReason = :reason, lastSentAt = :sent,"
+            f" #timestamp = :now{fatal} ADD countedEvents :events",
+            f"#state = :tracking AND reportedBy = :reporter{of_campaign}"
+            " AND RetryCounter < :limit AND attribute_not_exists(isFatal)"
+            " AND NOT contains(countedEvents, :event) AND notBefore <= :sent",
+            values,
         )
     except ConditionFailedError as refused:
         if refused.item is None:
             return Outcome.NOT_TRACKED, None
         record = Record.of(refused.item)
-        return _why_refused(record, message), record
+        return record.outcome_of(message), record
     record = Record.of(answer["Attributes"])
-    return _due(record) or Outcome.COUNTED, record
+    return record.due or Outcome.COUNTED, record
 
 
-def _why_refused(record: Record, message: FailureMessage) -> Outcome:
-    if record.state is State.FAILED:
-        return Outcome.FAILED
-    if record.state is State.COOLING_DOWN:
-        return Outcome.COOLING_DOWN
-    if record.campaign != message.campaign:
-        is_later = record.started_at < message.sent_at
-        return Outcome.CAMPAIGN_CHANGED if is_later else Outcome.STALE
-    # Before the duplicate: the run that counted the last failure may have died before it started
-    # the recovery, and then its own retry is the next to come by.
-    return _due(record) or Outcome.DUPLICATE
-
-
-def _due(record: Record) -> Outcome | None:
-    if record.retry_counter < settings().retry_limit:
-        return None
-    is_last = settings().is_last_cycle(record.next_run.cycle)
-    return Outcome.ESCALATION_DUE if is_last else Outcome.COOL_DOWN_DUE
-
-
-def claim(run: Run, state: State, wait_seconds: int) -> Record:
+def claim(run: Run, state: State, wait_seconds: int, groups: frozenset[str]) -> Record:
     """Takes the device for a recovery run: the first write of a run, which decides.
 
     Args:
         run: whose the device is to be.
         state: where the device goes: cooling down or failed.
         wait_seconds: how long the run will wait then.
+        groups: the dynamic thing groups that the device is to leave.
 
     Returns:
         The record. A run that claims again gets what it got first, so that a repeated step does
@@ -238,52 +143,88 @@ def claim(run: Run, state: State, wait_seconds: int) -> Record:
     Raises:
         RecoverySupersededError: the device is not at the end of this run's cycle (any more).
     """
-    try:
-        answer = _update(
-            run.device_id,
-            "SET #state = :state, recoveryId = :run, dueAt = :due, RetryCounter = :zero,"
-            " ResetRetryCount = :cycle, #timestamp = :now",
-            "#state = :tracking AND trackingId = :tracking_id AND RetryCounter >= :limit"
-            " AND ResetRetryCount = :previous",
-            {
-                ":state": {"S": state},
-                ":run": {"S": run.recovery_id},
-                ":due": {"N": str(int(ambient.now()) + wait_seconds)},
-                ":zero": {"N": "0"},
-                ":cycle": {"N": str(run.cycle)},
-                ":tracking": {"S": State.TRACKING},
-                ":tracking_id": {"S": run.tracking_id},
-                ":limit": {"N": str(settings().retry_limit)},
-                ":previous": {"N": str(run.cycle - 1)},
-            },
-        )
-    except ConditionFailedError as refused:
-        return _held(run, state, refused.item)
-    return Record.of(answer["Attributes"])
+    values = {
+        ":state": {"S": state},
+        ":run": {"S": run.recovery_id},
+        ":due": {"N": str(int(ambient.now()) + wait_seconds)},
+        ":zero": {"N": "0"},
+        ":cycle": {"N": str(run.cycle)},
+        ":tracking": {"S": State.TRACKING},
+        ":tracking_id": {"S": run.tracking_id},
+        ":limit": {"N": str(settings().retry_limit)},
+        ":previous": {"N": str(run.cycle - 1)},
+        ":groups": {"SS": sorted(groups)},
+    }
+    leaving = ", leftGroups = :groups" if groups else ""
+    used_up = "(RetryCounter >= :limit OR attribute_exists(isFatal))"
+    change = _change(
+        run.device_id,
+        "SET #state = :state, recoveryId = :run, dueAt = :due, RetryCounter = :zero,"
+        f" ResetRetryCount = :cycle, #timestamp = :now{leaving}",
+        f"#state = :tracking AND trackingId = :tracking_id AND {used_up}"
+        " AND ResetRetryCount = :previous",
+        values,
+    )
+    # When it is claimed already, by this very run or by another, the record says so.
+    with suppress(ConditionFailedError):
+        _write_together({"Update": change}, history.put(_step(run, State.TRACKING, state)))
+    return held(run, state)
 
 
-def held(run: Run, state: State) -> Record:
-    """Reads the record of a device that the run has claimed and brought into a state.
+def _step(run: Run, before: State, after: State, reason: str = "") -> Transition:
+    return Transition(
+        run.device_id,
+        run.tracking_id,
+        run.campaign,
+        before,
+        after,
+        reason or run.reason,
+        run.recovery_id,
+    )
 
-    Raises:
-        RecoverySupersededError: the device is not this run's (any more).
-    """
+
+def read(device_id: str) -> Record | None:
+    """Reads the record of a device; None when it is not tracked."""
     item = aws.call(
         "dynamodb",
         "get_item",
         TableName=settings().retries_table,
-        Key={"deviceId": {"S": run.device_id}},
+        Key={"deviceId": {"S": device_id}},
         ConsistentRead=True,
     ).get("Item")
-    return _held(run, state, item)
+    return Record.of(item) if item else None
 
 
-def _held(run: Run, state: State, item: dict[str, Any] | None) -> Record:
-    record = Record.of(item) if item else None
-    # The state as well: when the ladder is shortened while a run is on its way, a cool-down and an
-    # escalation have the same name.
-    if record is None or (record.recovery_id, record.state) != (run.recovery_id, state):
+def held(run: Run, state: State | None = None) -> Record:
+    """Reads the record of a device that the run has claimed.
+
+    Args:
+        run: who asks.
+        state: the state that it must be in; when the ladder is shortened while a run is on its
+            way, a cool-down and an escalation have the same name.
+
+    Raises:
+        RecoverySupersededError: the device is not this run's (any more).
+    """
+    record = read(run.device_id)
+    if (
+        record is None
+        or record.recovery_id != run.recovery_id
+        or record.state != (state or record.state)
+    ):
         raise _superseded(run)
+    return record
+
+
+def held_for_good(run: Run) -> Record:
+    """Reads the record of a device that has failed, and is to stay so.
+
+    Raises:
+        RecoverySupersededError: the device is not this run's, or its episode is to end.
+    """
+    record = held(run, State.FAILED)
+    if record.ending:
+        raise RecoverySupersededError(f"{run.device_id}: {record.ending}")
     return record
 
 
@@ -301,27 +242,47 @@ def postpone(run: Run, wait_seconds: int) -> Record:
     return _update_held(run, "SET dueAt = :due, #timestamp = :now", due)
 
 
-def mark_away(run: Run) -> None:
+def mark_away(run: Run) -> Record:
     """Records that the device's attributes are overwritten.
 
     Raises:
         RecoverySupersededError: the device is not this run's (any more).
     """
     since = {":since": {"N": str(int(ambient.now()))}}
-    _update_held(run, "SET awaySince = :since, #timestamp = :now", since)
+    return _update_held(run, "SET awaySince = :since, #timestamp = :now", since)
 
 
-def release(run: Run) -> None:
-    """Ends a cool-down: the device is tracked again, for its next cycle.
+def check_again(run: Run, wait_seconds: int) -> None:
+    """Records that the device has not left its groups, and is looked at again a little later.
 
     Raises:
         RecoverySupersededError: the device is not this run's (any more).
     """
-    _update_held(
-        run,
-        "SET #state = :tracking, #timestamp = :now REMOVE recoveryId, dueAt, awaySince",
-        {":tracking": {"S": State.TRACKING}},
+    values = {":due": {"N": str(int(ambient.now()) + wait_seconds)}, ":one": {"N": "1"}}
+    _update_held(run, "SET dueAt = :due, #timestamp = :now ADD leaveChecks :one", values)
+
+
+def release(run: Run, reason: str) -> None:
+    """Ends a cool-down: the device is tracked again, for its next cycle.
+
+    Raises:
+        RecoverySupersededError: the device is not this run's (any more).
+        TransientError: the episode was asked to end meanwhile.
+    """
+    change = _change(
+        run.device_id,
+        "SET #state = :tracking, #timestamp = :now"
+        " REMOVE recoveryId, dueAt, awaySince, leftGroups, leaveChecks",
+        "recoveryId = :run AND attribute_not_exists(ending)",
+        {":tracking": {"S": State.TRACKING}, ":run": {"S": run.recovery_id}},
     )
+    back = _step(run, State.COOLING_DOWN, State.TRACKING, reason)
+    try:
+        _write_together({"Update": change}, history.put(back))
+    except ConditionFailedError as refused:
+        if refused.item and Record.of(refused.item).recovery_id == run.recovery_id:
+            raise TransientError(f"{run.device_id} is to end its episode") from refused
+        raise _superseded(run) from refused
 
 
 def mark_notified(run: Run, is_last: bool) -> None:
@@ -351,6 +312,20 @@ def mark_mailed(run: Run) -> None:
     )
 
 
+def ask_to_end(run: Run, cause: Cause, up_to: int) -> Record:
+    """Records that the episode is to end, and why; what was asked first stays.
+
+    Raises:
+        RecoverySupersededError: the device is not this run's (any more).
+    """
+    return _update_held(
+        run,
+        "SET ending = if_not_exists(ending, :cause), endingUpTo = if_not_exists(endingUpTo, :upto),"
+        " #timestamp = :now",
+        {":cause": {"S": cause}, ":upto": {"N": str(up_to)}},
+    )
+
+
 def _update_held(run: Run, update: str, values: dict[str, Any]) -> Record:
     try:
         answer = _update(
@@ -367,7 +342,8 @@ def _update_held(run: Run, update: str, values: dict[str, Any]) -> Record:
 def overdue(moment: float) -> Iterator[Record]:
     """Finds the devices where something was due before a moment, and is still to be done.
 
-    That is: a wait has ended, or a limit was reached and no recovery has claimed the device.
+    That is: a wait has ended; a limit was reached and no recovery has claimed the device; an
+    episode was asked to end; or the device has failed, and may have been taken out of its group.
 
     Args:
         moment: epoch seconds.
@@ -379,14 +355,17 @@ def overdue(moment: float) -> Iterator[Record]:
     query: dict[str, Any] = {
         "TableName": settings().retries_table,
         "FilterExpression": (
-            "dueAt < :moment OR"
-            " (#state = :tracking AND RetryCounter >= :limit AND #timestamp < :iso)"
+            "dueAt < :moment OR (#timestamp < :iso AND ("
+            "(#state = :tracking AND (RetryCounter >= :limit OR attribute_exists(isFatal)))"
+            " OR attribute_exists(ending)"
+            " OR (#state = :failed AND attribute_not_exists(dueAt))))"
         ),
         "ExpressionAttributeNames": {"#state": "state", "#timestamp": "timestamp"},
         "ExpressionAttributeValues": {
             ":moment": {"N": str(int(moment))},
             ":iso": {"S": ambient.iso(moment)},
             ":tracking": {"S": State.TRACKING},
+            ":failed": {"S": State.FAILED},
             ":limit": {"N": str(settings().retry_limit)},
         },
     }
@@ -399,48 +378,93 @@ def overdue(moment: float) -> Iterator[Record]:
         query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
 
+def end(device: Record, reason: str, up_to: int) -> None:
+    """Ends the episode of a device: record and backup go, the history stays; all or nothing.
+
+    Args:
+        device: as it was read.
+        reason: why, for the history.
+        up_to: messages sent before this moment are of the past, milliseconds since the epoch.
+
+    Raises:
+        RecoverySupersededError: the device went on since it was read.
+    """
+    key = {"deviceId": {"S": device.device_id}}
+    ended = Transition(
+        device.device_id,
+        device.tracking_id,
+        device.campaign,
+        device.state,
+        history.FREE,
+        reason,
+        device.recovery_id,
+        max(up_to, device.not_before),
+    )
+    delete = {
+        "TableName": settings().retries_table,
+        "Key": key,
+        "ConditionExpression": (
+            "trackingId = :tracking_id AND #state = :state AND ResetRetryCount = :cycles AND "
+            # Who was told that the device failed is to be told how it ended.
+            + ("notifiedAt = :told" if device.notified_at else "attribute_not_exists(notifiedAt)")
+        ),
+        "ExpressionAttributeNames": {"#state": "state"},
+        "ExpressionAttributeValues": {
+            ":tracking_id": {"S": device.tracking_id},
+            ":state": {"S": device.state},
+            ":cycles": {"N": str(device.reset_retry_count)},
+            **({":told": {"S": device.notified_at}} if device.notified_at else {}),
+        },
+    }
+    backup = {"Delete": {"TableName": settings().backup_table, "Key": key}}
+    try:
+        _write_together({"Delete": delete}, backup, history.put(ended))
+    except ConditionFailedError as refused:
+        raise RecoverySupersededError(f"{device.device_id} went on meanwhile") from refused
+
+
 def forget(run: Run) -> None:
-    """Ends the episode of a device that vanished: record and backup go, both or neither.
+    """Ends the episode of a device that vanished.
 
     Nothing changes when a later episode has begun.
     """
-    key = {"deviceId": {"S": run.device_id}}
-    try:
-        aws.call(
-            "dynamodb",
-            "transact_write_items",
-            TransactItems=[
-                {
-                    "Delete": {
-                        "TableName": settings().retries_table,
-                        "Key": key,
-                        "ConditionExpression": "trackingId = :tracking_id",
-                        "ExpressionAttributeValues": {":tracking_id": {"S": run.tracking_id}},
-                    }
-                },
-                {"Delete": {"TableName": settings().backup_table, "Key": key}},
-            ],
-        )
-    except ConditionFailedError:
-        return
+    device = read(run.device_id)
+    if device is not None and device.tracking_id == run.tracking_id:
+        end(device, Cause.VANISHED, device.present_up_to)
 
 
 def _update(device_id: str, update: str, condition: str, values: dict[str, Any]) -> dict[str, Any]:
-    expressions = f"{update} {condition}"
-    names = {"#state": "state", "#timestamp": "timestamp"}
     return aws.call(
         "dynamodb",
         "update_item",
-        TableName=settings().retries_table,
-        Key={"deviceId": {"S": device_id}},
-        UpdateExpression=update,
-        ConditionExpression=condition,
-        # DynamoDB refuses a name that no expression uses.
-        ExpressionAttributeNames={name: of for name, of in names.items() if name in expressions},
-        ExpressionAttributeValues=values | {":now": {"S": _now()}},
+        **_change(device_id, update, condition, values),
         ReturnValues="ALL_NEW",
-        ReturnValuesOnConditionCheckFailure="ALL_OLD",
     )
+
+
+def _change(device_id: str, update: str, condition: str, values: dict[str, Any]) -> dict[str, Any]:
+    """The parameters of an update: of its own, or as one action of a transaction."""
+    expressions = f"{update} {condition} "
+    names = {"#state": "state", "#timestamp": "timestamp"}
+    known = values | {":now": {"S": _now()}}
+    # DynamoDB refuses a name or a value that no expression uses.
+    return {
+        "TableName": settings().retries_table,
+        "Key": {"deviceId": {"S": device_id}},
+        "UpdateExpression": update,
+        "ConditionExpression": condition,
+        "ExpressionAttributeNames": _used(names, expressions),
+        "ExpressionAttributeValues": _used(known, expressions),
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    }
+
+
+def _used(of: dict[str, Any], expressions: str) -> dict[str, Any]:
+    return {name: value for name, value in of.items() if re.search(rf"{name}\b", expressions)}
+
+
+def _write_together(*actions: dict[str, Any]) -> None:
+    aws.call("dynamodb", "transact_write_items", TransactItems=list(actions))
 
 
 def _now() -> str:

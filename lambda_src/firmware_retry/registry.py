@@ -76,6 +76,79 @@ def add_to_group(thing_name: str, group: str) -> None:
         raise RequestRefusedError(f"the thing group {group} does not exist: {error}") from error
 
 
+def remove_from_group(thing_name: str, group: str) -> None:
+    """Takes a thing out of a static thing group; nothing changes when it is not in it.
+
+    Raises:
+        ThingNotFoundError: the thing is gone.
+    """
+    try:
+        _call("remove_thing_from_thing_group", thing_name, thingGroupName=group)
+    except ThingNotFoundError:
+        # AWS answers the same for a missing thing and a missing group; nobody is in the latter.
+        describe(thing_name)
+
+
+def groups_of(thing_name: str) -> frozenset[str]:
+    """The names of the thing groups that a thing is in, static and dynamic.
+
+    Raises:
+        ThingNotFoundError: the thing is gone.
+
+    https://docs.aws.amazon.com/iot/latest/apireference/API_ListThingGroupsForThing.html
+    """
+    names: set[str] = set()
+    query: dict[str, Any] = {}
+    while True:
+        page = _call("list_thing_groups_for_thing", thing_name, **query)
+        names |= {group["groupName"] for group in page["thingGroups"]}
+        if not page.get("nextToken"):
+            return frozenset(names)
+        query["nextToken"] = page["nextToken"]
+
+
+def dynamic_groups_of(thing_name: str) -> frozenset[str]:
+    """The names of the dynamic thing groups that a thing is in: those that have a query.
+
+    Raises:
+        ThingNotFoundError: the thing is gone.
+
+    https://docs.aws.amazon.com/iot/latest/apireference/API_DescribeThingGroup.html
+    """
+    # In order, so that the same run makes the same calls.
+    return frozenset(group for group in sorted(groups_of(thing_name)) if _is_dynamic(group))
+
+
+def _is_dynamic(group: str) -> bool:
+    try:
+        return bool(
+            aws.call("iot", "describe_thing_group", thingGroupName=group).get("queryString")
+        )
+    except ThingNotFoundError:
+        return False  # deleted since it was listed
+
+
+def members_of(group: str) -> frozenset[str]:
+    """The names of all things in a thing group.
+
+    Raises:
+        RequestRefusedError: the group is gone.
+
+    https://docs.aws.amazon.com/iot/latest/apireference/API_ListThingsInThingGroup.html
+    """
+    names: set[str] = set()
+    query: dict[str, Any] = {"thingGroupName": group, "maxResults": 250}
+    try:
+        while True:
+            page = aws.call("iot", "list_things_in_thing_group", **query)
+            names |= set(page["things"])
+            if not page.get("nextToken"):
+                return frozenset(names)
+            query["nextToken"] = page["nextToken"]
+    except ThingNotFoundError as error:
+        raise RequestRefusedError(f"the thing group {group} does not exist: {error}") from error
+
+
 def _call(operation: str, thing_name: str, **parameters: Any) -> dict[str, Any]:
     try:
         return aws.call("iot", operation, thingName=thing_name, **parameters)

@@ -13,6 +13,9 @@ class Settings:
 
     retries_table: str
     backup_table: str
+    history_table: str
+    history_days: int
+    """How long a device's history is kept."""
     retry_limit: int
     """Failures of one cycle after which the device is moved out."""
     cool_down_seconds: tuple[int, ...]
@@ -24,6 +27,11 @@ class Settings:
     move_out_attributes: Mapping[str, str]
     failed_attributes: Mapping[str, str]
     failed_thing_group_name: str
+    ignored_reasons: tuple[str, ...]
+    """Patterns: failures for such a reason are not counted."""
+    fatal_reasons: tuple[str, ...]
+    """Patterns: after a failure for such a reason no further try is worth it."""
+    job_events_enabled: bool
     alerts_topic_arn: str
     operator_topic_arn: str
     """Empty when nobody subscribed by e-mail."""
@@ -61,6 +69,8 @@ def settings() -> Settings:
     return Settings(
         retries_table=env["RETRIES_TABLE"],
         backup_table=env["BACKUP_TABLE"],
+        history_table=env["HISTORY_TABLE"],
+        history_days=int(env["HISTORY_DAYS"]),
         retry_limit=int(env["RETRY_LIMIT"]),
         cool_down_seconds=tuple(json.loads(env["COOL_DOWN_SECONDS"])),
         cool_down_jitter=float(env["COOL_DOWN_JITTER"]),
@@ -68,6 +78,9 @@ def settings() -> Settings:
         move_out_attributes=json.loads(env["MOVE_OUT_ATTRIBUTES"]),
         failed_attributes=json.loads(env["FAILED_ATTRIBUTES"]),
         failed_thing_group_name=env["FAILED_THING_GROUP_NAME"],
+        ignored_reasons=tuple(json.loads(env["IGNORED_REASONS"])),
+        fatal_reasons=tuple(json.loads(env["FATAL_REASONS"])),
+        job_events_enabled=json.loads(env["JOB_EVENTS_ENABLED"]),
         alerts_topic_arn=env["ALERTS_TOPIC_ARN"],
         operator_topic_arn=env["OPERATOR_TOPIC_ARN"],
         cool_down_state_machine_arn=env["COOL_DOWN_STATE_MACHINE_ARN"],

@@ -6,12 +6,15 @@ locals {
     machine => format(module.names.arn, "states", "stateMachine:${name}")
   }
 
-  # What each concern acts on: which device it is, only the message says.
+  # What each concern acts on: which device it is, and which groups it is in, only AWS IoT says.
   resources = {
     Registry     = [local.thing_arn]
+    ThingGroups  = [format(module.names.arn, "iot", "thinggroup/*")]
     FailedGroup  = [local.thing_arn, var.failed_thing_group_arn]
+    FailedThings = [var.failed_thing_group_arn]
     RetriesTable = [var.retries_table_arn]
     BackupTable  = [var.backup_table_arn]
+    HistoryTable = [var.history_table_arn]
     Alerts       = compact([var.alerts_topic_arn, var.operator_topic_arn])
     Recoveries   = values(local.recovery_arns)
     RecoveryRuns = [
@@ -23,7 +26,8 @@ locals {
   # The calls of each step by concern, and nothing else: these are its policy.
   steps = {
     CheckIfDeviceExists = {
-      Registry = ["iot:DescribeThing"]
+      Registry     = ["iot:DescribeThing"]
+      HistoryTable = ["dynamodb:Query"]
     }
     StoreDeviceAttributes = {
       Registry    = ["iot:DescribeThing"]
@@ -31,41 +35,67 @@ locals {
     }
     CreateDeviceRecord = {
       RetriesTable = ["dynamodb:PutItem"]
+      HistoryTable = ["dynamodb:PutItem"]
     }
     IncrementRetryCounter = {
       RetriesTable = ["dynamodb:UpdateItem"]
     }
     ResetRetryCounterAndMoveOut = {
-      Registry     = ["iot:DescribeThing", "iot:UpdateThing"]
-      RetriesTable = ["dynamodb:UpdateItem", "dynamodb:DeleteItem"]
+      Registry     = ["iot:DescribeThing", "iot:UpdateThing", "iot:ListThingGroupsForThing"]
+      ThingGroups  = ["iot:DescribeThingGroup"]
+      RetriesTable = ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
       BackupTable  = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"]
+      HistoryTable = ["dynamodb:PutItem"]
     }
     RestoreDeviceAttributes = {
-      Registry     = ["iot:DescribeThing", "iot:UpdateThing"]
+      Registry     = ["iot:DescribeThing", "iot:UpdateThing", "iot:ListThingGroupsForThing"]
       RetriesTable = ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
       BackupTable  = ["dynamodb:GetItem", "dynamodb:DeleteItem"]
+      HistoryTable = ["dynamodb:PutItem"]
     }
     ResetRetryCountToFailedUpdate = {
       Registry     = ["iot:DescribeThing", "iot:UpdateThing"]
-      RetriesTable = ["dynamodb:UpdateItem", "dynamodb:DeleteItem"]
+      FailedGroup  = ["iot:RemoveThingFromThingGroup"]
+      RetriesTable = ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
       BackupTable  = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"]
+      HistoryTable = ["dynamodb:PutItem"]
     }
     MoveDeviceToFailedGroup = {
       Registry     = ["iot:DescribeThing"]
-      FailedGroup  = ["iot:AddThingToThingGroup"]
+      FailedGroup  = ["iot:AddThingToThingGroup", "iot:RemoveThingFromThingGroup"]
       RetriesTable = ["dynamodb:GetItem", "dynamodb:DeleteItem"]
       BackupTable  = ["dynamodb:DeleteItem"]
+      HistoryTable = ["dynamodb:PutItem"]
     }
     SendSNSNotification = {
       RetriesTable = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
       BackupTable  = ["dynamodb:GetItem"]
       Alerts       = ["sns:Publish"]
     }
-    ReconcileDevices = {
+    ClearDeviceRecord = {
       Registry     = ["iot:DescribeThing", "iot:UpdateThing"]
-      FailedGroup  = ["iot:AddThingToThingGroup"]
+      FailedGroup  = ["iot:RemoveThingFromThingGroup"]
+      RetriesTable = ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
+      BackupTable  = ["dynamodb:GetItem", "dynamodb:DeleteItem"]
+      HistoryTable = ["dynamodb:PutItem"]
+      Alerts       = ["sns:Publish"]
+    }
+    ReleaseDevice = {
+      Registry     = ["iot:DescribeThing", "iot:UpdateThing"]
+      FailedGroup  = ["iot:RemoveThingFromThingGroup"]
+      RetriesTable = ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
+      BackupTable  = ["dynamodb:GetItem", "dynamodb:DeleteItem"]
+      HistoryTable = ["dynamodb:PutItem"]
+      Alerts       = ["sns:Publish"]
+    }
+    ReconcileDevices = {
+      Registry     = ["iot:DescribeThing", "iot:UpdateThing", "iot:ListThingGroupsForThing"]
+      ThingGroups  = ["iot:DescribeThingGroup"]
+      FailedGroup  = ["iot:AddThingToThingGroup", "iot:RemoveThingFromThingGroup"]
+      FailedThings = ["iot:ListThingsInThingGroup"]
       RetriesTable = ["dynamodb:Scan", "dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
       BackupTable  = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"]
+      HistoryTable = ["dynamodb:PutItem"]
       Alerts       = ["sns:Publish"]
       Recoveries   = ["states:StartExecution"]
       RecoveryRuns = ["states:DescribeExecution"]
@@ -75,7 +105,7 @@ locals {
   function_names = { for step in keys(local.steps) : step => "${var.name_prefix}${step}" }
 
   # Seconds. The state machines give a step a little longer than the 15 that it has.
-  timeouts = { ReconcileDevices = 300 }
+  timeouts = { ReconcileDevices = 300, ReleaseDevice = 300 }
 
   # SendSNSNotification => send_sns_notification, the module of that name in the package.
   module_names = {
@@ -88,12 +118,17 @@ locals {
   environment = {
     RETRIES_TABLE           = var.retries_table_name
     BACKUP_TABLE            = var.backup_table_name
+    HISTORY_TABLE           = var.history_table_name
+    HISTORY_DAYS            = var.history_retention_days
     RETRY_LIMIT             = var.retry_limit
     COOL_DOWN_SECONDS       = jsonencode(var.cool_down_seconds)
     COOL_DOWN_JITTER        = var.cool_down_jitter
     SETTLE_SECONDS          = var.settle_seconds
     MOVE_OUT_ATTRIBUTES     = jsonencode(var.move_out_attributes)
     FAILED_ATTRIBUTES       = jsonencode(var.failed_attributes)
+    IGNORED_REASONS         = jsonencode(var.ignored_reasons)
+    FATAL_REASONS           = jsonencode(var.fatal_reasons)
+    JOB_EVENTS_ENABLED      = var.job_events_enabled
     FAILED_THING_GROUP_NAME = var.failed_thing_group_name
     ALERTS_TOPIC_ARN        = var.alerts_topic_arn
     OPERATOR_TOPIC_ARN      = var.operator_topic_arn == null ? "" : var.operator_topic_arn

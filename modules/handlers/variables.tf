@@ -22,6 +22,24 @@ variable "backup_table_arn" {
   nullable    = false
 }
 
+variable "history_table_name" {
+  description = "Name of the table that keeps what happened to each device."
+  type        = string
+  nullable    = false
+}
+
+variable "history_table_arn" {
+  description = "ARN of the table that keeps what happened to each device."
+  type        = string
+  nullable    = false
+}
+
+variable "history_retention_days" {
+  description = "Days that the history of a device is kept."
+  type        = number
+  nullable    = false
+}
+
 variable "failed_thing_group_name" {
   description = "Name of the static thing group for failed devices."
   type        = string
@@ -85,6 +103,27 @@ variable "move_out_attributes" {
 variable "failed_attributes" {
   description = "Thing attributes that mark a device as failed."
   type        = map(string)
+  nullable    = false
+}
+
+variable "ignored_reasons" {
+  description = "Patterns: failures for such a reason are not counted."
+  type        = list(string)
+  default     = []
+  nullable    = false
+}
+
+variable "fatal_reasons" {
+  description = "Patterns: after a failure for such a reason no further try is worth it."
+  type        = list(string)
+  default     = []
+  nullable    = false
+}
+
+variable "job_events_enabled" {
+  description = "Whether AWS IoT Jobs reports failures, so that a device's own reports of them do not count."
+  type        = bool
+  default     = false
   nullable    = false
 }
 

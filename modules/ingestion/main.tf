@@ -1,9 +1,41 @@
 locals {
-  rule_prefix = replace(var.name_prefix, "-", "_") # the name of a rule takes no hyphen
-  rule_names = {
-    failed     = "${local.rule_prefix}FailedFirmwareUpdateRule"
-    unreadable = "${local.rule_prefix}FailedFirmwareUnreadableRule"
-  }
+  failed_group_name = "${var.name_prefix}${var.failed_thing_group_name}"
+  rule_prefix       = replace(var.name_prefix, "-", "_") # the name of a rule takes no hyphen
+  rule_names        = { for rule in keys(local.rules) : rule => "${local.rule_prefix}${local.rules[rule].name}" }
+
+  # What each rule takes notice of. All but the unreadable go to the intake, which is told by "kind"
+  # what it is; the log is for what failed.
+  rules = merge(
+    {
+      failed = {
+        name        = "FailedFirmwareUpdateRule"
+        description = "Counts each failed firmware update that a device reports."
+        sql         = local.message_sql.failed
+        is_logged   = true
+      }
+      unreadable = {
+        name        = "FailedFirmwareUnreadableRule"
+        description = "Logs that a payload on the topic of firmware updates cannot be read."
+        sql         = local.unreadable_sql
+        is_logged   = true
+      }
+      removed = {
+        name        = "FailedFirmwareRemovedRule"
+        description = "Releases a device that an operator removed from the failed group."
+        sql         = local.removed_sql
+        is_logged   = false
+      }
+    },
+    length(var.success_statuses) == 0 ? {} : {
+      succeeded = {
+        name        = "SucceededFirmwareUpdateRule"
+        description = "Ends the counting when a device reports that its update succeeded."
+        sql         = local.message_sql.succeeded
+        is_logged   = false
+      }
+    },
+    { for event, rule in var.job_events_enabled ? local.job_rules : {} : "job_${event}" => rule },
+  )
 
   device_id = (
     var.device_id_source == "payload" ? "_id_"
@@ -20,23 +52,32 @@ locals {
   not_an_event_id  = "[^a-zA-Z0-9_.:+-]|.{65}"
   not_a_text       = "[^ -~]|.{129}|^[^ -Z^-z|}~]"
 
-  checked_fields = [
-    { name = "deviceId", value = local.device_id, not = local.not_a_thing_name },
-    { name = "timestamp", value = "timestamp", not = local.not_an_event_id },
-    { name = "model", value = "model", not = local.not_a_text },
-    { name = "FW", value = "FW", not = local.not_a_text },
-    { name = "jobId", value = "jobId", not = local.not_a_text },
-  ]
+  checked_fields = {
+    deviceId  = { value = local.device_id, not = local.not_a_thing_name }
+    timestamp = { value = "timestamp", not = local.not_an_event_id }
+    model     = { value = "model", not = local.not_a_text }
+    FW        = { value = "FW", not = local.not_a_text }
+    jobId     = { value = "jobId", not = local.not_a_text }
+  }
 
   # What is not passed on is "[refused]", which no pattern lets through: the handlers refuse it like
   # what it stands for. A missing or null field makes regexp_matches Undefined, cast and CASE with
   # it, and stays missing. The cast, since AWS documents "=" for all types but Boolean.
   checked_sql = [
-    for field in local.checked_fields : join(" ", [
+    for name, field in local.checked_fields : join(" ", [
       "CASE cast(regexp_matches(${field.value}, '${field.not}') AS String)",
-      "WHEN 'false' THEN ${field.value} ELSE '[refused]' END AS ${field.name}",
+      "WHEN 'false' THEN ${field.value} ELSE '[refused]' END AS ${name}",
     ])
   ]
+
+  # A device's own words count nothing, so they are made fit instead of refused: printable, and cut
+  # one character longer than the handlers keep, so that these see that it was cut.
+  reason_sql = {
+    for source, prefix in { device = "", jobs = "statusDetails." } : source => [
+      for name in ["reason", "errorCode"] :
+      "regexp_substr(regexp_replace(${prefix}${name}, '[^ -~]', '?'), '^.{1,257}') AS ${name}"
+    ]
+  }
 
   # The broker bounds both to 256 and 128 bytes, but not their characters.
   sender_sql = [
@@ -47,10 +88,43 @@ locals {
 
   # Fields by name, never *: what is passed on and logged is what the workflow reads. The WHERE
   # clause compares the status, so it needs no other check.
-  failed_sql = join(" ", [
-    "SELECT ${join(", ", concat(local.checked_sql, ["status AS status"], local.sender_sql))}",
-    "FROM '${var.topic_filter}'",
-    "WHERE ${join(" OR ", [for status in var.failure_statuses : "status = '${status}'"])}",
+  message_sql = {
+    for kind, statuses in { failed = var.failure_statuses, succeeded = var.success_statuses } :
+    kind => join(" ", [
+      "SELECT '${kind}' AS kind, 'device' AS reportedBy,",
+      join(", ", concat(local.checked_sql, local.reason_sql.device, ["status AS status"], local.sender_sql)),
+      "FROM '${var.topic_filter}'",
+      "WHERE ${join(" OR ", [for status in statuses : "status = '${status}'"])}",
+    ])
+  }
+
+  # AWS IoT Jobs' own events: https://docs.aws.amazon.com/iot/latest/developerguide/events-jobs.html
+  # Nobody but AWS IoT can publish there; only the reasons are a device's words. The timestamp is in
+  # seconds.
+  job_rules = {
+    for event, kind in { failed = "failed", timed_out = "failed", rejected = "failed", succeeded = "succeeded" } :
+    event => {
+      name        = "FirmwareJob${replace(title(replace(event, "_", " ")), " ", "")}Rule"
+      description = "Takes notice of job executions that AWS IoT Jobs says have ${replace(event, "_", " ")}."
+      sql = join(" ", [
+        "SELECT '${kind}' AS kind, 'jobs' AS reportedBy, ${local.thing_of_arn} AS deviceId,",
+        "eventId AS eventId, timestamp AS timestamp, status AS status, jobId AS jobId,",
+        "${join(", ", local.reason_sql.jobs)}, topic() AS topic, timestamp() AS receivedAt",
+        "FROM '$aws/events/jobExecution/+/${event}'",
+        "WHERE regexp_matches(jobId, '^(${local.job_ids})$')",
+      ])
+      is_logged = kind == "failed"
+    }
+  }
+  job_ids      = join("|", [for pattern in var.job_id_patterns : replace(pattern, "*", ".*")])
+  thing_of_arn = "regexp_substr(thingArn, '[^/]+$')" # a thing's name has no slash
+
+  # https://docs.aws.amazon.com/iot/latest/developerguide/registry-events.html
+  # Comes only where these events are on in the region; ReconcileDevices finds it out where not.
+  removed_sql = join(" ", [
+    "SELECT 'removed' AS kind, ${local.thing_of_arn} AS deviceId, timestamp AS timestamp,",
+    "topic() AS topic, timestamp() AS receivedAt",
+    "FROM '$aws/events/thingGroupMembership/thingGroup/${local.failed_group_name}/thing/+/removed'",
   ])
 
   # IoT SQL has no "is this an object", so this looks at the payload's base64 text: it starts with
@@ -73,24 +147,34 @@ locals {
   ])
 }
 
-# A failed update: counted by the intake, kept in the log.
-resource "aws_iot_topic_rule" "failed" {
-  name        = local.rule_names["failed"]
-  description = "Starts the intake for each failed firmware update."
+resource "aws_iot_topic_rule" "this" {
+  for_each = local.rules
+
+  name        = local.rule_names[each.key]
+  description = each.value.description
   enabled     = true
-  sql         = local.failed_sql
+  sql         = each.value.sql
   sql_version = "2016-03-23"
   tags        = var.tags
 
-  step_functions {
-    state_machine_name    = var.intake_state_machine_name
-    execution_name_prefix = "message-"
-    role_arn              = aws_iam_role.rules.arn
+  # What is no message at all leaves one line in the log and nothing else.
+  dynamic "step_functions" {
+    for_each = each.key == "unreadable" ? [] : [var.intake_state_machine_name]
+
+    content {
+      state_machine_name    = step_functions.value
+      execution_name_prefix = "message-"
+      role_arn              = aws_iam_role.rules.arn
+    }
   }
 
-  cloudwatch_logs {
-    log_group_name = aws_cloudwatch_log_group.failures.name
-    role_arn       = aws_iam_role.rules.arn
+  dynamic "cloudwatch_logs" {
+    for_each = each.value.is_logged ? [aws_cloudwatch_log_group.failures.name] : []
+
+    content {
+      log_group_name = cloudwatch_logs.value
+      role_arn       = aws_iam_role.rules.arn
+    }
   }
 
   error_action {
@@ -105,29 +189,16 @@ resource "aws_iot_topic_rule" "failed" {
   depends_on = [aws_iam_role_policy.rules]
 }
 
-# What is no message at all leaves one line in the log and nothing else.
-resource "aws_iot_topic_rule" "unreadable" {
-  name        = local.rule_names["unreadable"]
-  description = "Logs that a payload on the topic of firmware updates cannot be read."
-  enabled     = true
-  sql         = local.unreadable_sql
-  sql_version = "2016-03-23"
-  tags        = var.tags
+# One setting a region, whoever uses it: this switches on what is needed and never anything off.
+resource "aws_iot_event_configurations" "jobs" {
+  count = var.job_events_enabled ? 1 : 0
 
-  cloudwatch_logs {
-    log_group_name = aws_cloudwatch_log_group.failures.name
-    role_arn       = aws_iam_role.rules.arn
+  event_configurations = { JOB_EXECUTION = true }
+
+  # AWS answers with all kinds of events; the others are not this module's.
+  lifecycle {
+    ignore_changes = [event_configurations]
   }
-
-  error_action {
-    sqs {
-      queue_url  = aws_sqs_queue.dead_letters.url
-      role_arn   = aws_iam_role.rules.arn
-      use_base64 = false
-    }
-  }
-
-  depends_on = [aws_iam_role_policy.rules]
 }
 
 resource "aws_cloudwatch_log_group" "failures" {
@@ -139,7 +210,7 @@ resource "aws_cloudwatch_log_group" "failures" {
 
 # Where a device ends that failed its last cycle, until a person is done with it.
 resource "aws_iot_thing_group" "failed" {
-  name = "${var.name_prefix}${var.failed_thing_group_name}"
+  name = local.failed_group_name
   tags = var.tags
 
   properties {

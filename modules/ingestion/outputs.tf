@@ -1,6 +1,6 @@
 output "rule_names" {
   description = "Names of the IoT rules."
-  value       = [aws_iot_topic_rule.failed.name, aws_iot_topic_rule.unreadable.name]
+  value       = [for rule in aws_iot_topic_rule.this : rule.name]
 }
 
 output "failed_thing_group_name" {

@@ -22,6 +22,27 @@ variable "failure_statuses" {
   nullable    = false
 }
 
+variable "success_statuses" {
+  description = "Values of the message's status that mean that the update succeeded; [] takes no notice of success."
+  type        = list(string)
+  default     = ["succeeded"]
+  nullable    = false
+}
+
+variable "job_events_enabled" {
+  description = "Whether to switch on and read the events of AWS IoT Jobs: one setting of the whole region."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "job_id_patterns" {
+  description = "Which jobs are firmware updates: patterns of job ids, * stands for any characters."
+  type        = list(string)
+  default     = ["*"]
+  nullable    = false
+}
+
 variable "device_id_source" {
   description = "What names the device: payload, topic:N or clientid."
   type        = string

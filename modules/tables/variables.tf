@@ -1,12 +1,12 @@
 variable "name_prefix" {
-  description = "Put in front of both table names."
+  description = "Put in front of all table names."
   type        = string
   default     = ""
   nullable    = false
 }
 
 variable "kms_key_arn" {
-  description = "Customer key that encrypts both tables. null uses the AWS-managed key of DynamoDB."
+  description = "Customer key that encrypts the tables. null uses the AWS-managed key of DynamoDB."
   type        = string
   default     = null
 }
@@ -19,7 +19,7 @@ variable "deletion_protection" {
 }
 
 variable "tags" {
-  description = "Tags of both tables."
+  description = "Tags of the tables."
   type        = map(string)
   default     = {}
   nullable    = false

@@ -52,6 +52,15 @@ locals {
   intake_retry   = [merge({ ErrorEquals = local.transient_errors }, local.quick_backoff)]
   recovery_retry = [merge({ ErrorEquals = local.transient_errors }, local.patient_backoff)]
 
+  # A device that has not left its groups is looked at again; after the fourth time it is restored
+  # all the same (recovery.MOST_CHECKS), so that this never ends a run.
+  still_in_group_retry = [{
+    ErrorEquals     = ["StillInGroupError"]
+    IntervalSeconds = 300
+    BackoffRate     = 1
+    MaxAttempts     = 10
+  }]
+
   # The service integrations name their errors after the service, so all are worth another try...
   integration_errors = { ErrorEquals = ["States.TaskFailed", "States.Timeout"] }
   dead_letter_retry  = [merge(local.integration_errors, local.last_backoff)]
@@ -105,8 +114,9 @@ resource "aws_sfn_state_machine" "recovery" {
   tags     = var.tags
 
   definition = templatefile("${local.definitions}/${each.key}.asl.json.tftpl", {
-    functions = var.function_arns
-    retry     = jsonencode(local.recovery_retry)
+    functions     = var.function_arns
+    retry         = jsonencode(local.recovery_retry)
+    restore_retry = jsonencode(concat(local.still_in_group_retry, local.recovery_retry))
   })
 
   logging_configuration {

@@ -36,6 +36,8 @@ class DynamicGroup:
 
     wanted: Callable[[Mapping[str, str]], bool]
     """The query, as a function of a thing's attributes."""
+    query: str = "simulated"
+    """What stands for the query where somebody asks for it."""
     members: dict[str, None] = field(default_factory=dict)
 
 
@@ -45,12 +47,15 @@ class IoT:
 
     ``thing_id`` makes the id of a new thing; ``later`` is called with an action that brings the
     dynamic groups in line, after the lag of fleet indexing; ``joined`` with the name of a thing
-    that became a member of a dynamic group.
+    that became a member of a dynamic group; ``left`` with the names of a static group and of a
+    thing that is no member of it any more. Lists come in pages of ``page``, or of what is asked.
     """
 
     thing_id: Callable[[], str]
     later: Callable[[Callable[[], None]], None]
     joined: Callable[[str], None] = lambda _: None
+    left: Callable[[str, str], None] = lambda *_: None
+    page: int = 25
     things: dict[str, Thing] = field(default_factory=dict)
     groups: dict[str, dict[str, None]] = field(default_factory=dict)
     dynamic_groups: dict[str, DynamicGroup] = field(default_factory=dict)
@@ -105,50 +110,70 @@ class IoT:
             return {}
         _expect(thing, parameters)
         del self.things[thing.name]
-        for members in self.groups.values():
-            members.pop(thing.name, None)
+        for group in self.groups:
+            self._leave(group, thing.name)
         self._changed(thing.name)
         return {}
 
     def add_thing_to_thing_group(self, parameters: Parameters) -> dict[str, Any]:
         """AddThingToThingGroup; nothing changes for a member."""
-        members, name = self._membership(parameters)
-        members[name] = None
+        group, name = self._membership(parameters)
+        self.groups[group][name] = None
         return {}
 
     def remove_thing_from_thing_group(self, parameters: Parameters) -> dict[str, Any]:
         """RemoveThingFromThingGroup; nothing changes for one that is no member."""
-        members, name = self._membership(parameters)
-        members.pop(name, None)
+        self._leave(*self._membership(parameters))
         return {}
 
-    def list_thing_groups_for_thing(self, parameters: Parameters) -> dict[str, Any]:
-        """ListThingGroupsForThing, static groups first, in one page."""
-        only(parameters, ("thingName",))
-        name = self._thing(parameters["thingName"]).name
-        groups = [group for group, members in self.groups.items() if name in members]
-        groups += [group for group, of in self.dynamic_groups.items() if name in of.members]
-        return {"thingGroups": [{"groupName": group} for group in groups]}
-
-    def list_things_in_thing_group(self, parameters: Parameters) -> dict[str, Any]:
-        """ListThingsInThingGroup, in one page."""
+    def describe_thing_group(self, parameters: Parameters) -> dict[str, Any]:
+        """DescribeThingGroup; a dynamic group has a query."""
         only(parameters, ("thingGroupName",))
         name = parameters["thingGroupName"]
         if name in self.dynamic_groups:
-            return {"things": list(self.dynamic_groups[name].members)}
-        return {"things": list(self._group(name))}
+            return {"thingGroupName": name, "queryString": self.dynamic_groups[name].query}
+        self._members(name)
+        return {"thingGroupName": name}
 
-    def _membership(self, parameters: Parameters) -> tuple[dict[str, None], str]:
+    def list_thing_groups_for_thing(self, parameters: Parameters) -> dict[str, Any]:
+        """ListThingGroupsForThing, static groups first."""
+        only(parameters, ("thingName", "maxResults", "nextToken"))
+        name = self._thing(parameters["thingName"]).name
+        groups = [group for group, members in self.groups.items() if name in members]
+        groups += [group for group, of in self.dynamic_groups.items() if name in of.members]
+        found, more = self._page(groups, parameters)
+        return {"thingGroups": [{"groupName": group} for group in found], **more}
+
+    def list_things_in_thing_group(self, parameters: Parameters) -> dict[str, Any]:
+        """ListThingsInThingGroup."""
+        only(parameters, ("thingGroupName", "maxResults", "nextToken"))
+        found, more = self._page(list(self._members(parameters["thingGroupName"])), parameters)
+        return {"things": found, **more}
+
+    def _page(self, names: list[str], parameters: Parameters) -> tuple[list[str], dict[str, str]]:
+        start = int(parameters.get("nextToken", "0"))
+        end = start + min(self.page, parameters.get("maxResults", self.page))
+        return names[start:end], {"nextToken": str(end)} if end < len(names) else {}
+
+    def _leave(self, group: str, name: str) -> None:
+        if name in self.groups[group]:
+            del self.groups[group][name]
+            self.left(group, name)
+
+    def _membership(self, parameters: Parameters) -> tuple[str, str]:
         only(parameters, ("thingName", "thingGroupName"))
         group = parameters["thingGroupName"]
         if group in self.dynamic_groups:
             raise _invalid(f"Cannot add or remove things by hand: {group} is a dynamic group")
-        return self._group(group), self._thing(parameters["thingName"]).name
+        self._members(group)
+        return group, self._thing(parameters["thingName"]).name
 
-    def _group(self, name: str) -> dict[str, None]:
-        if name not in self.groups:
-            raise client_error("ResourceNotFoundException", f"No thing group {name}", 404)
-        return self.groups[name]
+    def _members(self, group: str) -> dict[str, None]:
+        if group in self.dynamic_groups:
+            return self.dynamic_groups[group].members
+        if group not in self.groups:
+            raise client_error("ResourceNotFoundException", f"No thing group {group}", 404)
+        return self.groups[group]
 
     def _thing(self, name: str) -> Thing:
         thing = self.things.get(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,12 +15,14 @@ from boto3.dynamodb.types import TypeDeserializer
 from fleet_retry import dead_letters
 from fleet_retry.dead_letters import Fate
 from fleet_retry.deployment import Deployment
+from fleet_retry.history import transitions
 from localcloud import Call, Device, LocalCloud, eventually
 
 Machine = Literal["intake", "cool_down", "escalation"]
 MACHINES: tuple[Machine, ...] = ("intake", "cool_down", "escalation")
 
-_FIRST_SENT_MS = 1_711_320_208_793
+_FIRST_SENT_MS = int((time.time() - 3600) * 1000)
+"""Devices report what failed within the last hour, in the order of the messages' numbers."""
 _deserialize = TypeDeserializer().deserialize
 
 
@@ -79,6 +82,12 @@ class Fleet:
                 self.publish(connection, self.message(device, number, **other))
         self.settle()
 
+    def succeed(self, device: str, number: int, status: str = "succeeded", **other: Any) -> None:
+        """Publishes the message of a success and waits until it is handled."""
+        with self.connect(device) as connection:
+            self.publish(connection, self.message(device, number, **{"status": status, **other}))
+        self.settle()
+
     def settle(self) -> None:
         """Waits until the intake has handled all that was published."""
         assert eventually(lambda: not self.runs("intake", "RUNNING"), 60), "the intake is stuck"
@@ -135,6 +144,11 @@ class Fleet:
             for item in page["Items"]
         }
 
+    def history(self, device: str) -> list[tuple[str, str, str]]:
+        """From, to and reason of each change of the device, as ``fleet-retry history`` has them."""
+        deployment = Deployment(self.prefix, self.cloud.endpoint_url)
+        return [(of.before, of.after, of.reason) for of in transitions(deployment, device)]
+
     def _item(self, table: str, device: str) -> dict[str, Any] | None:
         key = {"deviceId": {"S": device}}
         answer = self.client("dynamodb").get_item(TableName=table, Key=key, ConsistentRead=True)
@@ -181,6 +195,15 @@ class Fleet:
         ]
 
     # Functions
+
+    def reconcile(self, grace_seconds: int = -2 * 86_400) -> dict[str, int]:
+        """Runs ReconcileDevices, if not told otherwise as if it were two days later.
+
+        Returns:
+            What it did; not that failed devices still wait for an operator.
+        """
+        done = self.invoke("ReconcileDevices", graceSeconds=grace_seconds)
+        return {what: devices for what, devices in done.items() if what != "failed"}
 
     def invoke(self, step: str, **event: Any) -> Any:
         """Invokes a handler's function; its result, or the error document."""

@@ -130,7 +130,7 @@ def test_fields_that_nobody_asked_for_are_not_passed_on(quickstart: Fleet, sende
     assert "padding" not in line
 
 
-@pytest.mark.parametrize("status", ["succeeded", "FAILED", "in progress", 1])
+@pytest.mark.parametrize("status", ["in_progress", "FAILED", "in progress", 1])
 def test_a_message_of_another_status_starts_nothing(
     quickstart: Fleet, sender: str, status: object
 ) -> None:

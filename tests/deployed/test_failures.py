@@ -141,9 +141,9 @@ def test_a_recovery_that_cannot_begin_fails_under_its_own_name_and_is_reconciled
     assert second.counted(device) == 2
 
     # As if the scheduled pass came when each step was due.
-    assert second.invoke("ReconcileDevices", graceSeconds=-5) == {"moved_out": 1}
+    assert second.reconcile(-5) == {"moved_out": 1}
     assert second.attributes(device) == {"firmwareRetry": "coolingDown"}
-    assert second.invoke("ReconcileDevices", graceSeconds=-5) == {}
-    assert second.invoke("ReconcileDevices", graceSeconds=-36_005) == {"restored": 1}
+    assert second.reconcile(-5) == {}
+    assert second.reconcile(-36_005) == {"restored": 1}
     assert second.attributes(device) == {}
     assert (second.record(device) or {})["state"] == "tracking"

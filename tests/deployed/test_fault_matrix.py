@@ -251,7 +251,7 @@ def _outage(fleet: Fleet, call: Target, about: str) -> Fault:
         for state in _definition(fleet, fleet.machine(machine))["States"].values()
         if state.get("Resource", "").lower().endswith(ending)
         for retrier in state["Retry"]
-        if retrier["MaxAttempts"]
+        if retrier["MaxAttempts"] and "StillInGroupError" not in retrier["ErrorEquals"]
     }
     (times,) = attempts
     return Fault(about, call, Kind.THROTTLED, times=times)

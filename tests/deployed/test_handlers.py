@@ -9,7 +9,13 @@ import pytest
 from tests.deployed.fleet import Fleet
 
 NO_MESSAGE: dict[str, Any] = {"nonsense": True}
-NO_DEVICE = {"deviceId": "nobody", "trackingId": "none", "cycle": 1}
+NO_DEVICE = {
+    "deviceId": "nobody",
+    "trackingId": "none",
+    "cycle": 1,
+    "campaign": "2.27",
+    "reason": "",
+}
 
 
 @pytest.mark.parametrize(
@@ -19,10 +25,12 @@ NO_DEVICE = {"deviceId": "nobody", "trackingId": "none", "cycle": 1}
         ("CheckIfDeviceExists", NO_MESSAGE, "InvalidMessageError"),
         ("StoreDeviceAttributes", NO_MESSAGE, "InvalidMessageError"),
         ("CreateDeviceRecord", NO_MESSAGE, "InvalidMessageError"),
+        ("ClearDeviceRecord", NO_MESSAGE, "InvalidMessageError"),
+        ("ReleaseDevice", NO_MESSAGE, "InvalidMessageError"),
         ("ResetRetryCounterAndMoveOut", NO_DEVICE, "ThingNotFoundError"),
         ("RestoreDeviceAttributes", NO_DEVICE, "ThingNotFoundError"),
         ("ResetRetryCountToFailedUpdate", NO_DEVICE, "ThingNotFoundError"),
-        ("MoveDeviceToFailedGroup", NO_DEVICE, "RecoverySupersededError"),
+        ("MoveDeviceToFailedGroup", NO_DEVICE, "ThingNotFoundError"),
         ("SendSNSNotification", NO_DEVICE, "RecoverySupersededError"),
     ],
 )
@@ -33,7 +41,7 @@ def test_a_function_raises_the_error_it_documents(
 
 
 def test_reconciling_finds_nothing_to_do(quickstart: Fleet) -> None:
-    assert quickstart.invoke("ReconcileDevices") == {}
+    assert quickstart.reconcile(300) == {}
 
 
 def test_these_are_all_functions(quickstart: Fleet) -> None:

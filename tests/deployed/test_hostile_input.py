@@ -263,7 +263,7 @@ def by_client_id(
     (sql,) = [
         resource["values"]["sql"]
         for resource in plan["planned_values"]["root_module"]["resources"]
-        if resource["address"] == "aws_iot_topic_rule.failed"
+        if resource["address"] == 'aws_iot_topic_rule.this["failed"]'
     ]
     role = "arn:aws:iam::123456789012:role/any"
     actions = [{"stepFunctions": {"stateMachineName": machine, "roleArn": role}}]

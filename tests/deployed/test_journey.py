@@ -203,7 +203,7 @@ def test_each_failure_is_in_the_failure_log(journey: Journey) -> None:
         lines[0].items()
         >= {
             "deviceId": DEVICE,
-            "timestamp": "1711320208794",
+            "timestamp": journey.fleet.message(DEVICE, 1)["timestamp"],
             "status": "failed",
             "model": "wo:v8",
             "FW": "2.27",

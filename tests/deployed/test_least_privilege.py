@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +35,7 @@ NO_SUCH_TABLE = ":table/no-such"
 
 WILDCARDS = {
     r"arn:aws:iot:[^*]+:thing/\*": "only the message says which device it is",
+    r"arn:aws:iot:[^*]+:thinggroup/\*": "only the registry says which groups it is in",
     r"arn:aws:states:[^*]+:execution:[^*]+:\*": "a run has its name from the device's episode",
     r"arn:aws:logs:[^*]+:log-group:[^*]+:\*": "a stream has its name from who writes it",
     r"\*": "log delivery has no resources to name",
@@ -81,11 +83,26 @@ class Use:
 @pytest.fixture(scope="module")
 def calls(account: LocalCloud, second: Fleet) -> list[Call]:
     """All calls of the session, among them each that the second fleet's handlers can make."""
-    _journey_without_intake(second, "least-started")
-    _journey_without_runs(second, "least-reconciled")
-    _vanish_while_nobody_runs(second, "least-gone")
-    _vanish_late(second, "least-reconciled")
+    with _dynamic_group(second, "least-privileged"):
+        _journey_without_intake(second, "least-started")
+        _journey_without_runs(second, "least-reconciled")
+        _vanish_while_nobody_runs(second, "least-gone")
+        _vanish_late(second, "least-reconciled")
+        _ends_while_it_is_moved(second, "least-moved")
+        _heals_in_two_attempts(second, "least-healed")
+        _healing_is_reconciled(second, "least-healed-late")
     return account.calls()
+
+
+@contextmanager
+def _dynamic_group(fleet: Fleet, name: str) -> Iterator[None]:
+    """A group that the scenario's devices are in, as long as they are not marked."""
+    iot = fleet.client("iot")
+    iot.update_indexing_configuration(thingIndexingConfiguration={"thingIndexingMode": "REGISTRY"})
+    query = "thingName:least-* AND NOT attributes.firmwareRetry:*"
+    iot.create_dynamic_thing_group(thingGroupName=name, queryString=query)
+    yield
+    iot.delete_dynamic_thing_group(thingGroupName=name)
 
 
 def _journey_without_intake(fleet: Fleet, device: str) -> None:
@@ -105,6 +122,7 @@ def _journey_without_runs(fleet: Fleet, device: str) -> None:
     _lose_run(fleet, "cool_down", _use_up(fleet, device, 2))
     fleet.invoke("ReconcileDevices", graceSeconds=SETTLED)
     assert _state(fleet, device) == ("cooling_down", 1)
+    assert eventually(lambda: fleet.groups(device) == set())
     fleet.invoke("ReconcileDevices", graceSeconds=COOLED_DOWN)
     assert _state(fleet, device) == ("tracking", 1)
     _lose_run(fleet, "escalation", _use_up(fleet, device, 3, 4))
@@ -125,11 +143,79 @@ def _vanish_while_nobody_runs(fleet: Fleet, device: str) -> None:
 
 def _vanish_late(fleet: Fleet, device: str) -> None:
     """The later steps of both recoveries find that a thing is gone; the first did in _lose_run."""
-    fleet.invoke("RestoreDeviceAttributes", deviceId="nobody", trackingId="none", cycle=1)
+    away = f"{device}-away"
+    _register(fleet, away)
+    run = _use_up(fleet, away, 2)["recovery"]
+    fleet.invoke("ResetRetryCounterAndMoveOut", **run)
+    fleet.client("iot").delete_thing(thingName=away)
+    fleet.invoke("RestoreDeviceAttributes", **run)
+    assert fleet.record(away) is None
+    fleet.invoke("MoveDeviceToFailedGroup", **_run("nobody", "none", 1))
     tracking_id = (fleet.record(device) or {})["trackingId"]
     fleet.client("iot").delete_thing(thingName=device)
-    fleet.invoke("MoveDeviceToFailedGroup", deviceId=device, trackingId=tracking_id, cycle=2)
+    # It was told of, so that it is taken for one that never got into the group.
+    fleet.client("dynamodb").update_item(
+        TableName=fleet.outputs["retries_table_name"],
+        Key={"deviceId": {"S": device}},
+        UpdateExpression="REMOVE notifiedAt",
+    )
+    fleet.invoke("MoveDeviceToFailedGroup", **_run(device, tracking_id, 2))
     assert fleet.record(device) is None
+
+
+def _run(device: str, tracking_id: str, cycle: int) -> dict[str, Any]:
+    return {
+        "deviceId": device,
+        "trackingId": tracking_id,
+        "cycle": cycle,
+        "campaign": "2.27",
+        "reason": "",
+    }
+
+
+def _ends_while_it_is_moved(fleet: Fleet, device: str) -> None:
+    """A step that claimed a device and died, an operator who releases it, and the step again."""
+    for step in ("ResetRetryCounterAndMoveOut", "ResetRetryCountToFailedUpdate"):
+        name = f"{device}-{step}"
+        _register(fleet, name)
+        run = _use_up(fleet, name, 2)["recovery"]
+        with fleet.with_environment(step, BACKUP_TABLE="no-such"):
+            fleet.invoke(step, **run)
+        assert fleet.invoke("ReleaseDevice", deviceId=name) == {"releasing": [name]}
+        fleet.invoke(step, **run)
+        assert fleet.record(name) is None
+
+
+def _heals_in_two_attempts(fleet: Fleet, device: str) -> None:
+    """A failed device succeeds; what ends its episode dies, and an operator releases it."""
+    _fail_for_good(fleet, device)
+    with fleet.with_environment("ClearDeviceRecord", BACKUP_TABLE="no-such"):
+        fleet.invoke("ClearDeviceRecord", **_success(fleet, device))
+    fleet.invoke("ReleaseDevice", deviceId=device)
+    assert fleet.record(device) is None
+
+
+def _healing_is_reconciled(fleet: Fleet, device: str) -> None:
+    """A failed device succeeds; what ends its episode dies. And one that succeeds as it should."""
+    _fail_for_good(fleet, device)
+    with fleet.with_environment("ClearDeviceRecord", BACKUP_TABLE="no-such"):
+        fleet.invoke("ClearDeviceRecord", **_success(fleet, device))
+    fleet.invoke("ReconcileDevices", graceSeconds=SETTLED)
+    assert fleet.record(device) is None
+    _fail_for_good(fleet, f"{device}-2")
+    fleet.invoke("ClearDeviceRecord", **_success(fleet, f"{device}-2"))
+    assert fleet.record(f"{device}-2") is None
+
+
+def _success(fleet: Fleet, device: str) -> dict[str, Any]:
+    return {**fleet.message(device, 9, deviceId=device), "kind": "succeeded"}
+
+
+def _fail_for_good(fleet: Fleet, device: str) -> None:
+    fleet.add_thing(device)
+    fleet.fail(device, [1], reason="signature invalid")
+    assert eventually(lambda: fleet.alerts(device), 30)
+    assert eventually(lambda: not fleet.runs("escalation", "RUNNING"))
 
 
 def _register(fleet: Fleet, device: str) -> None:

@@ -54,7 +54,11 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
 
 def create_rule(device_id: str) -> None:
     checked = f"CASE cast(regexp_matches({device_id}, '[^a-z]') AS String) WHEN 'false' THEN"
-    sql = f"SELECT {checked} {device_id} ELSE '[refused]' END AS deviceId FROM 'iot/+/data'"
+    sql = (
+        "SELECT 'failed' AS kind, 'device' AS reportedBy,"
+        f" {checked} {device_id} ELSE '[refused]' END AS deviceId,"
+        " timestamp AS timestamp, status AS status FROM 'iot/+/data'"
+    )
     boto3.client("iot").create_topic_rule(
         ruleName="FailedFirmwareUpdateRule", topicRulePayload={"sql": sql, "actions": []}
     )
@@ -103,13 +107,48 @@ def test_what_a_rule_could_not_start_is_made_as_the_rule_makes_it(
     aws: Deployment, source: str, device: str
 ) -> None:
     create_rule(source)
-    payload = {"_id_": "pump-1", "timestamp": "7", "status": "failed", "secret": "x"}
+    payload = {"_id_": "pump-1", "timestamp": "7", "status": "failed", "eventId": "x"}
     letter = read(aws, rule_letter(json.dumps(payload).encode()), SENT)
     assert letter.why == "StepFunctionsAction: throttled"
     assert letter.message == {
+        "kind": "failed",
+        "reportedBy": "device",
         "deviceId": device,
         "timestamp": "7",
         "status": "failed",
+        "topic": "iot/pump-2/data",
+        "clientId": "pump-3",
+        "receivedAt": SENT,
+    }
+
+
+def test_an_event_of_aws_iot_jobs_is_made_as_its_rule_makes_it(aws: Deployment) -> None:
+    sql = (
+        "SELECT 'failed' AS kind, 'jobs' AS reportedBy, regexp_substr(thingArn, '[^/]+$') AS"
+        " deviceId, eventId AS eventId, timestamp AS timestamp, jobId AS jobId,"
+        " status AS status FROM '$aws/events/jobExecution/+/failed'"
+    )
+    boto3.client("iot").create_topic_rule(
+        ruleName="FirmwareJobFailedRule", topicRulePayload={"sql": sql, "actions": []}
+    )
+    event = {
+        "eventId": "7364ffd1",
+        "timestamp": 1711320208,
+        "jobId": "job-1",
+        "thingArn": "arn:aws:iot:eu-west-1:123456789012:thing/pump:1",
+        "status": "FAILED",
+        "statusDetails": {"reason": "flash", "secret": "x"},
+    }
+    letter = read(aws, rule_letter(json.dumps(event).encode(), "FirmwareJobFailedRule"), SENT)
+    assert letter.message == {
+        "kind": "failed",
+        "reportedBy": "jobs",
+        "deviceId": "pump:1",
+        "eventId": "7364ffd1",
+        "timestamp": 1711320208,
+        "jobId": "job-1",
+        "status": "FAILED",
+        "reason": "flash",
         "topic": "iot/pump-2/data",
         "clientId": "pump-3",
         "receivedAt": SENT,

@@ -55,7 +55,7 @@ class Hostile:
     def line(self, device: str) -> dict[str, Any]:
         """What the failure log says of the payload."""
         sent = self.message(device)
-        return {
+        return {"kind": "failed", "reportedBy": "device"} | {
             _LOGGED_AS.get(name, name): REFUSED if name in self.refused else sent[name]
             for name in ("_id_", "timestamp", "status", "model", "FW", "jobId")
             if sent.get(name) is not None

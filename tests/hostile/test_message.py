@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from firmware_retry.errors import InvalidMessageError
-from firmware_retry.message import _CAMPAIGN, _EVENT_ID, _THING_NAME, FailureMessage
+from firmware_retry.message import _CAMPAIGN, _EVENT_ID, _THING_NAME, Message
 from tests.hostile.messages import (
     ANYTHING,
     CANARY,
@@ -29,10 +29,10 @@ MOST = 700
 """Characters of the longest refusal."""
 
 
-def _parsed(event: Any) -> FailureMessage | str:
+def _parsed(event: Any) -> Message | str:
     """The message, or why it was refused."""
     try:
-        return FailureMessage.parse(event)
+        return Message.parse(event)
     except InvalidMessageError as refused:
         return str(refused)
 

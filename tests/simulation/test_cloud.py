@@ -112,6 +112,63 @@ def test_things(cloud: LocalCloud, steps: list[tuple[Any, ...]]) -> None:
         )
 
 
+def test_groups_in_pages(cloud: LocalCloud) -> None:
+    here, there = registry(), cloud.client("iot")
+    name = f"thing-{uuid.uuid4().hex}"
+    groups = [f"group-{uuid.uuid4().hex}" for _ in range(3)]
+    here.groups |= {group: {} for group in groups}
+    thing = {"thingName": name}
+    here.create_thing({**thing, "attributePayload": {}})
+    there.create_thing(**thing, attributePayload={})
+    for group in groups:
+        there.create_thing_group(thingGroupName=group)
+        here.add_thing_to_thing_group({**thing, "thingGroupName": group})
+        there.add_thing_to_thing_group(**thing, thingGroupName=group)
+    mine = pages(lambda **more: here.list_thing_groups_for_thing({**thing, **more}))
+    theirs = pages(lambda **more: there.list_thing_groups_for_thing(**thing, **more))
+    assert [len(page["thingGroups"]) for page in mine] == [2, 1]
+    assert [
+        sorted(one["groupName"] for page in of for one in page["thingGroups"])
+        for of in (mine, theirs)
+    ] == [sorted(groups)] * 2
+    one = {"thingGroupName": groups[0]}
+    assert here.list_things_in_thing_group(one) == {"things": [name]}
+    assert there.list_things_in_thing_group(**one)["things"] == [name]
+    assert "queryString" not in here.describe_thing_group(one)
+    assert "queryString" not in there.describe_thing_group(**one)
+    unknown = {"thingGroupName": "nowhere"}
+    for operation in ("describe_thing_group", "list_things_in_thing_group"):
+        mine_code = code_of(lambda o=operation: getattr(here, o)(unknown))
+        assert mine_code == code_of(lambda o=operation: getattr(there, o)(**unknown))
+
+
+def pages(call: Any) -> list[Any]:
+    """All pages of a list, two entries each."""
+    found = [call(maxResults=2)]
+    while found[-1].get("nextToken"):
+        found.append(call(maxResults=2, nextToken=found[-1]["nextToken"]))
+    return found
+
+
+def test_who_leaves_a_static_group_is_told_of_once() -> None:
+    left: list[tuple[str, str]] = []
+    iot = IoT(
+        thing_id=lambda: "id",
+        later=lambda action: action(),
+        left=lambda *who: left.append(who),
+        groups={"static": {}},
+    )
+    member = {"thingName": "t", "thingGroupName": "static"}
+    iot.create_thing({"thingName": "t", "attributePayload": {}})
+    iot.remove_thing_from_thing_group(member)
+    assert left == []
+    iot.add_thing_to_thing_group(member)
+    iot.remove_thing_from_thing_group(member)
+    iot.add_thing_to_thing_group(member)
+    iot.delete_thing({"thingName": "t"})
+    assert left == [("static", "t")] * 2
+
+
 def test_a_dynamic_group_lags_and_takes_nobody_by_hand() -> None:
     waiting: list[Any] = []
     joined: list[str] = []
@@ -127,6 +184,10 @@ def test_a_dynamic_group_lags_and_takes_nobody_by_hand() -> None:
     waiting.pop()()
     assert iot.list_things_in_thing_group(group) == {"things": ["t"]}
     assert joined == ["t"]
+    assert iot.describe_thing_group(group)["queryString"]
+    assert iot.list_thing_groups_for_thing({"thingName": "t"}) == {
+        "thingGroups": [{"groupName": "trying"}]
+    }
     with pytest.raises(ClientError, match="dynamic group"):
         iot.remove_thing_from_thing_group({"thingName": "t", **group})
 

@@ -13,10 +13,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from simulation import rest
 from simulation.faults import CALL_FAULTS, INTEGRATION_FAULTS, INVOCATION_FAULTS, Fault, Faults
-from simulation.options import Options
+from simulation.options import FATAL, IGNORED, Options
 from simulation.world import World
 
 DEVICES = st.sampled_from(["device-1", "device-2", "device-3"])
+REPORTERS = st.sampled_from([("device",), ("jobs",), ("device", "jobs"), ("jobs", "device")])
+REASONS = st.sampled_from(["", "", "flash error", *sorted(IGNORED), *sorted(FATAL)])
 WAITS = st.sampled_from([0.01, 1.0, 60.0, 901.0, 3600.0, 86400.0])
 
 
@@ -34,27 +36,44 @@ class Fleet(RuleBasedStateMachine):
         seed=st.integers(0, 2**32),
         limit=st.sampled_from([1, 2, 3]),
         ladder=st.sampled_from([(), (3600,), (86400,), (600, 600)]),
+        has_membership_events=st.booleans(),
+        is_never_left=st.booleans(),
     )
-    def begin(self, seed: int, limit: int, ladder: tuple[int, ...]) -> None:
+    def begin(self, seed: int, limit: int, ladder: tuple[int, ...], **more: Any) -> None:
         chance = random.Random(seed)
-        options = Options(retry_limit=limit, cool_down_seconds=ladder, indexing_seconds=1.0)
+        options = Options(retry_limit=limit, cool_down_seconds=ladder, indexing_seconds=1.0, **more)
         self.world = World(chance, options, Faults(chance))
         self.stack.enter_context(self.world.installed())
         for name in ("device-1", "device-2"):
             self.world.people.create(name, {"model": "wo:v8", "FW": "2.26"})
         self.world.people.vanished.add("device-3")
 
-    @rule(device=DEVICES, storm=st.integers(1, 4))
-    def fail(self, device: str, storm: int) -> None:
+    @rule(device=DEVICES, storm=st.integers(1, 4), reporters=REPORTERS, reason=REASONS)
+    def fail(self, device: str, storm: int, reporters: tuple[str, ...], reason: str) -> None:
         for _ in range(storm):
-            now = self.world.scheduler.now + self.clock
-            message = {
+            self._say(device, "failed", reporters, reason)
+
+    @rule(device=DEVICES, reporters=REPORTERS)
+    def succeed(self, device: str, reporters: tuple[str, ...]) -> None:
+        self._say(device, "succeeded", reporters, "")
+
+    def _say(self, device: str, kind: str, reporters: tuple[str, ...], reason: str) -> None:
+        now = self.world.scheduler.now
+        for reporter in reporters:
+            number = len(self.sent)
+            message: dict[str, Any] = {
+                "kind": kind,
                 "deviceId": device,
-                "timestamp": str(int(now * 1000) + len(self.sent)),
-                "status": "failed",
-                "FW": f"2.{self.campaign}",
-                "receivedAt": int(self.world.scheduler.now * 1000),
+                "reportedBy": reporter,
+                "reason": reason,
             }
+            if reporter == "jobs":
+                job = {"eventId": f"event-{number}", "jobId": f"job-{self.campaign}"}
+                message |= {"timestamp": int(now), **job}
+            else:
+                sent = str(int((now + self.clock) * 1000) + number)
+                message |= {"timestamp": sent, "FW": f"2.{self.campaign}"}
+            message["receivedAt"] = int(now * 1000)
             self.sent.append(message)
             self.world.deliver(message)
 
@@ -93,6 +112,17 @@ class Fleet(RuleBasedStateMachine):
         self.world.advance(600)
         if device not in self.world.iot.things and device in {m["deviceId"] for m in self.sent}:
             self.world.people.create(device, {"model": "wo:v9"})
+
+    @rule(devices=st.lists(DEVICES, min_size=1, unique=True))
+    def release(self, devices: list[str]) -> None:
+        event = {"deviceIds": devices} if len(devices) > 1 else {"deviceId": devices[0]}
+        self.world.functions.invoke("ReleaseDevice", event, lambda error, result: None)
+
+    @rule(device=DEVICES)
+    def take_out(self, device: str) -> None:
+        # An operator is told first, and has to read it.
+        self.world.advance(600)
+        self.world.take_out(device)
 
     @rule(
         service=st.sampled_from(["dynamodb", "iot", "sns", "stepfunctions"]),
@@ -142,7 +172,7 @@ class Fleet(RuleBasedStateMachine):
 
 TestFleet = Fleet.TestCase
 TestFleet.settings = settings(
-    max_examples=250,
+    max_examples=1000,
     stateful_step_count=40,
     deadline=None,
     derandomize=True,

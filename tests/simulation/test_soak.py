@@ -24,7 +24,7 @@ def test_every_kind_of_fault_happened(tally: soak.Tally) -> None:
 
 
 def test_journeys_end_in_every_way(tally: soak.Tally) -> None:
-    assert {"tracked", "failed", "gone"} == set(tally.ends)
+    assert {"tracked", "failed", "free", "gone"} == set(tally.ends)
 
 
 def test_the_report_says_it_all(tally: soak.Tally) -> None:

@@ -45,17 +45,21 @@ run "needs_no_variable" {
     condition = (
       output.retries_table_name == "DeviceFirmwareRetries"
       && output.backup_table_name == "DeviceAttributeBackup"
+      && output.history_table_name == "DeviceFirmwareHistory"
       && output.failed_thing_group_name == "FailedToUpdate"
       && output.failure_log_group_name == "iot_failed_updates"
       && output.dashboard_name == "FirmwareRetry"
-      && output.rule_names == ["FailedFirmwareUpdateRule", "FailedFirmwareUnreadableRule"]
+      && toset(output.rule_names) == toset([
+        "FailedFirmwareUpdateRule", "SucceededFirmwareUpdateRule",
+        "FailedFirmwareRemovedRule", "FailedFirmwareUnreadableRule",
+      ])
     )
     error_message = "The names by default are the original's."
   }
 
   assert {
-    condition     = alltrue([for step, name in output.handler_function_names : step == name]) && length(output.handler_function_names) == 10
-    error_message = "There is a function for each of the nine steps and one that reconciles, named as the step."
+    condition     = alltrue([for step, name in output.handler_function_names : step == name]) && length(output.handler_function_names) == 12
+    error_message = "There is a function for each of the nine steps and for each of the three that were added, named as the step."
   }
 
   assert {
@@ -83,7 +87,7 @@ run "prefix_reaches_every_name" {
   }
 
   assert {
-    condition     = output.rule_names == ["fleet_b_FailedFirmwareUpdateRule", "fleet_b_FailedFirmwareUnreadableRule"]
+    condition     = alltrue([for name in output.rule_names : startswith(name, "fleet_b_")])
     error_message = "In the names of rules a hyphen becomes an underscore."
   }
 
@@ -191,6 +195,11 @@ run "handlers" {
     retries_table_arn       = "arn:aws-us-gov:dynamodb:us-gov-west-1:123456789012:table/retries"
     backup_table_name       = "backup"
     backup_table_arn        = "arn:aws-us-gov:dynamodb:us-gov-west-1:123456789012:table/backup"
+    history_table_name      = "history"
+    history_table_arn       = "arn:aws-us-gov:dynamodb:us-gov-west-1:123456789012:table/history"
+    history_retention_days  = 30
+    ignored_reasons         = ["*battery*"]
+    fatal_reasons           = ["*signature*"]
     failed_thing_group_name = "FailedToUpdate"
     failed_thing_group_arn  = "arn:aws-us-gov:iot:us-gov-west-1:123456789012:thinggroup/FailedToUpdate"
     alerts_topic_arn        = "arn:aws-us-gov:sns:us-gov-west-1:123456789012:FailedFirmwareUpdate.fifo"
@@ -219,6 +228,8 @@ run "handlers" {
       ResetRetryCountToFailedUpdate = "firmware_retry.handlers.reset_retry_count_to_failed_update.handler"
       MoveDeviceToFailedGroup       = "firmware_retry.handlers.move_device_to_failed_group.handler"
       SendSNSNotification           = "firmware_retry.handlers.send_sns_notification.handler"
+      ClearDeviceRecord             = "firmware_retry.handlers.clear_device_record.handler"
+      ReleaseDevice                 = "firmware_retry.handlers.release_device.handler"
       ReconcileDevices              = "firmware_retry.handlers.reconcile_devices.handler"
     }
     error_message = "Each step runs the handler module of its own name."
@@ -228,6 +239,11 @@ run "handlers" {
     condition = alltrue([for function in aws_lambda_function.step : function.environment[0].variables == tomap({
       RETRIES_TABLE           = "retries"
       BACKUP_TABLE            = "backup"
+      HISTORY_TABLE           = "history"
+      HISTORY_DAYS            = "30"
+      IGNORED_REASONS         = "[\"*battery*\"]"
+      FATAL_REASONS           = "[\"*signature*\"]"
+      JOB_EVENTS_ENABLED      = "false"
       RETRY_LIMIT             = "3"
       COOL_DOWN_SECONDS       = "[3600,86400]"
       COOL_DOWN_JITTER        = "0.5"
@@ -250,7 +266,7 @@ run "handlers" {
   }
 
   assert {
-    condition     = alltrue([for role in aws_iam_role.step : length(role.name) <= 64]) && length(distinct([for role in aws_iam_role.step : role.name])) == 10
+    condition     = alltrue([for role in aws_iam_role.step : length(role.name) <= 64]) && length(distinct([for role in aws_iam_role.step : role.name])) == 12
     error_message = "With the longest prefix the roles' names are within IAM's 64 characters and differ."
   }
 
@@ -258,64 +274,11 @@ run "handlers" {
     condition = alltrue([
       for step, function in aws_lambda_function.step :
       function.runtime == "python3.13"
-      && function.timeout == (step == "ReconcileDevices" ? 300 : 15)
+      && function.timeout == (contains(["ReconcileDevices", "ReleaseDevice"], step) ? 300 : 15)
       && function.logging_config[0].log_format == "JSON"
       && function.logging_config[0].log_group == "/aws/lambda/${function.function_name}"
     ])
     error_message = "Each function logs JSON to its own group."
-  }
-
-  assert {
-    condition = {
-      for step, document in data.aws_iam_policy_document.step : step => flatten([
-        for statement in document.statement : statement.actions
-        if !contains(["Logs", "Tracing", "CustomerKey"], statement.sid)
-      ])
-      } == {
-      CheckIfDeviceExists = ["iot:DescribeThing"]
-      StoreDeviceAttributes = [
-        "dynamodb:GetItem", "dynamodb:PutItem",
-        "iot:DescribeThing",
-      ]
-      CreateDeviceRecord    = ["dynamodb:PutItem"]
-      IncrementRetryCounter = ["dynamodb:UpdateItem"]
-      ResetRetryCounterAndMoveOut = [
-        "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem",
-        "iot:DescribeThing", "iot:UpdateThing",
-        "dynamodb:DeleteItem", "dynamodb:UpdateItem",
-      ]
-      RestoreDeviceAttributes = [
-        "dynamodb:DeleteItem", "dynamodb:GetItem",
-        "iot:DescribeThing", "iot:UpdateThing",
-        "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:UpdateItem",
-      ]
-      ResetRetryCountToFailedUpdate = [
-        "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem",
-        "iot:DescribeThing", "iot:UpdateThing",
-        "dynamodb:DeleteItem", "dynamodb:UpdateItem",
-      ]
-      MoveDeviceToFailedGroup = [
-        "dynamodb:DeleteItem",
-        "iot:AddThingToThingGroup",
-        "iot:DescribeThing",
-        "dynamodb:DeleteItem", "dynamodb:GetItem",
-      ]
-      SendSNSNotification = [
-        "sns:Publish",
-        "dynamodb:GetItem",
-        "dynamodb:GetItem", "dynamodb:UpdateItem",
-      ]
-      ReconcileDevices = [
-        "sns:Publish",
-        "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem",
-        "iot:AddThingToThingGroup",
-        "states:StartExecution",
-        "states:DescribeExecution",
-        "iot:DescribeThing", "iot:UpdateThing",
-        "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:Scan", "dynamodb:UpdateItem",
-      ]
-    }
-    error_message = "Each role allows the calls of its step and no other."
   }
 
   assert {
@@ -383,6 +346,8 @@ run "workflow" {
       ResetRetryCountToFailedUpdate = "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:ResetRetryCountToFailedUpdate"
       MoveDeviceToFailedGroup       = "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:MoveDeviceToFailedGroup"
       SendSNSNotification           = "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:SendSNSNotification"
+      ClearDeviceRecord             = "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:ClearDeviceRecord"
+      ReleaseDevice                 = "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:ReleaseDevice"
     }
     dead_letter_queue_url = "https://sqs.us-gov-west-1.amazonaws.com/123456789012/dead-letters"
     dead_letter_queue_arn = "arn:aws-us-gov:sqs:us-gov-west-1:123456789012:dead-letters"
@@ -425,7 +390,7 @@ run "workflow" {
       for machine, document in data.aws_iam_policy_document.machine :
       machine => sort([for arn in document.statement[0].resources : reverse(split(":", arn))[0]])
       } == {
-      intake     = tolist(["CheckIfDeviceExists", "CreateDeviceRecord", "IncrementRetryCounter", "StoreDeviceAttributes"])
+      intake     = tolist(["CheckIfDeviceExists", "ClearDeviceRecord", "CreateDeviceRecord", "IncrementRetryCounter", "ReleaseDevice", "StoreDeviceAttributes"])
       cool_down  = tolist(["ResetRetryCounterAndMoveOut", "RestoreDeviceAttributes"])
       escalation = tolist(["MoveDeviceToFailedGroup", "ResetRetryCountToFailedUpdate", "SendSNSNotification"])
     }
@@ -475,33 +440,31 @@ run "ingestion" {
   }
 
   assert {
-    condition = aws_iot_topic_rule.failed.sql == join(" ", [
-      "SELECT CASE cast(regexp_matches(_id_, '[^a-zA-Z0-9:_-]|.{129}') AS String) WHEN 'false' THEN _id_ ELSE '[refused]' END AS deviceId,",
-      "CASE cast(regexp_matches(timestamp, '[^a-zA-Z0-9_.:+-]|.{65}') AS String) WHEN 'false' THEN timestamp ELSE '[refused]' END AS timestamp,",
-      "CASE cast(regexp_matches(model, '[^ -~]|.{129}|^[^ -Z^-z|}~]') AS String) WHEN 'false' THEN model ELSE '[refused]' END AS model,",
-      "CASE cast(regexp_matches(FW, '[^ -~]|.{129}|^[^ -Z^-z|}~]') AS String) WHEN 'false' THEN FW ELSE '[refused]' END AS FW,",
-      "CASE cast(regexp_matches(jobId, '[^ -~]|.{129}|^[^ -Z^-z|}~]') AS String) WHEN 'false' THEN jobId ELSE '[refused]' END AS jobId,",
-      "status AS status, regexp_replace(topic(), '[^ -~]', '?') AS topic,",
-      "regexp_replace(clientid(), '[^ -~]', '?') AS clientId, timestamp() AS receivedAt",
-      "FROM 'iot/+/data' WHERE status = 'failed' OR status = 'timed out'",
-    ])
+    condition = (
+      startswith(aws_iot_topic_rule.this["failed"].sql, "SELECT 'failed' AS kind, 'device' AS reportedBy, ")
+      && endswith(aws_iot_topic_rule.this["failed"].sql, " FROM 'iot/+/data' WHERE status = 'failed' OR status = 'timed out'")
+      && alltrue([
+        for name, value in { deviceId = "_id_", timestamp = "timestamp", model = "model", FW = "FW", jobId = "jobId" } :
+        can(regex("CASE cast\\(regexp_matches\\(${value}, '[^']+'\\) AS String\\) WHEN 'false' THEN ${value} ELSE '\\[refused\\]' END AS ${name},", aws_iot_topic_rule.this["failed"].sql))
+      ])
+    )
     error_message = "The rule selects fields by name, each checked, from the topic filter, for the failure statuses."
   }
 
   assert {
     condition = (
-      one(aws_iot_topic_rule.failed.step_functions).state_machine_name == "FirmwareUpdateStateMachine"
-      && one(aws_iot_topic_rule.failed.cloudwatch_logs).log_group_name == "iot_failed_updates"
-      && aws_iot_topic_rule.failed.error_action[0].sqs[0].queue_url == aws_sqs_queue.dead_letters.url
+      one(aws_iot_topic_rule.this["failed"].step_functions).state_machine_name == "FirmwareUpdateStateMachine"
+      && one(aws_iot_topic_rule.this["failed"].cloudwatch_logs).log_group_name == "iot_failed_updates"
+      && aws_iot_topic_rule.this["failed"].error_action[0].sqs[0].queue_url == aws_sqs_queue.dead_letters.url
     )
     error_message = "A failure starts the intake and is logged; what fails then goes to the dead-letter queue."
   }
 
   assert {
     condition = (
-      length(aws_iot_topic_rule.unreadable.step_functions) == 0
-      && length(aws_iot_topic_rule.unreadable.cloudwatch_logs) == 1
-      && aws_iot_topic_rule.unreadable.error_action[0].sqs[0].queue_url == aws_sqs_queue.dead_letters.url
+      length(aws_iot_topic_rule.this["unreadable"].step_functions) == 0
+      && length(aws_iot_topic_rule.this["unreadable"].cloudwatch_logs) == 1
+      && aws_iot_topic_rule.this["unreadable"].error_action[0].sqs[0].queue_url == aws_sqs_queue.dead_letters.url
     )
     error_message = "What cannot be read is only logged."
   }
@@ -528,14 +491,72 @@ run "ingestion" {
   }
 
   assert {
-    condition = { for condition in data.aws_iam_policy_document.trust.statement[0].condition : "${condition.test} ${condition.variable}" => condition.values } == {
-      "StringEquals aws:SourceAccount" = tolist(["123456789012"])
-      "ArnLike aws:SourceArn" = tolist([
+    condition = (
+      { for condition in data.aws_iam_policy_document.trust.statement[0].condition : condition.test => condition.variable }
+      == { StringEquals = "aws:SourceAccount", ArnLike = "aws:SourceArn" }
+      && toset(flatten(data.aws_iam_policy_document.trust.statement[0].condition[*].values)) == toset([
+        "123456789012",
         "arn:aws-us-gov:iot:us-gov-west-1:123456789012:rule/FailedFirmwareUpdateRule",
         "arn:aws-us-gov:iot:us-gov-west-1:123456789012:rule/FailedFirmwareUnreadableRule",
+        "arn:aws-us-gov:iot:us-gov-west-1:123456789012:rule/FailedFirmwareRemovedRule",
+        "arn:aws-us-gov:iot:us-gov-west-1:123456789012:rule/SucceededFirmwareUpdateRule",
       ])
-    }
+    )
     error_message = "The role trusts AWS IoT only on behalf of these rules."
+  }
+}
+
+run "job_events" {
+  module {
+    source = "./modules/ingestion"
+  }
+
+  variables {
+    intake_state_machine_name = "FirmwareUpdateStateMachine"
+    intake_state_machine_arn  = "arn:aws-us-gov:states:us-gov-west-1:123456789012:stateMachine:FirmwareUpdateStateMachine"
+    topic_filter              = "iot/device/data"
+    failure_statuses          = ["failed"]
+    success_statuses          = []
+    job_events_enabled        = true
+    job_id_patterns           = ["firmware-*", "fw_2-*-beta"]
+    device_id_source          = "payload"
+    failed_thing_group_name   = "FailedToUpdate"
+    name_prefix               = "fleet-b-"
+  }
+
+  assert {
+    condition = toset(keys(aws_iot_topic_rule.this)) == toset([
+      "failed", "unreadable", "removed", "job_failed", "job_timed_out", "job_rejected", "job_succeeded",
+    ])
+    error_message = "Each event of AWS IoT Jobs that matters has its rule; no success status means no rule for it."
+  }
+
+  assert {
+    condition = aws_iot_topic_rule.this["job_timed_out"].sql == join(" ", [
+      "SELECT 'failed' AS kind, 'jobs' AS reportedBy, regexp_substr(thingArn, '[^/]+$') AS deviceId,",
+      "eventId AS eventId, timestamp AS timestamp, status AS status, jobId AS jobId,",
+      "regexp_substr(regexp_replace(statusDetails.reason, '[^ -~]', '?'), '^.{1,257}') AS reason,",
+      "regexp_substr(regexp_replace(statusDetails.errorCode, '[^ -~]', '?'), '^.{1,257}') AS errorCode,",
+      "topic() AS topic, timestamp() AS receivedAt",
+      "FROM '$aws/events/jobExecution/+/timed_out'",
+      "WHERE regexp_matches(jobId, '^(firmware-.*|fw_2-.*-beta)$')",
+    ])
+    error_message = "The thing is named by AWS IoT, and only firmware jobs are looked at."
+  }
+
+  assert {
+    condition     = strcontains(aws_iot_topic_rule.this["removed"].sql, "FROM '$aws/events/thingGroupMembership/thingGroup/fleet-b-FailedToUpdate/thing/+/removed'")
+    error_message = "The rule for releases listens to the failed group of this fleet."
+  }
+
+  assert {
+    condition     = alltrue([for key, rule in aws_iot_topic_rule.this : length(rule.cloudwatch_logs) == (contains(["removed", "job_succeeded"], key) ? 0 : 1)])
+    error_message = "Failures are logged, other messages are not."
+  }
+
+  assert {
+    condition     = aws_iot_event_configurations.jobs[0].event_configurations == tomap({ JOB_EXECUTION = true })
+    error_message = "The events of job executions are switched on, and nothing else is touched."
   }
 }
 
@@ -554,7 +575,7 @@ run "device_id_from_topic" {
   }
 
   assert {
-    condition     = startswith(aws_iot_topic_rule.failed.sql, "SELECT CASE cast(regexp_matches(topic(2), '")
+    condition     = strcontains(aws_iot_topic_rule.this["failed"].sql, "THEN topic(2) ELSE '[refused]' END AS deviceId,")
     error_message = "topic:2 reads the second level of the topic."
   }
 }
@@ -574,7 +595,7 @@ run "device_id_from_client" {
   }
 
   assert {
-    condition     = startswith(aws_iot_topic_rule.failed.sql, "SELECT CASE cast(regexp_matches(clientid(), '")
+    condition     = strcontains(aws_iot_topic_rule.this["failed"].sql, "THEN clientid() ELSE '[refused]' END AS deviceId,")
     error_message = "clientid reads the MQTT client id."
   }
 }

@@ -398,3 +398,121 @@ run "highest_values_pass" {
     lambda_package_s3   = { bucket = "fleet-packages", key = "firmware_retry.zip", object_version = "3" }
   }
 }
+
+run "refuses_reasons_that_fit_everything" {
+  command = plan
+
+  variables {
+    ignored_reasons = ["*"]
+  }
+
+  expect_failures = [var.ignored_reasons]
+}
+
+run "refuses_fatal_reasons_that_fit_everything" {
+  command = plan
+
+  variables {
+    fatal_reasons = ["?* "]
+  }
+
+  expect_failures = [var.fatal_reasons]
+}
+
+run "refuses_reasons_that_no_message_can_have" {
+  command = plan
+
+  variables {
+    ignored_reasons = ["batterie schwächelt"]
+  }
+
+  expect_failures = [var.ignored_reasons]
+}
+
+run "refuses_fatal_reasons_that_no_message_can_have" {
+  command = plan
+
+  variables {
+    fatal_reasons = ["sig[0-9]"]
+  }
+
+  expect_failures = [var.fatal_reasons]
+}
+
+run "refuses_too_many_reasons" {
+  command = plan
+
+  variables {
+    ignored_reasons = [for number in range(100) : "a reason ${number}"]
+  }
+
+  expect_failures = [var.ignored_reasons]
+}
+
+run "refuses_too_many_fatal_reasons" {
+  command = plan
+
+  variables {
+    fatal_reasons = [for number in range(100) : "another reason ${number}"]
+  }
+
+  expect_failures = [var.fatal_reasons]
+}
+
+run "refuses_a_reason_that_is_both" {
+  command = plan
+
+  variables {
+    ignored_reasons = ["*battery*", "*signature*"]
+    fatal_reasons   = ["*signature*"]
+  }
+
+  expect_failures = [var.fatal_reasons]
+}
+
+run "refuses_a_status_that_is_both" {
+  command = plan
+
+  variables {
+    failure_statuses = ["failed", "done"]
+    success_statuses = ["done"]
+  }
+
+  expect_failures = [var.success_statuses]
+}
+
+run "refuses_statuses_of_success_that_end_the_sql" {
+  command = plan
+
+  variables {
+    success_statuses = ["it's done"]
+    job_id_patterns  = ["firmware'"]
+  }
+
+  expect_failures = [var.success_statuses, var.job_id_patterns]
+}
+
+run "refuses_no_job_at_all_and_no_history" {
+  command = plan
+
+  variables {
+    success_statuses       = [for number in range(21) : "status${number}"]
+    job_id_patterns        = []
+    history_retention_days = 0
+  }
+
+  expect_failures = [var.success_statuses, var.job_id_patterns, var.history_retention_days]
+}
+
+run "edges_of_a_devices_life_pass" {
+  command = plan
+
+  variables {
+    success_statuses       = []
+    job_events_enabled     = true
+    job_id_patterns        = ["*", "firmware-*", "a_B"]
+    ignored_reasons        = ["*battery*", "E?42", "server busy", "a|b^c\\d"]
+    fatal_reasons          = ["*signature invalid*"]
+    history_retention_days = 3650
+  }
+}

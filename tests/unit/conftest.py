@@ -1,13 +1,18 @@
 """The handlers against moto: in process, no server, no deployment."""
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any
 
 import boto3
 import pytest
+from boto3.dynamodb.conditions import Key
 from moto import mock_aws
+from moto.dynamodb.models import DynamoDBBackend
 from moto.iot.exceptions import VersionConflictException
+from moto.iot.models import FakeThingGroup
 from moto.iot.responses import IoTResponse
 
 from firmware_retry import ambient, aws
@@ -16,8 +21,11 @@ from firmware_retry.settings import settings
 REGION = "eu-west-1"
 RETRIES = "DeviceFirmwareRetries"
 BACKUP = "DeviceAttributeBackup"
+HISTORY = "DeviceFirmwareHistory"
+HISTORY_DAYS = 90
 GROUP = "FailedToUpdate"
 LIMIT = 3
+TABLES = {RETRIES: ["deviceId"], BACKUP: ["deviceId"], HISTORY: ["deviceId", "at"]}
 MACHINES = f"arn:aws:states:{REGION}:123456789012:stateMachine:"
 
 
@@ -46,10 +54,40 @@ class Cloud:
     def backup(self, device_id: str = "dev-1") -> dict[str, Any] | None:
         return self._item(BACKUP, device_id)
 
+    def history(self, device_id: str = "dev-1") -> list[dict[str, Any]]:
+        """What happened to the device, oldest first."""
+        items: list[dict[str, Any]] = self.dynamodb.Table(HISTORY).query(
+            KeyConditionExpression=Key("deviceId").eq(device_id)
+        )["Items"]
+        return items
+
+    def steps(self, device_id: str = "dev-1") -> list[tuple[str, str, str]]:
+        """The history in short: from, to and reason."""
+        return [(item["from"], item["to"], item["reason"]) for item in self.history(device_id)]
+
+    def members(self, group: str = GROUP) -> list[str]:
+        things: list[str] = self.iot.list_things_in_thing_group(thingGroupName=group)["things"]
+        return things
+
+    def add_to(self, group: str, name: str = "dev-1") -> None:
+        """Puts a thing into a group; into a dynamic one as its query does, a little later."""
+        self.iot.add_thing_to_thing_group(thingGroupName=group, thingName=name)
+
+    def remove_from(self, group: str, name: str = "dev-1") -> None:
+        """Takes a thing out of a group; out of a dynamic one as its query does, a little later."""
+        self.iot.remove_thing_from_thing_group(thingGroupName=group, thingName=name)
+
     def messages(self) -> list[str]:
         """What the FIFO topic delivered since the last look."""
-        answer = self.sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10)
-        return [message["Body"] for message in answer.get("Messages", [])]
+        return self.received(self.queue_url)
+
+    def received(self, queue_url: str) -> list[str]:
+        """Takes the messages out of a queue: in a FIFO queue they hold up those that follow."""
+        answer = self.sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10)
+        messages = answer.get("Messages", [])
+        for message in messages:
+            self.sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
+        return [message["Body"] for message in messages]
 
     def _item(self, table: str, device_id: str) -> dict[str, Any] | None:
         item = self.dynamodb.Table(table).get_item(Key={"deviceId": device_id}).get("Item")
@@ -62,6 +100,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     moment = [1_711_320_300.0]
     monkeypatch.setattr(ambient, "now", lambda: moment[0])
     monkeypatch.setattr(ambient, "share", lambda: 0.5)
+    # In order, so that the history of one moment is too.
+    ids = itertools.count(1)
+    monkeypatch.setattr(ambient, "unique_id", lambda: f"{next(ids):08x}" * 4)
     return moment
 
 
@@ -96,11 +137,38 @@ def versions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(IoTResponse, "update_thing", updating)
 
 
+@pytest.fixture(autouse=True)
+def atomic_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """moto's conditional writes are not atomic between threads; those of AWS are."""
+    update, lock = DynamoDBBackend.update_item, Lock()
+
+    def updating(*arguments: Any, **parameters: Any) -> Any:
+        with lock:
+            return update(*arguments, **parameters)
+
+    monkeypatch.setattr(DynamoDBBackend, "update_item", updating)
+
+
+@pytest.fixture(autouse=True)
+def queries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """moto has no dynamic groups: here, those whose name begins with ``dynamic`` have a query."""
+    to_dict = FakeThingGroup.to_dict
+
+    def described(self: FakeThingGroup) -> dict[str, Any]:
+        is_dynamic = self.thing_group_name.startswith("dynamic")
+        query = {"queryString": "attributes.FW:2.26"} if is_dynamic else {}
+        return {**to_dict(self), **query}
+
+    monkeypatch.setattr(FakeThingGroup, "to_dict", described)
+
+
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     values = {
         "RETRIES_TABLE": RETRIES,
         "BACKUP_TABLE": BACKUP,
+        "HISTORY_TABLE": HISTORY,
+        "HISTORY_DAYS": str(HISTORY_DAYS),
         "RETRY_LIMIT": str(LIMIT),
         "COOL_DOWN_SECONDS": "[86400]",
         "COOL_DOWN_JITTER": "0.1",
@@ -108,6 +176,9 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
         "MOVE_OUT_ATTRIBUTES": '{"model": "moveOut", "FW": "moveOut"}',
         "FAILED_ATTRIBUTES": '{"model": "failedtoupdate", "FW": "failedtoupdate"}',
         "FAILED_THING_GROUP_NAME": GROUP,
+        "IGNORED_REASONS": "[]",
+        "JOB_EVENTS_ENABLED": "true",
+        "FATAL_REASONS": "[]",
         "ALERTS_TOPIC_ARN": f"arn:aws:sns:{REGION}:123456789012:FailedFirmwareUpdate.fifo",
         "OPERATOR_TOPIC_ARN": "",
         "COOL_DOWN_STATE_MACHINE_ARN": f"{MACHINES}CoolDown",
@@ -124,11 +195,14 @@ def cloud(clients: dict[str, Any], environment: pytest.MonkeyPatch) -> Iterator[
     with mock_aws():
         queue = clients["sqs"].create_queue(QueueName="seen.fifo", Attributes={"FifoQueue": "true"})
         view = Cloud(**clients, queue_url=queue["QueueUrl"])
-        for table in (RETRIES, BACKUP):
+        for table, keys in TABLES.items():
             view.dynamodb.create_table(
                 TableName=table,
-                KeySchema=[{"AttributeName": "deviceId", "KeyType": "HASH"}],
-                AttributeDefinitions=[{"AttributeName": "deviceId", "AttributeType": "S"}],
+                KeySchema=[
+                    {"AttributeName": key, "KeyType": kind}
+                    for key, kind in zip(keys, ("HASH", "RANGE"), strict=False)
+                ],
+                AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
                 BillingMode="PAY_PER_REQUEST",
             )
         for name in ("CoolDown", "Escalation"):
@@ -152,6 +226,24 @@ def cloud(clients: dict[str, Any], environment: pytest.MonkeyPatch) -> Iterator[
     settings.cache_clear()
 
 
+Letters = Callable[[], list[str]]
+
+
+@pytest.fixture
+def letters(cloud: Cloud, environment: pytest.MonkeyPatch) -> Letters:
+    """Somebody subscribed to the operator topic: what was mailed since the last look."""
+    topic = cloud.sns.create_topic(Name="people")["TopicArn"]
+    queue = cloud.sqs.create_queue(QueueName="people")["QueueUrl"]
+    cloud.sns.subscribe(
+        TopicArn=topic,
+        Protocol="sqs",
+        Endpoint=f"arn:aws:sqs:{REGION}:123456789012:people",
+        Attributes={"RawMessageDelivery": "true"},
+    )
+    configure(environment, OPERATOR_TOPIC_ARN=topic)
+    return lambda: cloud.received(queue)
+
+
 def _recorded(calls: list[str], call: Any) -> Any:
     def recording(service: str, operation: str, **parameters: Any) -> Any:
         calls.append(f"{service}.{operation}")
@@ -166,4 +258,33 @@ def failure(
     """The ``number``-th failure message of a device, as the IoT rule hands it on."""
     sent = 1_711_320_208_793 + number
     message = {"deviceId": device, "timestamp": str(sent), "status": "failed", "model": "x"}
-    return {**message, "FW": fw, "topic": "iot/device/data", "clientId": device, **more}
+    by = {"kind": "failed", "reportedBy": "device", "topic": "iot/device/data", "clientId": device}
+    return {**message, "FW": fw, **by, **more}
+
+
+def success(number: int = 1, **more: Any) -> dict[str, Any]:
+    """What a device says after its update; sent when its ``number``-th failure message would be."""
+    return failure(number, **{"kind": "succeeded", "status": "succeeded", **more})
+
+
+def job_event(
+    number: int = 1, job: str = "job-1", kind: str = "failed", device: str = "dev-1", **more: Any
+) -> dict[str, Any]:
+    """What AWS IoT Jobs says of an execution, ``number`` seconds after a device could have."""
+    return {
+        "kind": kind,
+        "reportedBy": "jobs",
+        "deviceId": device,
+        "eventId": f"event-{number}",
+        "timestamp": 1_711_320_209 + number,
+        "jobId": job,
+        "topic": f"$aws/events/jobExecution/{job}/{kind}",
+        **more,
+    }
+
+
+def configure(environment: pytest.MonkeyPatch, **values: str) -> None:
+    """Sets environment variables of the functions."""
+    for name, value in values.items():
+        environment.setenv(name, value)
+    settings.cache_clear()

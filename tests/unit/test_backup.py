@@ -77,6 +77,7 @@ def test_a_second_overwriting_before_it_took_effect_keeps_the_original(cloud: Cl
     cloud.create_thing(model="wo:v8", FW="2.27")
     overwrite(cloud, model="moveOut")
     store(cloud, model="failedtoupdate")
+    write(cloud, FW="3.0")
     assert store(cloud)["model"] == "wo:v8"
 
 

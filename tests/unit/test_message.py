@@ -4,18 +4,23 @@ import pytest
 
 from firmware_retry import ambient
 from firmware_retry.errors import InvalidMessageError
-from firmware_retry.message import FailureMessage
+from firmware_retry.message import Message, Reporter, thing_name
 
 GOOD: dict[str, Any] = {"deviceId": "3hwC2y7", "timestamp": "1711320208793", "FW": "2.27"}
 
 
-def parse(**changes: Any) -> FailureMessage:
-    return FailureMessage.parse(GOOD | changes)
+def parse(**changes: Any) -> Message:
+    return Message.parse(GOOD | changes)
 
 
 def test_the_originals_message_is_read() -> None:
-    assert parse(status="failed", model="wo:v8") == FailureMessage(
-        device_id="3hwC2y7", event_id="1711320208793", campaign="2.27", sent_at=1711320208793
+    assert parse(status="failed", model="wo:v8") == Message(
+        device_id="3hwC2y7",
+        event_id="1711320208793",
+        campaign="2.27",
+        reported_by=Reporter.DEVICE,
+        reasons=(),
+        sent_at=1711320208793,
     )
 
 
@@ -82,7 +87,7 @@ def test_a_firmware_that_is_no_line_of_text_is_refused(firmware: Any) -> None:
 
 def test_what_is_no_object_is_refused() -> None:
     with pytest.raises(InvalidMessageError, match="not a JSON object"):
-        FailureMessage.parse("failed")
+        Message.parse("failed")
 
 
 def test_a_refusal_names_the_sender_and_repeats_nothing_of_the_payload() -> None:
@@ -108,3 +113,80 @@ def test_when_it_was_sent_is_the_devices_word_or_else_the_brokers(
     fields: Any, sent_at: int
 ) -> None:
     assert parse(**fields).sent_at == sent_at
+
+
+def test_an_event_of_aws_iot_jobs_is_read() -> None:
+    event = {
+        "reportedBy": "jobs",
+        "deviceId": "3hwC2y7",
+        "eventId": "cca89fa5-8a7f-4ced-8c20-5e653afb3572",
+        "timestamp": 1711320208,
+        "jobId": "job-7",
+        "reason": "flash is full",
+    }
+    assert Message.parse(event) == Message(
+        device_id="3hwC2y7",
+        event_id="cca89fa5-8a7f-4ced-8c20-5e653afb3572",
+        campaign="job-7",
+        reported_by=Reporter.JOBS,
+        reasons=("flash is full",),
+        sent_at=1711320208000,
+    )
+
+
+@pytest.mark.parametrize("event_id", [None, "", "x" * 65, "a b"])
+def test_an_event_id_that_cannot_tell_copies_apart_is_refused(event_id: Any) -> None:
+    with pytest.raises(InvalidMessageError, match=r"eventId is (missing|not valid)"):
+        parse(eventId=event_id)
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({}, ""),
+        ({"reason": "battery low"}, "battery low"),
+        ({"errorCode": 17}, "17"),
+        ({"errorCode": 0}, "0"),
+        ({"errorCode": "E17", "reason": "battery low"}, "E17, battery low"),
+        ({"reason": "", "errorCode": None}, ""),
+        ({"reason": ["battery", "low"], "errorCode": {"a": 1}}, ""),
+        ({"reason": "two\nlines \x1b[31m\u00e4"}, "two?lines ?[31m?"),
+        ({"reason": "x" * 256}, "x" * 256),
+        ({"reason": "x" * 10**6}, "x" * 256 + "\u2026"),
+    ],
+)
+def test_a_reason_is_one_printable_line_and_never_refuses_the_message(
+    fields: Any, reason: str
+) -> None:
+    assert parse(**fields).reason == reason
+
+
+@pytest.mark.parametrize(
+    ("patterns", "is_among"),
+    [
+        ([], False),
+        (["battery low"], True),
+        (["BATTERY*"], True),
+        (["*low"], True),
+        (["battery"], False),
+        (["server*", "bat?ery low"], True),
+        (["e17"], True),
+        (["E[0-9]*"], True),
+        (["E17, battery low"], False),
+    ],
+)
+def test_reason_and_error_code_are_each_matched_in_any_case(
+    patterns: list[str], is_among: bool
+) -> None:
+    message = parse(errorCode="E17", reason="Battery low")
+    assert message.has_reason_among(patterns) is is_among
+
+
+def test_no_reason_matches_no_pattern() -> None:
+    assert not parse().has_reason_among(["*"])
+
+
+@pytest.mark.parametrize("name", [None, "", "a/b", ["a"], 1.5, {}])
+def test_what_is_no_thing_name_is_refused_where_an_operator_names_it(name: Any) -> None:
+    with pytest.raises(InvalidMessageError):
+        thing_name(name)

@@ -5,33 +5,25 @@ from typing import Any
 import pytest
 
 from firmware_retry import executions, record
+from firmware_retry.device import Run
 from firmware_retry.errors import TransientError
 from firmware_retry.handlers import (
-    create_device_record,
-    increment_retry_counter,
     reset_retry_count_to_failed_update,
     reset_retry_counter_and_move_out,
     send_sns_notification,
-    store_device_attributes,
 )
-from firmware_retry.record import Run
 from firmware_retry.settings import settings
 
-from .conftest import LIMIT, MACHINES, Cloud, failure
-
-Recovery = dict[str, Any]
+from .conftest import MACHINES, Cloud
+from .journey import Recovery, begin, use_up_a_cycle
 
 
 @pytest.fixture
 def recovery(cloud: Cloud) -> Recovery:
     """The input of the recovery of a device that used up a cycle."""
     cloud.create_thing(model="wo:v8", FW="2.26")
-    store_device_attributes.handler(failure(), None)
-    create_device_record.handler(failure(), None)
-    for number in range(LIMIT):
-        answer = increment_retry_counter.handler(failure(number), None)
-    found: Recovery = answer["recovery"]
-    return found
+    begin()
+    return use_up_a_cycle()
 
 
 @pytest.fixture

@@ -13,10 +13,12 @@ import package
 
 STEPS = {
     "check_if_device_exists",
+    "clear_device_record",
     "create_device_record",
     "increment_retry_counter",
     "move_device_to_failed_group",
     "reconcile_devices",
+    "release_device",
     "reset_retry_count_to_failed_update",
     "reset_retry_counter_and_move_out",
     "restore_device_attributes",
@@ -53,6 +55,45 @@ def test_it_holds_the_package_and_nothing_else() -> None:
 
 def test_it_stays_small() -> None:
     assert len(package.build()) < 100_000
+
+
+SAMPLE = b'''"""A module,
+
+in three lines: \xc3\xa4."""
+
+WORD = "kept"
+"""An attribute."""
+
+
+class Error(Exception):
+    """Only this."""
+
+
+def speak(name: str) -> str:
+    """One line."""
+    return f"""two
+{name}"""
+'''
+
+
+def test_it_holds_no_docstrings_and_each_line_where_it_was() -> None:
+    lean = package.without_docstrings(SAMPLE).decode()
+    assert [line for line in lean.splitlines() if line] == [
+        '""',
+        'WORD = "kept"',
+        '""',
+        "class Error(Exception):",
+        '    ""',
+        "def speak(name: str) -> str:",
+        '    ""',
+        '    return f"""two',
+        '{name}"""',
+    ]
+    before, after = (text.decode().splitlines() for text in (SAMPLE, lean.encode()))
+    assert [before.index(line) for line in before if "return" in line] == [
+        after.index(line) for line in after if "return" in line
+    ]
+    assert len(before) == len(after)
 
 
 @pytest.mark.parametrize("step", sorted(STEPS))

@@ -1,7 +1,6 @@
 """ReconcileDevices: whatever state a recovery was lost in, the device goes on."""
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,48 +8,44 @@ import pytest
 from firmware_retry import aws
 from firmware_retry.errors import ReconcileIncompleteError, TransientError
 from firmware_retry.handlers import (
-    create_device_record,
+    clear_device_record,
     increment_retry_counter,
     move_device_to_failed_group,
     reconcile_devices,
     reset_retry_count_to_failed_update,
     reset_retry_counter_and_move_out,
     restore_device_attributes,
-    store_device_attributes,
+)
+from firmware_retry.recovery import MOST_CHECKS
+
+from .conftest import BACKUP, GROUP, MACHINES, Cloud, configure, failure, success
+from .journey import (
+    FAILED,
+    MOVED_OUT,
+    ORIGINAL,
+    Handler,
+    Recovery,
+    Stage,
+    begin,
+    bring,
+    handle,
+    interrupted,
+    use_up_a_cycle,
 )
 
-from .conftest import BACKUP, GROUP, LIMIT, MACHINES, Cloud, failure
-
-ORIGINAL = {"model": "wo:v8", "FW": "2.26", "site": "7"}
-MOVED_OUT = {"model": "moveOut", "FW": "moveOut", "site": "7"}
-FAILED = {"model": "failedtoupdate", "FW": "failedtoupdate", "site": "7"}
 DAY, HOUR = 86_400, 3_600
-
-Recovery = dict[str, Any]
-
-
-def use_up_a_cycle(device: str = "dev-1", first: int = 0) -> Recovery:
-    for number in range(first, first + LIMIT):
-        answer = increment_retry_counter.handler(failure(number, device), None)
-    recovery: Recovery = answer["recovery"]
-    return recovery
 
 
 @pytest.fixture
 def cooling(cloud: Cloud) -> Recovery:
     """The input of a recovery that nobody has started."""
-    cloud.create_thing(**ORIGINAL)
-    store_device_attributes.handler(failure(), None)
-    create_device_record.handler(failure(), None)
-    return use_up_a_cycle()
+    return bring(cloud, Stage.DUE)
 
 
 @pytest.fixture
-def failing(cooling: Recovery) -> Recovery:
+def failing(cloud: Cloud) -> Recovery:
     """The input of an escalation that nobody has started."""
-    reset_retry_counter_and_move_out.handler(cooling, None)
-    restore_device_attributes.handler(cooling, None)
-    return use_up_a_cycle(first=100)
+    return bring(cloud, Stage.FAILING)
 
 
 def name(recovery: Recovery) -> str:
@@ -150,13 +145,10 @@ def test_a_run_stopped_while_waiting_is_finished(
 
 
 def test_a_device_claimed_but_never_moved_out_still_gets_its_time_away(
-    cloud: Cloud, cooling: Recovery, clock: list[float], monkeypatch: pytest.MonkeyPatch
+    cloud: Cloud, cooling: Recovery, clock: list[float]
 ) -> None:
     """Its run was stopped after the claim, and found when the day was over."""
-    with monkeypatch.context() as patch:
-        patch.setattr("firmware_retry.registry.update", refuse)
-        with pytest.raises(TransientError):
-            reset_retry_counter_and_move_out.handler(cooling, None)
+    interrupted(reset_retry_counter_and_move_out.handler, cooling)
     stop(cloud, "CoolDown", cooling)
     clock[0] += 2 * DAY
     assert reconcile() == {"moved_out": 1}
@@ -193,20 +185,17 @@ class Context:
 
 def test_a_pass_ends_in_time(cloud: Cloud, cooling: Recovery, clock: list[float]) -> None:
     cloud.create_thing("dev-2", **ORIGINAL)
-    create_device_record.handler(failure(device="dev-2"), None)
-    use_up_a_cycle("dev-2")
+    begin("dev-2")
+    use_up_a_cycle(device="dev-2")
     clock[0] += HOUR
     assert reconcile_devices.handler({}, Context()) == {"started": 1}
-
-
-Step = Callable[[Recovery, object], object]
 
 
 @pytest.mark.parametrize("done", range(3))
 def test_an_escalation_stopped_at_any_state_is_finished(
     cloud: Cloud, failing: Recovery, clock: list[float], done: int
 ) -> None:
-    steps: list[Step] = [
+    steps: list[Handler] = [
         reset_retry_count_to_failed_update.handler,
         move_device_to_failed_group.handler,
     ]
@@ -217,10 +206,10 @@ def test_an_escalation_stopped_at_any_state_is_finished(
     for _ in range(3):
         clock[0] += HOUR
         passes.append(reconcile())
-    assert passes[-1] == {}
+    assert passes[-1] == {"failed": 1}
     assert {"told": 1} in passes
     assert cloud.attributes() == FAILED
-    assert cloud.iot.list_things_in_thing_group(thingGroupName=GROUP)["things"] == ["dev-1"]
+    assert cloud.members() == ["dev-1"]
     assert len(cloud.messages()) == 1
 
 
@@ -238,9 +227,8 @@ def test_one_refused_device_does_not_hold_up_the_others(
     cloud: Cloud, cooling: Recovery, clock: list[float]
 ) -> None:
     cloud.create_thing("dev-2", **ORIGINAL)
-    store_device_attributes.handler(failure(device="dev-2"), None)
-    create_device_record.handler(failure(device="dev-2"), None)
-    for recovery in (cooling, use_up_a_cycle("dev-2")):
+    begin("dev-2")
+    for recovery in (cooling, use_up_a_cycle(device="dev-2")):
         reset_retry_counter_and_move_out.handler(recovery, None)
     cloud.dynamodb.Table(BACKUP).delete_item(Key={"deviceId": "dev-1"})
     clock[0] += 2 * DAY
@@ -254,8 +242,8 @@ def test_a_pass_acts_on_a_limited_number_of_devices(
 ) -> None:
     monkeypatch.setattr(reconcile_devices, "MOST_DEVICES", 1)
     cloud.create_thing("dev-2", **ORIGINAL)
-    create_device_record.handler(failure(device="dev-2"), None)
-    use_up_a_cycle("dev-2")
+    begin("dev-2")
+    use_up_a_cycle(device="dev-2")
     clock[0] += HOUR
     assert reconcile() == {"started": 1}
     assert reconcile()["started"] == 1
@@ -272,8 +260,172 @@ def test_every_page_of_the_table_is_read(
         return call(service, operation, **parameters, **limit)
 
     for number in range(4):
-        create_device_record.handler(failure(device=f"idle-{number}"), None)
+        cloud.create_thing(f"idle-{number}")
+        begin(f"idle-{number}")
     monkeypatch.setattr(aws, "call", small_pages)
     clock[0] += HOUR
     assert reconcile() == {"started": 1}
     assert cloud.calls.count("dynamodb.scan") >= 5
+
+
+# Failed devices, which an operator releases by taking them out of their group
+
+
+def test_a_failed_device_in_its_group_is_left_alone(cloud: Cloud, clock: list[float]) -> None:
+    bring(cloud, Stage.TOLD)
+    before = (cloud.record(), cloud.attributes(), cloud.history())
+    clock[0] += HOUR
+    assert reconcile() == {"failed": 1}
+    assert (cloud.record(), cloud.attributes(), cloud.history()) == before
+
+
+def test_a_failed_device_that_was_taken_out_of_its_group_is_released(
+    cloud: Cloud, clock: list[float]
+) -> None:
+    bring(cloud, Stage.TOLD)
+    cloud.remove_from(GROUP)
+    clock[0] += HOUR
+    assert reconcile() == {"released": 1}
+    assert (cloud.record(), cloud.backup(), cloud.attributes()) == (None, None, ORIGINAL)
+    assert cloud.steps()[-1] == ("failed", "free", "released by an operator")
+    assert reconcile() == {}
+
+
+def test_one_that_was_told_of_just_now_may_not_be_in_the_list_of_its_group_yet(
+    cloud: Cloud, clock: list[float]
+) -> None:
+    bring(cloud, Stage.TOLD)
+    cloud.remove_from(GROUP)
+    clock[0] += reconcile_devices.GRACE_SECONDS
+    assert reconcile() == {}
+
+
+@pytest.mark.parametrize("devices", [0, 1, 3])
+def test_the_group_is_listed_once_a_pass_and_only_where_a_device_has_failed(
+    cloud: Cloud, clock: list[float], devices: int
+) -> None:
+    for number in range(devices):
+        bring(cloud, Stage.TOLD, f"failed-{number}")
+    bring(cloud, Stage.DUE, "due")
+    clock[0] += HOUR
+    cloud.calls.clear()
+    reconcile()
+    assert cloud.calls.count("iot.list_things_in_thing_group") == min(devices, 1)
+
+
+def test_devices_that_are_left_alone_stand_in_nobodys_way(
+    cloud: Cloud, clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconcile_devices, "MOST_DEVICES", 1)
+    for number in range(3):
+        bring(cloud, Stage.TOLD, f"failed-{number}")
+    bring(cloud, Stage.DUE, "last")
+    clock[0] += HOUR
+    assert reconcile()["started"] == 1
+
+
+def test_without_its_group_no_failed_device_is_taken_for_released(
+    cloud: Cloud, clock: list[float]
+) -> None:
+    bring(cloud, Stage.TOLD)
+    cloud.iot.delete_thing_group(thingGroupName=GROUP)
+    before = cloud.record()
+    clock[0] += HOUR
+    with pytest.raises(ReconcileIncompleteError):
+        reconcile()
+    assert (cloud.record(), cloud.attributes()) == (before, FAILED)
+
+
+def test_a_failed_device_whose_thing_was_deleted_is_gone(cloud: Cloud, clock: list[float]) -> None:
+    bring(cloud, Stage.TOLD)
+    cloud.remove_from(GROUP)
+    cloud.iot.delete_thing(thingName="dev-1")
+    clock[0] += HOUR
+    assert reconcile() == {"gone": 1}
+    assert (cloud.record(), cloud.backup()) == (None, None)
+
+
+# Episodes that were asked to end
+
+
+@pytest.mark.parametrize("stage", [Stage.COOLING_DOWN, Stage.FAILED, Stage.TOLD])
+def test_an_end_that_somebody_asked_for_and_did_not_reach_is_made_though_the_run_sleeps(
+    cloud: Cloud, clock: list[float], stage: Stage
+) -> None:
+    recovery = bring(cloud, stage)
+    run_in(cloud, "CoolDown" if stage is Stage.COOLING_DOWN else "Escalation", recovery)
+    interrupted(clear_device_record.handler, success(1_000))
+    assert reconcile() == {}
+    clock[0] += HOUR
+    assert reconcile() == {"ended": 1}
+    assert (cloud.record(), cloud.backup()) == (None, None)
+    assert (cloud.attributes(), cloud.members()) == (ORIGINAL, [])
+    assert cloud.steps()[-1][1:] == ("free", "update succeeded")
+
+
+@pytest.mark.parametrize(
+    ("stage", "machine", "done"),
+    [(Stage.MOVING, "CoolDown", "moved_out"), (Stage.MARKING, "Escalation", "marked_failed")],
+)
+def test_an_end_that_waits_for_a_dead_run_is_made(
+    cloud: Cloud, clock: list[float], stage: Stage, machine: str, done: str
+) -> None:
+    recovery = bring(cloud, stage)
+    clear_device_record.handler(success(1_000), None)
+    run = run_in(cloud, machine, recovery)
+    clock[0] += HOUR
+    assert reconcile() == {"live": 1}
+    cloud.stepfunctions.stop_execution(executionArn=run)
+    assert reconcile() == {done: 1}
+    assert (cloud.record(), cloud.attributes()) == (None, ORIGINAL)
+
+
+# Devices that do not leave their dynamic groups
+
+
+def test_a_device_that_is_still_in_its_groups_waits_on_without_its_run(
+    cloud: Cloud, clock: list[float]
+) -> None:
+    recovery = bring(cloud, Stage.DUE)
+    cloud.iot.create_thing_group(thingGroupName="dynamic-wave")
+    cloud.add_to("dynamic-wave")
+    reset_retry_counter_and_move_out.handler(recovery, None)
+    stop(cloud, "CoolDown", recovery)
+    clock[0] += 2 * DAY
+    for _ in range(MOST_CHECKS):
+        assert reconcile() == {"waiting": 1}
+        assert reconcile() == {}
+        clock[0] += HOUR
+    assert reconcile() == {"restored": 1}
+    assert cloud.attributes() == ORIGINAL
+
+
+def test_a_fatal_failure_whose_escalation_was_never_started_is_escalated(
+    cloud: Cloud, clock: list[float], environment: pytest.MonkeyPatch
+) -> None:
+    configure(environment, FATAL_REASONS='["wrong image"]')
+    cloud.create_thing(**ORIGINAL)
+    assert handle(failure(reason="wrong image")) == "escalation_due"
+    clock[0] += HOUR
+    assert reconcile() == {"started": 1}
+    (run,) = cloud.stepfunctions.list_executions(stateMachineArn=f"{MACHINES}Escalation")[
+        "executions"
+    ]
+    assert run["name"].endswith("-1")
+
+
+def test_a_fatal_failure_whose_escalation_was_stopped_is_escalated_in_time(
+    cloud: Cloud, clock: list[float], environment: pytest.MonkeyPatch
+) -> None:
+    """Its groups settle for a quarter of an hour."""
+    configure(environment, FATAL_REASONS='["wrong image"]')
+    cloud.create_thing(**ORIGINAL)
+    begin()
+    fatal = failure(reason="wrong image")
+    recovery = increment_retry_counter.handler(fatal, None)["recovery"]
+    reset_retry_count_to_failed_update.handler(recovery, None)
+    stop(cloud, "Escalation", recovery)
+    clock[0] += reconcile_devices.GRACE_SECONDS + 60
+    assert reconcile() == {}
+    clock[0] += HOUR
+    assert reconcile() == {"told": 1}

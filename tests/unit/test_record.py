@@ -1,31 +1,36 @@
 """The conditional writes: each test is a line of the specification of the record."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 
-from firmware_retry import record
-from firmware_retry.errors import RecoverySupersededError
-from firmware_retry.message import FailureMessage
-from firmware_retry.record import Outcome, Run, State
+from firmware_retry import history, record
+from firmware_retry.device import Cause, Outcome, Run, State
+from firmware_retry.errors import RecoverySupersededError, TransientError
+from firmware_retry.message import Message
 
-from .conftest import LIMIT, RETRIES, Cloud, failure
+from .conftest import LIMIT, RETRIES, Cloud, failure, job_event
 
 NOW = "2024-03-24T22:45:00Z"
 
 
-def message(number: int = 1, **fields: Any) -> FailureMessage:
-    return FailureMessage.parse(failure(number, **fields))
+def message(number: int = 1, **fields: Any) -> Message:
+    return Message.parse(failure(number, **fields))
 
 
 def count(number: int = 1, **fields: Any) -> Outcome:
     return record.count(message(number, **fields))[0]
 
 
+def begin(number: int = 1, not_before: int = 0, **fields: Any) -> str | None:
+    return record.create(message(number, **fields), not_before)
+
+
 @pytest.fixture
 def tracked(cloud: Cloud) -> Cloud:
-    record.create(message())
+    begin()
     return cloud
 
 
@@ -36,7 +41,19 @@ def run(tracked: Cloud) -> Run:
         count(number)
     item = tracked.record()
     assert item
-    return Run("dev-1", item["trackingId"], 1)
+    return run_of(item["trackingId"])
+
+
+def run_of(tracking_id: str, cycle: int = 1, device_id: str = "dev-1") -> Run:
+    return Run(device_id, tracking_id, cycle, "2.27", "retry limit reached")
+
+
+def claim(run: Run, state: State = State.COOLING_DOWN, wait_seconds: int = 60) -> int:
+    return record.claim(run, state, wait_seconds, frozenset()).due_at
+
+
+def release(run: Run) -> None:
+    record.release(run, Cause.COOLED_DOWN)
 
 
 def stored(cloud: Cloud) -> dict[str, Any]:
@@ -55,7 +72,7 @@ def test_an_episode_begins_with_counters_at_zero(tracked: Cloud) -> None:
 def test_an_episode_that_is_on_is_not_begun_again(tracked: Cloud) -> None:
     count()
     before = stored(tracked)
-    record.create(message(2))
+    begin(2)
     assert stored(tracked) == before
 
 
@@ -102,11 +119,13 @@ def test_failures_at_once_are_counted_exactly(tracked: Cloud) -> None:
 
 
 def test_the_last_cycle_makes_the_escalation_due(run: Run, cloud: Cloud) -> None:
-    record.claim(run, State.COOLING_DOWN, 60)
-    record.release(run)
+    claim(run)
+    release(run)
     outcomes = [count(100 + number) for number in range(LIMIT)]
     assert outcomes == [Outcome.COUNTED] * (LIMIT - 1) + [Outcome.ESCALATION_DUE]
-    assert record.count(message(200))[1].next_run == Run("dev-1", run.tracking_id, 2)  # type: ignore[union-attr]
+    device = record.read("dev-1")
+    assert device
+    assert device.next_run == run_of(run.tracking_id, 2)
 
 
 @pytest.mark.parametrize(
@@ -116,45 +135,112 @@ def test_the_last_cycle_makes_the_escalation_due(run: Run, cloud: Cloud) -> None
 def test_a_device_in_recovery_is_not_counted(
     run: Run, cloud: Cloud, state: State, outcome: Outcome
 ) -> None:
-    record.claim(run, state, 60)
+    claim(run, state)
     before = stored(cloud)
     assert count(50) is outcome
     assert stored(cloud) == before
 
 
 def test_a_copy_from_the_first_cycle_does_not_count_in_the_second(run: Run, cloud: Cloud) -> None:
-    record.claim(run, State.COOLING_DOWN, 60)
-    record.release(run)
+    claim(run)
+    release(run)
     assert count(0) is Outcome.DUPLICATE
     assert stored(cloud)["RetryCounter"] == 0
 
 
-def test_a_later_campaign_starts_from_zero(run: Run, cloud: Cloud) -> None:
-    assert count(9, fw="2.28") is Outcome.CAMPAIGN_CHANGED
-    record.create(message(9, fw="2.28"))
-    assert count(9, fw="2.28") is Outcome.COUNTED
-    item = stored(cloud)
-    assert (item["campaign"], item["RetryCounter"], item["ResetRetryCount"]) == ("2.28", 1, 0)
-    assert item["trackingId"] != run.tracking_id
+def test_a_failure_from_before_the_episode_counts_for_nothing(cloud: Cloud) -> None:
+    not_before = message(5).sent_at
+    begin(7, not_before)
+    assert [count(4), count(5), count(6)] == [Outcome.STALE, Outcome.COUNTED, Outcome.COUNTED]
+    assert stored(cloud)["RetryCounter"] == 2
 
 
-def test_a_late_message_of_an_earlier_campaign_counts_for_nothing(tracked: Cloud) -> None:
-    record.create(message(9, fw="2.28"))
-    before = stored(tracked)
-    assert count(2, fw="2.27") is Outcome.STALE
-    record.create(message(2, fw="2.27"))
-    assert stored(tracked) == before
-
-
-def test_a_campaign_does_not_begin_anew_in_the_middle_of_a_recovery(run: Run, cloud: Cloud) -> None:
-    record.claim(run, State.COOLING_DOWN, 60)
+@pytest.mark.parametrize("state", [None, State.COOLING_DOWN, State.FAILED])
+def test_a_failure_of_a_later_campaign_changes_it_in_every_state(
+    run: Run, cloud: Cloud, state: State | None
+) -> None:
+    if state:
+        claim(run, state)
     before = stored(cloud)
-    record.create(message(9, fw="2.28"))
+    assert count(9, fw="2.28") is Outcome.CAMPAIGN_CHANGED
     assert stored(cloud) == before
 
 
+@pytest.mark.parametrize("state", [None, State.COOLING_DOWN, State.FAILED])
+def test_a_late_failure_of_an_earlier_campaign_counts_for_nothing_in_every_state(
+    run: Run, cloud: Cloud, state: State | None
+) -> None:
+    if state:
+        claim(run, state)
+    before = stored(cloud)
+    assert count(0, fw="2.25") is Outcome.STALE
+    assert stored(cloud) == before
+
+
+def test_a_failure_that_names_no_campaign_is_of_the_one_that_is_on(tracked: Cloud) -> None:
+    assert count(2, fw="") is Outcome.COUNTED
+    assert stored(tracked)["campaign"] == "2.27"
+
+
+def test_nor_does_it_change_the_campaign_in_the_middle_of_a_recovery(run: Run) -> None:
+    claim(run)
+    assert count(9, fw="") is Outcome.COOLING_DOWN
+
+
+def test_an_episode_of_another_campaign_does_not_replace_the_one_that_is_on(
+    run: Run, cloud: Cloud
+) -> None:
+    before = stored(cloud)
+    assert begin(9, fw="2.28") is None
+    assert stored(cloud) == before
+
+
+def test_the_reason_of_the_last_failure_is_kept(tracked: Cloud) -> None:
+    count(1, reason="battery low", errorCode=7)
+    assert stored(tracked)["lastReason"] == "7, battery low"
+    count(2)
+    assert stored(tracked)["lastReason"] == ""
+
+
+@pytest.mark.parametrize("cycles", [0, 1])
+def test_a_fatal_failure_makes_the_escalation_due_in_every_cycle(
+    run: Run, cloud: Cloud, cycles: int
+) -> None:
+    claim(run)
+    release(run)
+    cloud.dynamodb.Table(RETRIES).update_item(
+        Key={"deviceId": "dev-1"},
+        UpdateExpression="SET ResetRetryCount = :cycles",
+        ExpressionAttributeValues={":cycles": cycles},
+    )
+    outcome, device = record.count(message(100, reason="no such image"), is_fatal=True)
+    assert outcome is Outcome.ESCALATION_DUE
+    assert device
+    assert device.next_run.reason == "fatal reason: no such image"
+    claimed = record.claim(device.next_run, State.FAILED, 60, frozenset())
+    assert (claimed.state, claimed.reset_retry_count) == (State.FAILED, cycles + 1)
+
+
+def test_the_escalation_of_a_fatal_failure_stays_due_until_it_has_begun(tracked: Cloud) -> None:
+    record.count(message(2), is_fatal=True)
+    assert [count(2), count(3)] == [Outcome.ESCALATION_DUE] * 2
+    assert stored(tracked)["RetryCounter"] == 1
+
+
+def test_only_who_tells_of_an_episode_counts_in_it(tracked: Cloud) -> None:
+    job = Message.parse(job_event())
+    assert record.count(job)[0] is Outcome.CAMPAIGN_CHANGED
+    assert stored(tracked)["RetryCounter"] == 0
+    tracked.dynamodb.Table(RETRIES).delete_item(Key={"deviceId": "dev-1"})
+    record.create(job, 0)
+    assert stored(tracked)["reportedBy"] == "jobs"
+    assert count(2) is Outcome.COUNTED_BY_JOBS
+    assert count(3, jobId="job-1") is Outcome.COUNTED_BY_JOBS
+    assert record.count(job)[0] is Outcome.COUNTED
+
+
 def test_a_run_claims_the_device_and_turns_the_cycle(run: Run, cloud: Cloud) -> None:
-    due = record.claim(run, State.COOLING_DOWN, 60).due_at
+    due = claim(run)
     item = stored(cloud)
     assert item["state"] == "cooling_down"
     assert (item["RetryCounter"], item["ResetRetryCount"]) == (0, 1)
@@ -164,19 +250,19 @@ def test_a_run_claims_the_device_and_turns_the_cycle(run: Run, cloud: Cloud) -> 
 def test_a_run_that_claims_again_keeps_its_first_wait(
     run: Run, cloud: Cloud, clock: list[float]
 ) -> None:
-    due = record.claim(run, State.COOLING_DOWN, 60).due_at
+    due = claim(run)
     clock[0] += 30
-    assert record.claim(run, State.COOLING_DOWN, 99).due_at == due
+    assert claim(run, wait_seconds=99) == due
 
 
 def test_a_run_that_shares_its_name_with_one_of_the_other_machine_does_not_share_the_device(
     run: Run, cloud: Cloud
 ) -> None:
     """The ladder was shortened while the cool-down was on its way."""
-    record.claim(run, State.FAILED, 60)
+    claim(run, State.FAILED)
     before = stored(cloud)
     with pytest.raises(RecoverySupersededError):
-        record.claim(run, State.COOLING_DOWN, 60)
+        claim(run)
     with pytest.raises(RecoverySupersededError):
         record.held(run, State.COOLING_DOWN)
     assert stored(cloud) == before
@@ -185,38 +271,50 @@ def test_a_run_that_shares_its_name_with_one_of_the_other_machine_does_not_share
 @pytest.mark.parametrize(
     "other",
     [
-        pytest.param(lambda run: Run(run.device_id, "other", 1), id="of another episode"),
-        pytest.param(lambda run: Run(run.device_id, run.tracking_id, 2), id="of a later cycle"),
-        pytest.param(lambda run: Run("gone", run.tracking_id, 1), id="of a device without record"),
+        pytest.param(lambda run: run_of("other"), id="of another episode"),
+        pytest.param(lambda run: run_of(run.tracking_id, 2), id="of a later cycle"),
+        pytest.param(
+            lambda run: run_of(run.tracking_id, 1, "gone"), id="of a device without record"
+        ),
     ],
 )
 def test_a_run_that_is_not_due_claims_nothing(run: Run, cloud: Cloud, other: Any) -> None:
     before = stored(cloud)
     with pytest.raises(RecoverySupersededError):
-        record.claim(other(run), State.COOLING_DOWN, 60)
+        claim(other(run))
     assert stored(cloud) == before
 
 
 def test_a_run_below_the_limit_claims_nothing(tracked: Cloud) -> None:
     count()
     with pytest.raises(RecoverySupersededError):
-        record.claim(Run("dev-1", stored(tracked)["trackingId"], 1), State.COOLING_DOWN, 60)
+        claim(run_of(stored(tracked)["trackingId"]))
+
+
+def test_a_device_that_failed_for_good_is_claimed_by_nobody_else(tracked: Cloud) -> None:
+    record.count(message(2), is_fatal=True)
+    run = run_of(stored(tracked)["trackingId"])
+    claim(run, State.FAILED)
+    before = stored(tracked)
+    with pytest.raises(RecoverySupersededError):
+        claim(run_of(run.tracking_id, 2), State.FAILED)
+    assert stored(tracked) == before
 
 
 def test_a_finished_run_claims_nothing(run: Run, cloud: Cloud) -> None:
-    record.claim(run, State.COOLING_DOWN, 60)
-    record.release(run)
+    claim(run)
+    release(run)
     with pytest.raises(RecoverySupersededError):
-        record.claim(run, State.COOLING_DOWN, 60)
+        claim(run)
     with pytest.raises(RecoverySupersededError):
         record.held(run, State.COOLING_DOWN)
     with pytest.raises(RecoverySupersededError):
-        record.release(run)
+        release(run)
 
 
 def test_a_released_device_is_tracked_for_its_next_cycle(run: Run, cloud: Cloud) -> None:
-    record.claim(run, State.COOLING_DOWN, 60)
-    record.release(run)
+    claim(run)
+    release(run)
     item = stored(cloud)
     assert (item["state"], item["ResetRetryCount"]) == ("tracking", 1)
     assert not {"recoveryId", "dueAt"} & item.keys()
@@ -226,7 +324,7 @@ def test_a_released_device_is_tracked_for_its_next_cycle(run: Run, cloud: Cloud)
 def test_something_is_due_until_everybody_was_told(
     run: Run, cloud: Cloud, has_people: bool
 ) -> None:
-    record.claim(run, State.FAILED, 60)
+    claim(run, State.FAILED)
     record.mark_notified(run, is_last=not has_people)
     assert stored(cloud)["notifiedAt"] == NOW
     assert ("dueAt" in stored(cloud)) is has_people
@@ -244,6 +342,93 @@ def test_forgetting_takes_record_and_backup(run: Run, cloud: Cloud) -> None:
 
 def test_forgetting_leaves_a_later_episode_alone(run: Run, cloud: Cloud) -> None:
     cloud.dynamodb.Table("DeviceAttributeBackup").put_item(Item={"deviceId": "dev-1"})
-    record.forget(Run("dev-1", "earlier", 1))
+    record.forget(run_of("earlier"))
     assert cloud.record()
     assert cloud.backup()
+
+
+def test_an_episode_ends_with_record_and_backup(run: Run, cloud: Cloud) -> None:
+    cloud.dynamodb.Table("DeviceAttributeBackup").put_item(Item={"deviceId": "dev-1"})
+    device = record.read("dev-1")
+    assert device
+    record.end(device, Cause.SUCCEEDED, 0)
+    assert (cloud.record(), cloud.backup()) == (None, None)
+
+
+def test_an_episode_does_not_end_on_an_old_reading(run: Run, cloud: Cloud) -> None:
+    device = record.read("dev-1")
+    assert device
+    claim(run)
+    cooling = record.read("dev-1")
+    assert cooling
+    release(run)
+    before = stored(cloud)
+    for old in (device, cooling):
+        with pytest.raises(RecoverySupersededError):
+            record.end(old, Cause.SUCCEEDED, 0)
+    assert stored(cloud) == before
+
+
+def test_an_episode_does_not_end_on_a_reading_of_the_one_before(tracked: Cloud) -> None:
+    device = record.read("dev-1")
+    assert device
+    record.end(device, Cause.SUCCEEDED, 0)
+    begin()
+    with pytest.raises(RecoverySupersededError):
+        record.end(device, Cause.SUCCEEDED, 0)
+    assert tracked.record()
+
+
+def test_the_first_wish_to_end_stays(run: Run, cloud: Cloud) -> None:
+    claim(run)
+    record.ask_to_end(run, Cause.SUCCEEDED, 5)
+    device = record.ask_to_end(run, Cause.RELEASED, 9)
+    assert (device.ending, device.ending_up_to) == ("update succeeded", 5)
+
+
+def test_a_device_that_is_to_end_its_episode_does_not_go_into_its_next_cycle(
+    run: Run, cloud: Cloud
+) -> None:
+    claim(run)
+    record.ask_to_end(run, Cause.SUCCEEDED, 5)
+    with pytest.raises(TransientError):
+        release(run)
+    assert stored(cloud)["state"] == "cooling_down"
+
+
+def test_a_failed_device_that_is_to_end_its_episode_is_not_held_for_good(run: Run) -> None:
+    claim(run, State.FAILED)
+    assert record.held_for_good(run)
+    record.ask_to_end(run, Cause.SUCCEEDED, 5)
+    with pytest.raises(RecoverySupersededError, match="update succeeded"):
+        record.held_for_good(run)
+
+
+def test_only_who_holds_a_device_can_ask_to_end_its_episode(run: Run, cloud: Cloud) -> None:
+    claim(run)
+    release(run)
+    with pytest.raises(RecoverySupersededError):
+        record.ask_to_end(run, Cause.SUCCEEDED, 5)
+    assert "ending" not in stored(cloud)
+
+
+def test_what_was_of_the_past_at_the_beginning_is_so_at_the_end(cloud: Cloud) -> None:
+    begin(7, not_before=5)
+    device = record.read("dev-1")
+    assert device
+    record.end(device, Cause.CAMPAIGN_CHANGED, 0)
+    assert history.ended_up_to("dev-1") == 5
+
+
+@pytest.mark.parametrize("is_read_before", [False, True])
+def test_an_episode_does_not_end_on_a_reading_from_before_people_were_told(
+    run: Run, cloud: Cloud, is_read_before: bool
+) -> None:
+    claim(run, State.FAILED)
+    device = record.held(run)
+    record.mark_notified(run, is_last=True)
+    if not is_read_before:
+        device = record.held(run)
+    with pytest.raises(RecoverySupersededError) if is_read_before else nullcontext():
+        record.end(device, Cause.SUCCEEDED, 0)
+    assert bool(cloud.record()) is is_read_before

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from firmware_retry import errors
+from firmware_retry import errors, recovery
 from tests.deployed.fleet import MACHINES, Fleet, Machine
 from tests.deployed.plugin import PROJECT, Deployment
 from tests.workflow.machines import Definition, definitions_of, tasks_of
@@ -79,11 +79,27 @@ def test_every_retry_backs_off_with_a_limit_and_full_jitter(
 ) -> None:
     for name, task in tasks_of(definitions[machine]).items():
         for retrier in task["Retry"]:
-            if retrier["MaxAttempts"] == 0:
+            if retrier["MaxAttempts"] == 0 or retrier["ErrorEquals"] == ["StillInGroupError"]:
                 continue
             assert retrier["JitterStrategy"] == "FULL", name
             assert retrier["BackoffRate"] > 1, name
             assert retrier["IntervalSeconds"] <= retrier["MaxDelaySeconds"], name
+
+
+def test_a_device_that_stays_in_its_groups_is_looked_at_until_it_is_restored_all_the_same(
+    definitions: dict[Machine, Definition],
+) -> None:
+    """At the same pace each time: nothing is overloaded, something takes its time."""
+    (retrier,) = [
+        retrier
+        for machine in MACHINES
+        for task in tasks_of(definitions[machine]).values()
+        for retrier in task["Retry"]
+        if retrier["ErrorEquals"] == ["StillInGroupError"]
+    ]
+    assert retrier in tasks_of(definitions["cool_down"])["RestoreDeviceAttributes"]["Retry"]
+    assert (retrier["IntervalSeconds"], retrier["BackoffRate"]) == (recovery.CHECK_AGAIN_SECONDS, 1)
+    assert retrier["MaxAttempts"] > recovery.MOST_CHECKS
 
 
 @EVERY_MACHINE
@@ -141,7 +157,7 @@ def test_every_handler_is_called_by_the_state_of_its_name(
             assert task["Resource"].endswith(f":function:{functions[name]}")
 
 
-def test_the_nine_steps_of_the_original_workflow_are_states_and_functions(
+def test_the_steps_of_the_whole_life_are_states_and_functions(
     quickstart: Fleet, definitions: dict[Machine, Definition]
 ) -> None:
     steps = {
@@ -154,6 +170,8 @@ def test_the_nine_steps_of_the_original_workflow_are_states_and_functions(
         "ResetRetryCountToFailedUpdate",
         "MoveDeviceToFailedGroup",
         "SendSNSNotification",
+        "ClearDeviceRecord",
+        "ReleaseDevice",
     }
     tasks = {name for machine in MACHINES for name in tasks_of(definitions[machine])}
     assert steps <= tasks
@@ -182,7 +200,7 @@ def _worst_seconds(task: dict[str, Any]) -> float:
 
 
 def _waits(task: dict[str, Any]) -> list[float]:
-    (retrier,) = [retrier for retrier in task["Retry"] if retrier["MaxAttempts"] > 0]
+    retrier = task["Retry"][-1]  # those before are of one error each
     rate = retrier["BackoffRate"]
     growing = accumulate(
         range(retrier["MaxAttempts"] - 1),

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from firmware_retry.record import Outcome
+from firmware_retry.device import Outcome
 from tests.deployed.fleet import MACHINES, Fleet, Machine
 from tests.workflow.machines import (
     Case,
@@ -32,24 +32,43 @@ LAST = 1 + 8
 """Attempts of the intake, whose run must end within five minutes."""
 PATIENT = 1 + 20
 """Attempts of a recovery, which has time."""
+CALM = 1 + 10
+"""Attempts of a step that waits for AWS IoT to follow."""
 
 KEPT = "KeepDeadLetter"
 FAILS = None
 """The execution fails under the error's own name, so that it can be redriven."""
 
-INPUT = {"deviceId": "dev-1", "timestamp": "1711320208793", "FW": "2.27"}
-RECOVERY = {"deviceId": "dev-1", "trackingId": "t", "cycle": 1}
+INPUT = {
+    "kind": "failed",
+    "reportedBy": "device",
+    "deviceId": "dev-1",
+    "timestamp": "1711320208793",
+    "FW": "2.27",
+}
+RECOVERY = {"deviceId": "dev-1", "trackingId": "t", "cycle": 1, "campaign": "2.27", "reason": "r"}
+FOUND = {"notBefore": 7}
 PAST = {"dueAt": "2024-03-24T22:43:28Z"}
+
+# What is not a failure, by kind: the states that its run enters.
+KINDS: Mapping[str, tuple[str, ...]] = {
+    "succeeded": ("DecideOnMessage", "ClearDeviceRecord", "DecideOnSuccess", "MessageHandled"),
+    "removed": ("DecideOnMessage", "ReleaseDevice", "MessageHandled"),
+}
 
 # Outcome of the count, and the states that follow it.
 ROUTES: Mapping[Outcome, tuple[str, ...]] = {
     Outcome.COUNTED: ("MessageHandled",),
     Outcome.DUPLICATE: ("MessageHandled",),
     Outcome.STALE: ("MessageHandled",),
+    Outcome.IGNORED: ("MessageHandled",),
+    Outcome.COUNTED_BY_JOBS: ("MessageHandled",),
     Outcome.COOLING_DOWN: ("MessageHandled",),
     Outcome.FAILED: ("MessageHandled",),
     Outcome.NOT_TRACKED: ("CheckIfDeviceExists", "StoreDeviceAttributes", "CreateDeviceRecord"),
     Outcome.CAMPAIGN_CHANGED: (
+        "ClearDeviceRecord",
+        "DecideOnSuccess",
         "CheckIfDeviceExists",
         "StoreDeviceAttributes",
         "CreateDeviceRecord",
@@ -93,8 +112,24 @@ LASTING: Mapping[tuple[Machine, str], Mapping[str, str | None]] = {
         "KeyError": KEPT,
         "Runtime.ImportModuleError": KEPT,
     },
+    ("intake", "ClearDeviceRecord"): {
+        "InvalidMessageError": "MessageRefused",
+        "ThingNotFoundError": "ThingUnknown",
+        "BackupMissingError": KEPT,
+        "RequestRefusedError": KEPT,
+        "KeyError": KEPT,
+    },
+    ("intake", "ReleaseDevice"): {
+        "InvalidMessageError": "MessageRefused",
+        "BackupMissingError": KEPT,
+        "ReleaseIncompleteError": KEPT,
+        "RequestRefusedError": KEPT,
+        "KeyError": KEPT,
+    },
     ("intake", "CheckIfDeviceExists"): {
         "ThingNotFoundError": "ThingUnknown",
+        "StaleMessageError": "MessageStale",
+        "EpisodeContendedError": KEPT,
         "InvalidMessageError": KEPT,
         "RequestRefusedError": KEPT,
         "KeyError": KEPT,
@@ -174,6 +209,7 @@ def _error_rows() -> Iterator[Row]:
             )
     for state, error, attempts, following in INTEGRATIONS:
         yield "intake", state, error, attempts, following
+    yield "cool_down", "RestoreDeviceAttributes", "StillInGroupError", CALM, FAILS
 
 
 ERROR_ROWS = tuple(_error_rows())
@@ -188,6 +224,7 @@ def _way_to(state: str) -> dict[str, tuple[Mock, ...]]:
     new_device = (_counted(Outcome.NOT_TRACKED), _counted(Outcome.COUNTED))
     ways: dict[str, dict[str, tuple[Mock, ...]]] = {
         **{name: {"IncrementRetryCounter": new_device} for name in ROUTES[Outcome.NOT_TRACKED]},
+        "ClearDeviceRecord": {"IncrementRetryCounter": (_counted(Outcome.CAMPAIGN_CHANGED),)},
         "StartCoolDown": {"IncrementRetryCounter": (_counted(Outcome.COOL_DOWN_DUE),)},
         "StartEscalation": {"IncrementRetryCounter": (_counted(Outcome.ESCALATION_DUE),)},
         KEPT: {"IncrementRetryCounter": (Error("RequestRefusedError"),)},
@@ -198,15 +235,26 @@ def _way_to(state: str) -> dict[str, tuple[Mock, ...]]:
     return ways.get(state, {})
 
 
+def _given(machine: Machine, state: str) -> Mapping[str, Any]:
+    """The input of a run that comes by the state."""
+    if machine != "intake":
+        return RECOVERY
+    return {**INPUT, "kind": "removed"} if state == "ReleaseDevice" else INPUT
+
+
 def _failing(machine: Machine, state: str, error: str) -> Case:
-    given = INPUT if machine == "intake" else RECOVERY
-    return Case(machine, {**_way_to(state), state: (Error(error),)}, given)
+    mocks = {**_way_to(state), state: (Error(error),)}
+    return Case(machine, mocks, _given(machine, state))
+
+
+def _of_kind(kind: str) -> Case:
+    return Case("intake", {}, {**INPUT, "kind": kind})
 
 
 def _of_outcome(outcome: Outcome) -> Case:
-    return Case(
-        "intake", {"IncrementRetryCounter": (_counted(outcome), _counted(Outcome.COUNTED))}, INPUT
-    )
+    counts = (_counted(outcome), _counted(Outcome.COUNTED))
+    mocks = {"IncrementRetryCounter": counts, "CheckIfDeviceExists": (Result(FOUND),)}
+    return Case("intake", mocks, INPUT)
 
 
 def _undisturbed(machine: Machine) -> Case:
@@ -216,6 +264,7 @@ def _undisturbed(machine: Machine) -> Case:
 
 CASES = (
     *(_failing(machine, state, error) for machine, state, error, _, _ in ERROR_ROWS),
+    *map(_of_kind, KINDS),
     *map(_of_outcome, ROUTES),
     *map(_undisturbed, HAPPY_PATHS),
 )
@@ -235,11 +284,25 @@ def definitions(quickstart: Fleet) -> dict[Machine, Any]:
 @pytest.mark.parametrize("outcome", ROUTES)
 def test_the_outcome_of_the_count_decides(runs: dict[str, Run], outcome: Outcome) -> None:
     run = runs[_of_outcome(outcome).name]
-    expected = ["IncrementRetryCounter", "DecideOnCount", *ROUTES[outcome]]
+    expected = ["DecideOnMessage", "IncrementRetryCounter", "DecideOnCount", *ROUTES[outcome]]
     if expected[-1] != "MessageHandled":
         # The device is tracked now: its message is counted after all.
         expected += ["IncrementRetryCounter", "DecideOnCount", "MessageHandled"]
     assert (list(run.path), run.status) == (expected, "SUCCEEDED")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_no_failure_is_not_counted(runs: dict[str, Run], kind: str) -> None:
+    run = runs[_of_kind(kind).name]
+    assert (run.path, run.status) == (KINDS[kind], "SUCCEEDED")
+
+
+@pytest.mark.parametrize("outcome", [Outcome.NOT_TRACKED, Outcome.CAMPAIGN_CHANGED])
+def test_an_episode_begins_with_what_is_known_of_the_last(
+    runs: dict[str, Run], outcome: Outcome
+) -> None:
+    given = runs[_of_outcome(outcome).name].inputs["CreateDeviceRecord"]
+    assert given.items() >= {**INPUT, "past": FOUND}.items()
 
 
 def test_every_outcome_has_a_route() -> None:
@@ -265,7 +328,7 @@ def test_an_error_leads_where_it_should(runs: dict[str, Run], row: Row) -> None:
     elif following == KEPT:
         assert after == (KEPT, "MessageInDeadLetterQueue")
         assert (run.status, run.error) == ("FAILED", error)
-        assert run.inputs[KEPT].items() >= INPUT.items()
+        assert run.inputs[KEPT].items() >= _given(machine, state).items()
     else:
         assert (after, run.status) == ((following,), "SUCCEEDED")
 
@@ -313,4 +376,4 @@ def test_every_error_that_a_handler_documents_has_its_row(machine: Machine, stat
     handler = import_module(f"firmware_retry.handlers.{module}").handler
     documented = set(re.findall(r"\b\w+Error\b", handler.__doc__.partition("Raises:")[2]))
     assert "TransientError" in documented
-    assert documented - {"TransientError"} <= set(LASTING[machine, state])
+    assert documented <= {row[2] for row in ERROR_ROWS if row[:2] == (machine, state)}

@@ -1,20 +1,38 @@
-"""CheckIfDeviceExists: nothing is recorded for a device that the registry does not know."""
+"""CheckIfDeviceExists: nothing is recorded for a device that is unknown, or of what is over."""
 
 from typing import Any
 
-from firmware_retry import registry
-from firmware_retry.message import FailureMessage
+from firmware_retry import history, registry
+from firmware_retry.errors import EpisodeContendedError, StaleMessageError
+from firmware_retry.message import Message
+
+MOST_ROUNDS = 3
+"""How often one message may begin an episode that another ends before it is counted there."""
 
 
-def handler(event: dict[str, Any], context: object) -> None:
-    """Looks the device up.
+def handler(event: dict[str, Any], context: object) -> dict[str, int]:
+    """Looks the device up, in the registry and in its history.
 
     Args:
-        event: the message, see ``message``.
+        event: the message, see ``message``; in ``past`` what this returned before, if it did.
         context: Lambda's, not used.
+
+    Returns:
+        ``{"notBefore": …, "rounds": …}``: messages sent before are of an episode that has ended,
+        milliseconds since the epoch, 0 where none has; and how often the intake came by here.
 
     Raises:
         ThingNotFoundError: there is no such thing.
+        EpisodeContendedError: the intake came by too often.
+        StaleMessageError: the message was sent before the device's last episode ended.
         InvalidMessageError, TransientError, RequestRefusedError.
     """
-    registry.describe(FailureMessage.parse(event).device_id)
+    message = Message.parse(event)
+    rounds = event.get("past", {"rounds": 0})["rounds"] + 1
+    if rounds > MOST_ROUNDS:
+        raise EpisodeContendedError(f"{message.device_id}: its episode ended {MOST_ROUNDS} times")
+    registry.describe(message.device_id)
+    not_before = history.ended_up_to(message.device_id)
+    if message.sent_at < not_before:
+        raise StaleMessageError(f"{message.device_id}: sent before the last episode ended")
+    return {"notBefore": not_before, "rounds": rounds}

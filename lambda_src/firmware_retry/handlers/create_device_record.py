@@ -4,7 +4,7 @@ import logging
 from typing import Any
 
 from firmware_retry import record
-from firmware_retry.message import FailureMessage
+from firmware_retry.message import Message
 
 _logger = logging.getLogger(__name__)
 
@@ -13,14 +13,14 @@ def handler(event: dict[str, Any], context: object) -> None:
     """Begins an episode with counters at zero, unless one is on already.
 
     Args:
-        event: the message, see ``message``.
+        event: the message, see ``message``; in ``past`` what CheckIfDeviceExists found.
         context: Lambda's, not used.
 
     Raises:
         InvalidMessageError, TransientError, RequestRefusedError.
     """
-    message = FailureMessage.parse(event)
-    tracking_id = record.create(message)
+    message = Message.parse(event)
+    tracking_id = record.create(message, event["past"]["notBefore"])
     _logger.info(
         "episode begun" if tracking_id else "episode was on already",
         extra={"deviceId": message.device_id, "trackingId": tracking_id},

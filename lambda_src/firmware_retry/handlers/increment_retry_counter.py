@@ -7,8 +7,9 @@ import logging
 from typing import Any
 
 from firmware_retry import record
-from firmware_retry.message import FailureMessage
-from firmware_retry.record import Outcome
+from firmware_retry.device import Outcome
+from firmware_retry.message import Message
+from firmware_retry.settings import settings
 
 _logger = logging.getLogger(__name__)
 _DUE = (Outcome.COOL_DOWN_DUE, Outcome.ESCALATION_DUE)
@@ -29,8 +30,12 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         InvalidMessageError: the message cannot be counted.
         TransientError, RequestRefusedError: see ``aws.call``.
     """
-    message = FailureMessage.parse(event)
-    outcome, device = record.count(message)
+    message = Message.parse(event)
+    if message.has_reason_among(settings().ignored_reasons):
+        outcome, device = Outcome.IGNORED, None
+    else:
+        is_fatal = message.has_reason_among(settings().fatal_reasons)
+        outcome, device = record.count(message, is_fatal)
     _logger.info(
         "failure message handled",
         extra={

@@ -4,7 +4,7 @@ import logging
 from typing import Any
 
 from firmware_retry import recovery
-from firmware_retry.record import Run
+from firmware_retry.device import Run
 
 _logger = logging.getLogger(__name__)
 
@@ -21,6 +21,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, list[str]]:
 
     Raises:
         RecoverySupersededError, ThingNotFoundError: the run ends quietly.
+        StillInGroupError: the device did not leave its groups yet: it is looked at again later.
         BackupMissingError, TransientError, RequestRefusedError: see ``recovery.restore``.
     """
     run = Run.parse(event)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from firmware_retry import backup, registry
-from firmware_retry.message import FailureMessage
+from firmware_retry.message import Message
 
 
 def handler(event: dict[str, Any], context: object) -> None:
@@ -17,4 +17,4 @@ def handler(event: dict[str, Any], context: object) -> None:
         ThingNotFoundError: there is no such thing.
         InvalidMessageError, TransientError, RequestRefusedError.
     """
-    backup.store(registry.describe(FailureMessage.parse(event).device_id))
+    backup.store(registry.describe(Message.parse(event).device_id))

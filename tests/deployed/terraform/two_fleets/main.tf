@@ -12,6 +12,12 @@ module "second" {
   topic_filter     = "second/+/data"
   device_id_source = "topic:2"
   failure_statuses = ["FAILED", "TIMED_OUT"]
+  success_statuses = ["SUCCEEDED"]
+
+  job_events_enabled = true
+  job_id_patterns    = ["second-*"]
+  ignored_reasons    = ["*battery low*", "E_BUSY"]
+  fatal_reasons      = ["*signature invalid*"]
 
   retry_limit       = 2
   cool_down_seconds = [36000]

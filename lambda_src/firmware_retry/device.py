@@ -1,0 +1,236 @@
+"""A device as its record shows it: the words for its states, and the decisions taken on reading."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from firmware_retry.message import Message, Reporter
+from firmware_retry.settings import settings
+
+
+class State(StrEnum):
+    """Where a device is on its journey."""
+
+    TRACKING = "tracking"
+    COOLING_DOWN = "cooling_down"
+    FAILED = "failed"
+
+
+class Outcome(StrEnum):
+    """What became of a failure message; the intake state machine chooses on it."""
+
+    COUNTED = "counted"
+    DUPLICATE = "duplicate"
+    IGNORED = "ignored"
+    """For one of ``ignored_reasons``."""
+    STALE = "stale"
+    """Of an earlier campaign, or an earlier episode, than the one that is being counted."""
+    COUNTED_BY_JOBS = "counted_by_jobs"
+    """A device's own report, where AWS IoT Jobs reports the same failure."""
+    COOLING_DOWN = "cooling_down"
+    FAILED = "failed"
+    NOT_TRACKED = "not_tracked"
+    CAMPAIGN_CHANGED = "campaign_changed"
+    COOL_DOWN_DUE = "cool_down_due"
+    ESCALATION_DUE = "escalation_due"
+
+
+class Cause(StrEnum):
+    """Why a device went from one state to another, as its history tells it."""
+
+    FIRST_FAILURE = "first failure"
+    LIMIT_REACHED = "retry limit reached"
+    FATAL_REASON = "fatal reason"
+    COOLED_DOWN = "cool-down is over"
+    NEVER_LEFT = "cool-down is over, though it never left"
+    SUCCEEDED = "update succeeded"
+    CAMPAIGN_CHANGED = "another campaign began"
+    RELEASED = "released by an operator"
+    VANISHED = "thing is gone"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One recovery run of a device: what its execution gets as input, and what it is called."""
+
+    device_id: str
+    tracking_id: str
+    cycle: int
+    """Which cycle was used up; 1 is the first."""
+    campaign: str
+    reason: str
+    """Why it was started, for who looks at the execution or the history."""
+
+    @property
+    def recovery_id(self) -> str:
+        """The name of the execution: the same for whoever starts it, so it is started once."""
+        return f"{self.tracking_id}-{self.cycle}"
+
+    @property
+    def state_input(self) -> dict[str, Any]:
+        """The input of the execution, JSON-ready."""
+        return {
+            "deviceId": self.device_id,
+            "trackingId": self.tracking_id,
+            "cycle": self.cycle,
+            "campaign": self.campaign,
+            "reason": self.reason,
+        }
+
+    @classmethod
+    def parse(cls, event: dict[str, Any]) -> "Run":
+        """Reads the input of a recovery step; KeyError when it is not one."""
+        return cls(
+            event["deviceId"],
+            event["trackingId"],
+            int(event["cycle"]),
+            event["campaign"],
+            event["reason"],
+        )
+
+
+@dataclass(frozen=True)
+class Record:
+    """A device's item, as far as decisions need it."""
+
+    device_id: str
+    retry_counter: int
+    reset_retry_count: int
+    state: State
+    campaign: str
+    reported_by: Reporter
+    last_reason: str
+    is_fatal: bool
+    started_at: int
+    last_sent_at: int
+    not_before: int
+    tracking_id: str
+    due_at: int
+    recovery_id: str
+    away_since: int
+    left_groups: frozenset[str]
+    leave_checks: int
+    notified_at: str
+    mailed_at: str
+    ending: str
+    ending_up_to: int
+
+    @classmethod
+    def of(cls, item: dict[str, Any]) -> "Record":
+        """Reads an item in DynamoDB's typed JSON; what is not there is 0 or empty."""
+
+        def text(name: str) -> str:
+            return str(item.get(name, {}).get("S", ""))
+
+        def number(name: str) -> int:
+            return int(item.get(name, {}).get("N", "0"))
+
+        return cls(
+            device_id=text("deviceId"),
+            retry_counter=number("RetryCounter"),
+            reset_retry_count=number("ResetRetryCount"),
+            state=State(text("state")),
+            campaign=text("campaign"),
+            reported_by=Reporter(text("reportedBy") or Reporter.DEVICE),
+            last_reason=text("lastReason"),
+            is_fatal=bool(item.get("isFatal", {}).get("BOOL", False)),
+            started_at=number("startedAt"),
+            last_sent_at=number("lastSentAt"),
+            not_before=number("notBefore"),
+            tracking_id=text("trackingId"),
+            due_at=number("dueAt"),
+            recovery_id=text("recoveryId"),
+            away_since=number("awaySince"),
+            left_groups=frozenset(item.get("leftGroups", {}).get("SS", ())),
+            leave_checks=number("leaveChecks"),
+            notified_at=text("notifiedAt"),
+            mailed_at=text("mailedAt"),
+            ending=text("ending"),
+            ending_up_to=number("endingUpTo"),
+        )
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the device used up its last cycle."""
+        return self.state is State.FAILED
+
+    @property
+    def is_told(self) -> bool:
+        """Whether everybody was told that the device failed, so that nothing more is due.
+
+        Everybody who was there then: an address that is added later changes nothing about it.
+        """
+        return bool(self.notified_at and not self.due_at)
+
+    @property
+    def present_up_to(self) -> int:
+        """What ends an episode now, and no message: all that the device has sent is of the past.
+
+        By the device's own clock, which may be behind. Milliseconds since the epoch.
+        """
+        return self.last_sent_at + 1
+
+    @property
+    def next_run(self) -> Run:
+        """The recovery that follows when this cycle is used up."""
+        cause = Cause.FATAL_REASON if self.is_fatal else Cause.LIMIT_REACHED
+        reason = f"{cause}: {self.last_reason}" if self.last_reason else str(cause)
+        cycle = self.reset_retry_count + 1
+        return Run(self.device_id, self.tracking_id, cycle, self.campaign, reason)
+
+    @property
+    def present_run(self) -> Run:
+        """The recovery that a device in recovery is in."""
+        cycle = self.reset_retry_count
+        return Run(self.device_id, self.tracking_id, cycle, self.campaign, self.last_reason)
+
+    @property
+    def escalates(self) -> bool:
+        """Whether no further try follows when this cycle is used up."""
+        return self.is_fatal or settings().is_last_cycle(self.reset_retry_count + 1)
+
+    @property
+    def is_used_up(self) -> bool:
+        """Whether a recovery is due for a tracked device."""
+        return self.is_fatal or self.retry_counter >= settings().retry_limit
+
+    def outcome_of(self, message: Message) -> Outcome:
+        """What becomes of a failure message that was not counted on this record."""
+        if message.sent_at < self.not_before:
+            return Outcome.STALE
+        is_by_other = message.reported_by is not self.reported_by
+        if is_by_other and self.reported_by is Reporter.JOBS and settings().job_events_enabled:
+            return Outcome.COUNTED_BY_JOBS
+        # The first event of AWS IoT Jobs takes over what a device had begun to report itself: both
+        # tell of the same failures. Where its events were switched off, the device takes over.
+        if is_by_other and self.state is State.TRACKING:
+            return Outcome.CAMPAIGN_CHANGED
+        if not is_by_other and self._is_of_other_campaign(message):
+            is_later = self.started_at < message.sent_at
+            return Outcome.CAMPAIGN_CHANGED if is_later else Outcome.STALE
+        if self.state is State.TRACKING:
+            # Before the duplicate: the run that counted the last failure may have died before it
+            # started the recovery, and then its own retry is the next to come by.
+            return self.due or Outcome.DUPLICATE
+        return Outcome(self.state)
+
+    @property
+    def due(self) -> Outcome | None:
+        """Which recovery is due for a tracked device, if any."""
+        if not self.is_used_up:
+            return None
+        return Outcome.ESCALATION_DUE if self.escalates else Outcome.COOL_DOWN_DUE
+
+    def ends_by(self, success: Message) -> bool:
+        """Whether a success ends this episode.
+
+        AWS IoT Jobs tells of all jobs of a device, whatever they do: only the one that is being
+        counted ends the episode. A device's own report is about firmware. Either ends only what
+        began before it: a job may be run again after it had succeeded.
+        """
+        if success.sent_at < self.started_at:
+            return False
+        return success.reported_by is Reporter.DEVICE or self.campaign == success.campaign
+
+    def _is_of_other_campaign(self, message: Message) -> bool:
+        return not message.is_of_unknown_campaign and message.campaign != self.campaign

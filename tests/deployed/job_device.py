@@ -1,0 +1,79 @@
+"""The device side of AWS IoT Jobs, over MQTT: it fetches its job, fails, and says why.
+
+https://docs.aws.amazon.com/iot/latest/developerguide/jobs-mqtt-api.html
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from localcloud import Device
+from tests.deployed.fleet import Fleet
+
+
+class JobDevice:
+    """One device with its own connection; it takes one job execution after the other."""
+
+    def __init__(self, connection: Device) -> None:
+        self.connection = connection
+        self._topics = f"$aws/things/{connection.client_id}/jobs"
+        connection.subscribe(f"{self._topics}/start-next/accepted")
+        connection.subscribe(f"{self._topics}/+/update/accepted")
+
+    def attempt(self, status: str = "FAILED", **details: str) -> bool:
+        """Takes the next job execution, if there is one, and reports how it ended.
+
+        Returns:
+            Whether there was one.
+        """
+        self.connection.publish(f"{self._topics}/start-next", {})
+        _, answer = self.connection.receive()
+        execution = answer.get("execution")
+        if not execution:
+            return False
+        report = {"status": status, "statusDetails": details}
+        self.connection.publish(f"{self._topics}/{execution['jobId']}/update", report)
+        self.connection.receive()
+        return True
+
+    def fail_until_none_is_left(self) -> int:
+        """Fails each attempt that it is offered; how many there were."""
+        return sum(1 for _ in iter(self.attempt, False))
+
+
+@contextmanager
+def updating(fleet: Fleet, device: str, job: str, query: str, retries: int = 10) -> Iterator[Any]:
+    """A dynamic thing group and a continuous job for it, as an update is rolled out.
+
+    Args:
+        fleet: whose account.
+        device: the group holds this device only.
+        job: the job's id; the group is called the same.
+        query: which devices are to be updated.
+        retries: how often AWS IoT Jobs tries again; 10 is the most that it can.
+
+    Yields:
+        The ``JobDevice``.
+    """
+    iot = fleet.client("iot")
+    iot.update_indexing_configuration(thingIndexingConfiguration={"thingIndexingMode": "REGISTRY"})
+    group = iot.create_dynamic_thing_group(
+        thingGroupName=job, queryString=f"thingName:{device} AND {query}"
+    )
+    criteria = [{"failureType": "FAILED", "numberOfRetries": retries}]
+    iot.create_job(
+        jobId=job,
+        targets=[group["thingGroupArn"]],
+        targetSelection="CONTINUOUS",
+        document=json.dumps({"firmware": "2.28"}),
+        jobExecutionsRetryConfig={"criteriaList": criteria},
+    )
+    try:
+        with fleet.connect(device) as connection:
+            yield JobDevice(connection)
+    finally:
+        iot.delete_job(jobId=job, force=True)
+        iot.delete_dynamic_thing_group(thingGroupName=job)

@@ -1,0 +1,139 @@
+"""The journey of a device by the entry points of its steps: tests begin somewhere on it."""
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Any
+
+import pytest
+
+from firmware_retry import registry
+from firmware_retry.errors import StaleMessageError, TransientError
+from firmware_retry.handlers import (
+    check_if_device_exists,
+    clear_device_record,
+    create_device_record,
+    increment_retry_counter,
+    move_device_to_failed_group,
+    reset_retry_count_to_failed_update,
+    reset_retry_counter_and_move_out,
+    restore_device_attributes,
+    send_sns_notification,
+    store_device_attributes,
+)
+
+from .conftest import LIMIT, Cloud, failure
+
+ORIGINAL = {"model": "wo:v8", "FW": "2.26", "site": "7"}
+MOVED_OUT = {"model": "moveOut", "FW": "moveOut", "site": "7"}
+FAILED = {"model": "failedtoupdate", "FW": "failedtoupdate", "site": "7"}
+
+Recovery = dict[str, Any]
+"""The input of a recovery run."""
+Handler = Callable[[dict[str, Any], object], Any]
+
+
+class Stage(StrEnum):
+    """Where on its journey a device is; in the order in which it comes by."""
+
+    TRACKED = "tracked"
+    """One failure was counted."""
+    DUE = "limit reached"
+    MOVING = "being moved out"
+    """Claimed by its run, the attributes not yet overwritten."""
+    COOLING_DOWN = "cooling down"
+    BACK = "back for its last cycle"
+    FAILING = "last limit reached"
+    MARKING = "being marked failed"
+    FAILED = "failed, its groups settling"
+    TOLD = "failed, and people told"
+
+
+def begin(device: str = "dev-1") -> None:
+    """Starts an episode, without counting anything."""
+    _begin(failure(device=device))
+
+
+def _begin(event: dict[str, Any]) -> None:
+    past = check_if_device_exists.handler(event, None)
+    store_device_attributes.handler(event, None)
+    create_device_record.handler({**event, "past": past}, None)
+
+
+def use_up_a_cycle(first: int = 0, device: str = "dev-1") -> Recovery:
+    """Counts failures up to the limit; the input of the recovery that follows."""
+    for number in range(first, first + LIMIT):
+        answer = increment_retry_counter.handler(failure(number, device), None)
+    recovery: Recovery = answer["recovery"]
+    return recovery
+
+
+def handle(event: dict[str, Any]) -> str:
+    """Handles a message in the way of the intake; what became of it."""
+    if event["kind"] == "succeeded":
+        clear_device_record.handler(event, None)
+        return "succeeded"
+    while True:
+        outcome: str = increment_retry_counter.handler(event, None)["outcome"]
+        if outcome == "campaign_changed":
+            clear_device_record.handler(event, None)
+        elif outcome != "not_tracked":
+            return outcome
+        try:
+            _begin(event)
+        except StaleMessageError:
+            return "of the past"
+
+
+def interrupted(step: Handler, recovery: Recovery) -> None:
+    """Runs an overwriting step that fails where it would overwrite the attributes."""
+
+    def refuse(*_: object) -> None:
+        raise TransientError("throttled")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "update", refuse)
+        with pytest.raises(TransientError, match="throttled"):
+            step(recovery, None)
+
+
+def bring(cloud: Cloud, stage: Stage, device: str = "dev-1") -> Recovery:
+    """Lets a new device go as far as the stage; the input of the run that is due or on there."""
+    cloud.create_thing(device, **ORIGINAL)
+    begin(device)
+    recovery: Recovery = {"deviceId": device}
+    for reached, step in _WAY.items():
+        recovery = step(recovery) or recovery
+        if reached is stage:
+            break
+    return recovery
+
+
+def _join_and_tell(recovery: Recovery) -> None:
+    move_device_to_failed_group.handler(recovery, None)
+    send_sns_notification.handler(recovery, None)
+
+
+def _count_one(recovery: Recovery) -> None:
+    increment_retry_counter.handler(failure(0, recovery["deviceId"]), None)
+
+
+def _done(step: Handler) -> Callable[[Recovery], None]:
+    def done(recovery: Recovery) -> None:
+        step(recovery, None)
+
+    return done
+
+
+_WAY: Mapping[Stage, Callable[[Recovery], Recovery | None]] = {
+    Stage.TRACKED: _count_one,
+    Stage.DUE: lambda recovery: use_up_a_cycle(0, recovery["deviceId"]),
+    Stage.MOVING: lambda recovery: interrupted(reset_retry_counter_and_move_out.handler, recovery),
+    Stage.COOLING_DOWN: _done(reset_retry_counter_and_move_out.handler),
+    Stage.BACK: _done(restore_device_attributes.handler),
+    Stage.FAILING: lambda recovery: use_up_a_cycle(100, recovery["deviceId"]),
+    Stage.MARKING: lambda recovery: interrupted(
+        reset_retry_count_to_failed_update.handler, recovery
+    ),
+    Stage.FAILED: _done(reset_retry_count_to_failed_update.handler),
+    Stage.TOLD: _join_and_tell,
+}

@@ -1,0 +1,113 @@
+"""Devices and AWS IoT Jobs tell of the same failures: each is counted once."""
+
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from .conftest import LIMIT, Cloud, configure, failure, job_event
+from .journey import ORIGINAL, Stage, bring, handle
+
+
+@pytest.fixture
+def thing(cloud: Cloud) -> Cloud:
+    cloud.create_thing(**ORIGINAL)
+    return cloud
+
+
+def stored(cloud: Cloud) -> dict[str, Any]:
+    item = cloud.record()
+    assert item
+    return item
+
+
+def test_an_event_begins_an_episode_whose_campaign_is_the_job(thing: Cloud) -> None:
+    assert handle(job_event(1)) == "counted"
+    item = stored(thing)
+    assert (item["campaign"], item["reportedBy"], item["RetryCounter"]) == ("job-1", "jobs", 1)
+    assert item["countedEvents"] == {"event-1"}
+
+
+def test_an_event_delivered_twice_counts_once(thing: Cloud) -> None:
+    outcomes = [handle(job_event(number)) for number in (1, 1, 2, 1)]
+    assert outcomes == ["counted", "duplicate", "counted", "duplicate"]
+
+
+def test_events_of_one_second_are_told_apart_by_their_id(thing: Cloud) -> None:
+    assert handle(job_event(1)) == "counted"
+    assert handle(job_event(1, eventId="another")) == "counted"
+
+
+@pytest.mark.parametrize("fields", [{}, {"jobId": "job-1"}, {"fw": "2.28"}, {"fw": ""}])
+def test_what_the_device_says_does_not_count_beside_the_events(
+    thing: Cloud, fields: dict[str, str]
+) -> None:
+    handle(job_event(1))
+    before = stored(thing)
+    assert handle(failure(5_000, **fields)) == "counted_by_jobs"
+    assert stored(thing) == before
+
+
+@pytest.mark.parametrize("fields", [{}, {"jobId": "job-1"}])
+def test_one_failure_that_both_tell_of_counts_once_in_whatever_order(
+    thing: Cloud, fields: dict[str, str]
+) -> None:
+    """The clocks of AWS IoT and of the device need not agree, nor are they equally fine."""
+    handle(failure(1, **fields))
+    handle(job_event(0))
+    for number in range(1, LIMIT):
+        handle(job_event(number))
+        handle(failure(1 + number, **fields))
+    item = stored(thing)
+    assert (item["reportedBy"], item["RetryCounter"]) == ("jobs", LIMIT)
+
+
+@pytest.mark.parametrize("order", list(permutations(range(4))), ids=str)
+def test_two_failures_of_which_both_tell_count_twice_in_any_order(
+    thing: Cloud, order: tuple[int, ...]
+) -> None:
+    events = (failure(1), job_event(0), failure(1_001), job_event(1))
+    for index in order:
+        handle(events[index])
+    item = stored(thing)
+    assert (item["reportedBy"], item["RetryCounter"]) == ("jobs", 2)
+
+
+def test_the_events_take_over_what_the_device_had_begun_to_count(cloud: Cloud) -> None:
+    bring(cloud, Stage.BACK)
+    tracking_id = stored(cloud)["trackingId"]
+    assert handle(job_event(1)) == "counted"
+    item = stored(cloud)
+    assert (item["reportedBy"], item["RetryCounter"], item["ResetRetryCount"]) == ("jobs", 1, 0)
+    assert item["trackingId"] != tracking_id
+
+
+@pytest.mark.parametrize("stage", [Stage.MOVING, Stage.COOLING_DOWN, Stage.MARKING, Stage.TOLD])
+def test_they_do_not_take_over_in_the_middle_of_a_recovery(cloud: Cloud, stage: Stage) -> None:
+    bring(cloud, stage)
+    before = (stored(cloud), cloud.attributes())
+    assert handle(job_event(1)) == before[0]["state"]
+    assert (stored(cloud), cloud.attributes()) == before
+
+
+def test_a_later_job_begins_an_episode_and_an_earlier_one_does_not(thing: Cloud) -> None:
+    handle(job_event(5))
+    assert handle(job_event(4, "job-0")) == "stale"
+    assert handle(job_event(6, "job-2")) == "counted"
+    assert (stored(thing)["campaign"], stored(thing)["RetryCounter"]) == ("job-2", 1)
+
+
+def test_a_device_counts_itself_again_where_the_events_were_switched_off(
+    thing: Cloud, environment: pytest.MonkeyPatch
+) -> None:
+    handle(job_event(1))
+    configure(environment, JOB_EVENTS_ENABLED="false")
+    assert handle(failure(5_000)) == "counted"
+    item = stored(thing)
+    assert (item["reportedBy"], item["campaign"], item["RetryCounter"]) == ("device", "2.27", 1)
+
+
+def test_the_success_of_a_job_ends_what_the_device_counts_for_it(thing: Cloud) -> None:
+    handle(failure(1, jobId="job-1"))
+    handle(job_event(5_000, kind="succeeded"))
+    assert thing.record() is None

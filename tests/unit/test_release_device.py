@@ -1,0 +1,271 @@
+"""ReleaseDevice: whatever state a device is in, an operator can set it free."""
+
+from typing import Any
+
+import pytest
+
+from firmware_retry import recovery as recoveries
+from firmware_retry.errors import (
+    BackupMissingError,
+    InvalidMessageError,
+    RecoverySupersededError,
+    ReleaseIncompleteError,
+    TransientError,
+)
+from firmware_retry.handlers import (
+    move_device_to_failed_group,
+    release_device,
+    reset_retry_count_to_failed_update,
+    reset_retry_counter_and_move_out,
+    restore_device_attributes,
+    send_sns_notification,
+)
+
+from .conftest import BACKUP, GROUP, RETRIES, Cloud, Letters, failure
+from .journey import FAILED, ORIGINAL, Handler, Stage, bring, handle, interrupted
+
+NOW_MS = 1_711_320_300_000
+BEING_MOVED: dict[Stage, Handler] = {
+    Stage.MOVING: reset_retry_counter_and_move_out.handler,
+    Stage.MARKING: reset_retry_count_to_failed_update.handler,
+}
+AT_REST = [stage for stage in Stage if stage not in BEING_MOVED]
+
+
+def release(*names: str) -> dict[str, list[str]]:
+    event = {"deviceId": names[0]} if len(names) == 1 else {"deviceIds": list(names)}
+    return release_device.handler(event, None)
+
+
+def removed(at: int = NOW_MS, name: Any = "dev-1") -> dict[str, list[str]]:
+    """AWS IoT says that the thing was removed from the failed group."""
+    event = {"kind": "removed", "deviceId": name, "timestamp": at}
+    return release_device.handler(event, None)
+
+
+def assert_free(cloud: Cloud, name: str = "dev-1") -> None:
+    """Nothing of the journey is left."""
+    assert (cloud.record(name), cloud.backup(name)) == (None, None)
+    assert cloud.attributes(name) == ORIGINAL
+    assert name not in cloud.members()
+
+
+# By hand
+
+
+@pytest.mark.parametrize("stage", AT_REST)
+def test_a_device_is_free_as_if_nothing_had_been(
+    cloud: Cloud, letters: Letters, stage: Stage
+) -> None:
+    bring(cloud, stage)
+    cloud.messages()
+    letters()
+    assert release("dev-1") == {"released": ["dev-1"]}
+    assert_free(cloud)
+    assert (cloud.messages(), letters()) == ([], [])
+    assert release("dev-1") == {"not_tracked": ["dev-1"]}
+
+
+@pytest.mark.parametrize("stage", BEING_MOVED)
+def test_one_that_is_just_being_moved_is_free_when_that_is_over(cloud: Cloud, stage: Stage) -> None:
+    recovery = bring(cloud, stage)
+    assert release("dev-1") == {"releasing": ["dev-1"]}
+    BEING_MOVED[stage](recovery, None)
+    assert_free(cloud)
+
+
+@pytest.mark.parametrize(
+    ("stage", "following"),
+    [
+        (Stage.COOLING_DOWN, restore_device_attributes),
+        (Stage.FAILED, move_device_to_failed_group),
+        (Stage.FAILED, send_sns_notification),
+    ],
+)
+def test_its_run_ends_quietly(cloud: Cloud, stage: Stage, following: Any) -> None:
+    recovery = bring(cloud, stage)
+    release("dev-1")
+    with pytest.raises(RecoverySupersededError):
+        following.handler(recovery, None)
+    assert_free(cloud)
+    assert cloud.messages() == []
+
+
+def test_its_next_failure_begins_an_episode(cloud: Cloud) -> None:
+    bring(cloud, Stage.TOLD)
+    release("dev-1")
+    assert handle(failure(1_000)) == "counted"
+    item = cloud.record()
+    assert item
+    assert (item["RetryCounter"], item["ResetRetryCount"]) == (1, 0)
+
+
+def test_what_it_had_sent_before_counts_for_nothing(cloud: Cloud) -> None:
+    bring(cloud, Stage.TOLD)
+    release("dev-1")
+    for number in (1, 101, 102):
+        assert handle(failure(number)) == "of the past"
+
+
+def test_what_a_person_changed_meanwhile_stays(cloud: Cloud) -> None:
+    bring(cloud, Stage.TOLD)
+    cloud.iot.update_thing(
+        thingName="dev-1", attributePayload={"attributes": {"FW": "3.0"}, "merge": True}
+    )
+    release("dev-1")
+    assert cloud.attributes() == {**ORIGINAL, "FW": "3.0"}
+
+
+def test_one_that_is_not_tracked_is_taken_out_of_the_failed_group_all_the_same(
+    cloud: Cloud,
+) -> None:
+    cloud.create_thing(**ORIGINAL)
+    cloud.add_to(GROUP)
+    assert release("dev-1") == {"not_tracked": ["dev-1"]}
+    assert_free(cloud)
+
+
+@pytest.mark.parametrize("stage", [None, Stage.COOLING_DOWN, Stage.TOLD])
+def test_one_whose_thing_is_gone_is_gone(cloud: Cloud, stage: Stage | None) -> None:
+    if stage:
+        bring(cloud, stage)
+        cloud.iot.delete_thing(thingName="dev-1")
+    assert release("dev-1") == {"gone": ["dev-1"]}
+    assert (cloud.record(), cloud.backup()) == (None, None)
+
+
+def test_a_group_that_is_gone_holds_nobody_up(cloud: Cloud) -> None:
+    bring(cloud, Stage.TOLD)
+    cloud.iot.delete_thing_group(thingGroupName=GROUP)
+    assert release("dev-1") == {"released": ["dev-1"]}
+    assert cloud.attributes() == ORIGINAL
+
+
+def test_several_are_released_at_once(cloud: Cloud) -> None:
+    for name, stage in (("a", Stage.TOLD), ("b", Stage.COOLING_DOWN), ("c", Stage.MOVING)):
+        bring(cloud, stage, name)
+    cloud.create_thing("d")
+    assert release("a", "b", "c", "d", "e") == {
+        "released": ["a", "b"],
+        "releasing": ["c"],
+        "not_tracked": ["d"],
+        "gone": ["e"],
+    }
+
+
+def test_one_that_cannot_be_released_does_not_hold_up_the_others(cloud: Cloud) -> None:
+    for name in ("a", "b", "c"):
+        bring(cloud, Stage.TOLD, name)
+    cloud.dynamodb.Table(BACKUP).delete_item(Key={"deviceId": "b"})
+    with pytest.raises(ReleaseIncompleteError, match=r"^b: BackupMissingError: no backup of b"):
+        release("a", "b", "c")
+    for name in ("a", "c"):
+        assert_free(cloud, name)
+    with pytest.raises(BackupMissingError):
+        release("b")
+
+
+def test_one_that_went_on_meanwhile_is_looked_at_again(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recovery = bring(cloud, Stage.COOLING_DOWN)
+    end = recoveries.end_episode
+
+    def late(*arguments: Any) -> bool:
+        restore_device_attributes.handler(recovery, None)
+        return end(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recoveries, "end_episode", late)
+        with pytest.raises(TransientError, match="went on meanwhile"):
+            release("dev-1")
+    assert release("dev-1") == {"released": ["dev-1"]}
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {},
+        {"deviceId": "a/b"},
+        {"deviceId": ["dev-1"]},
+        {"deviceIds": "dev-1"},
+        {"deviceIds": None},
+        {"deviceIds": ["dev-1", "a/b"]},
+        {"deviceIds": ["dev-1", None]},
+        {"kind": "removed", "timestamp": NOW_MS},
+        {"kind": "removed", "deviceId": "a/b", "timestamp": NOW_MS},
+    ],
+)
+def test_an_event_that_names_no_device_releases_nobody(cloud: Cloud, event: dict[str, Any]) -> None:
+    cloud.create_thing(**ORIGINAL)
+    cloud.add_to(GROUP)
+    with pytest.raises(InvalidMessageError):
+        release_device.handler(event, None)
+    assert cloud.calls == []
+
+
+def test_nobody_is_a_list_too(cloud: Cloud) -> None:
+    assert release_device.handler({"deviceIds": []}, None) == {}
+
+
+# By removing it from the failed group
+
+
+def test_an_operator_releases_a_device_by_taking_it_out_of_the_failed_group(cloud: Cloud) -> None:
+    bring(cloud, Stage.TOLD)
+    cloud.remove_from(GROUP)
+    assert removed() == {"released": ["dev-1"]}
+    assert_free(cloud)
+    assert cloud.steps()[-1] == ("failed", "free", "released by an operator")
+    assert removed() == {"not_tracked": ["dev-1"]}
+
+
+@pytest.mark.parametrize("stage", [stage for stage in Stage if stage is not Stage.TOLD])
+def test_a_removal_of_a_device_that_was_not_settled_there_is_not_an_operators(
+    cloud: Cloud, stage: Stage
+) -> None:
+    bring(cloud, stage)
+    before = (cloud.record(), cloud.attributes())
+    assert removed() == {"not_settled": ["dev-1"]}
+    assert (cloud.record(), cloud.attributes()) == before
+
+
+def test_nor_is_one_before_people_were_told(cloud: Cloud) -> None:
+    """It is of an earlier episode, and comes late."""
+    bring(cloud, Stage.TOLD)
+    assert removed(at=NOW_MS - 1) == {"not_settled": ["dev-1"]}
+    assert (cloud.attributes(), cloud.members()) == (FAILED, ["dev-1"])
+
+
+def test_nor_is_one_while_people_are_still_to_be_mailed(cloud: Cloud, letters: Letters) -> None:
+    bring(cloud, Stage.TOLD)
+    cloud.dynamodb.Table(RETRIES).update_item(
+        Key={"deviceId": "dev-1"},
+        UpdateExpression="REMOVE mailedAt SET dueAt = :due",
+        ExpressionAttributeValues={":due": 1},
+    )
+    assert removed() == {"not_settled": ["dev-1"]}
+
+
+def test_nor_is_the_one_of_an_episode_that_is_just_ending(cloud: Cloud) -> None:
+    """Whoever ends it takes the device out of the group; its event comes before the end."""
+    recovery = bring(cloud, Stage.TOLD)
+    interrupted(release_device.handler, recovery)
+    assert cloud.members() == []
+    before = cloud.record()
+    assert removed() == {"not_settled": ["dev-1"]}
+    assert cloud.record() == before
+    assert release("dev-1") == {"released": ["dev-1"]}
+    assert_free(cloud)
+
+
+def test_without_a_backup_a_device_is_free_once_a_person_has_set_its_attributes(
+    cloud: Cloud,
+) -> None:
+    bring(cloud, Stage.TOLD)
+    cloud.dynamodb.Table(BACKUP).delete_item(Key={"deviceId": "dev-1"})
+    with pytest.raises(BackupMissingError, match="set its attributes"):
+        release_device.handler({"deviceId": "dev-1"}, None)
+    cloud.iot.update_thing(thingName="dev-1", attributePayload={"attributes": ORIGINAL})
+    assert release_device.handler({"deviceId": "dev-1"}, None) == {"released": ["dev-1"]}
+    assert (cloud.record(), cloud.members(), cloud.attributes()) == (None, [], ORIGINAL)
