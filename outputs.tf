@@ -3,7 +3,7 @@
 ################################################################################
 
 output "intake_state_machine_arn" {
-  description = "ARN of the Express state machine that counts one failure message a run."
+  description = "ARN of the Express state machine that handles one message a run."
   value       = module.workflow.intake_state_machine_arn
 }
 
@@ -46,7 +46,7 @@ output "backup_table_name" {
 ################################################################################
 
 output "alerts_topic_arn" {
-  description = "ARN of the FIFO topic that gets one message a failed device: subscribe SQS queues to it."
+  description = "ARN of the FIFO topic that gets one message when a device failed and one when it healed: subscribe SQS queues to it."
   value       = module.alerts.alerts_topic_arn
 }
 

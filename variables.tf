@@ -38,7 +38,7 @@ variable "tags" {
 ################################################################################
 
 variable "topic_filter" {
-  description = "MQTT topic filter on which devices report failed updates; may hold the wildcards + and #."
+  description = "MQTT topic filter on which devices report their updates; may hold the wildcards + and #."
   type        = string
   default     = "iot/device/data"
   nullable    = false
@@ -61,14 +61,14 @@ variable "topic_filter" {
 }
 
 variable "failure_statuses" {
-  description = "Values of the message's status that mean a failed update; compared exactly, upper and lower case matter."
+  description = "Values of the message's status that mean a failed update; compared exactly, upper and lower case matter. [], only with job_events_enabled, takes no notice of devices' own reports."
   type        = list(string)
   default     = ["failed"]
   nullable    = false
 
   validation {
-    condition     = length(var.failure_statuses) >= 1 && length(var.failure_statuses) <= 20
-    error_message = "Name 1 to 20 failure_statuses, such as [\"failed\"]: without one nothing would be counted."
+    condition     = length(var.failure_statuses) >= (var.job_events_enabled ? 0 : 1) && length(var.failure_statuses) <= 20
+    error_message = "Name 1 to 20 failure_statuses, such as [\"failed\"]: without one nothing would be counted. Only with job_events_enabled may it be []."
   }
 
   # They become part of an SQL statement: what could end the quoted text there is not allowed.
@@ -128,14 +128,14 @@ variable "device_id_source" {
 }
 
 variable "job_events_enabled" {
-  description = "Whether failures and successes are taken from the events of AWS IoT Jobs, too, which no device can forge. Switches these events on for the whole region: one setting that all who use it share, and that a destroy leaves on."
+  description = "Whether failures and successes are taken from the events of AWS IoT Jobs, too, which no device can forge that may not publish on $aws/rules/*. Messages on the topic are believed as well, unless failure_statuses and success_statuses are []. Switches these events on for the whole region: one setting that all who use it share, and that a destroy leaves on."
   type        = bool
   default     = false
   nullable    = false
 }
 
 variable "job_id_patterns" {
-  description = "Which jobs are firmware updates, where job_events_enabled: patterns of job ids, * stands for any characters. Events of other jobs are not looked at."
+  description = "Which jobs are firmware updates, where job_events_enabled: patterns of job ids, * stands for any characters. Events of other jobs are not looked at. Two fleets in one region need patterns that match none of each other's jobs."
   type        = list(string)
   default     = ["*"]
   nullable    = false
@@ -152,7 +152,7 @@ variable "job_id_patterns" {
 ################################################################################
 
 variable "retry_limit" {
-  description = "How many failures use up a cycle, 1 to 10; the device is then taken out of its group."
+  description = "How many failures use up a cycle, 1 to 10; the device is then taken out of its group. At most the attempts that AWS IoT Jobs makes (numberOfRetries + 1), less those that may be ignored or lost."
   type        = number
   default     = 10
   nullable    = false
@@ -207,7 +207,7 @@ variable "settle_seconds" {
 }
 
 variable "ignored_reasons" {
-  description = "Failures for such a reason are not counted: patterns for the message's reason or errorCode, or those in a job's statusDetails; * stands for any characters, ? for one, case does not matter. Such as \"*battery*\"."
+  description = "Failures for such a reason are not counted: patterns for the message's reason or errorCode, or those in a job's statusDetails; * stands for any characters, ? for one, case does not matter. Such as \"*battery*\". They use up attempts of AWS IoT Jobs all the same: see retry_limit."
   type        = list(string)
   default     = []
   nullable    = false
@@ -320,7 +320,7 @@ variable "failed_thing_group_name" {
 ################################################################################
 
 variable "alert_emails" {
-  description = "Addresses that are mailed when a device failed every cycle and when an alarm goes off; each must confirm its subscription."
+  description = "Addresses that are mailed when a device failed every cycle, when it healed after that, and when an alarm goes off; each must confirm its subscription."
   type        = list(string)
   default     = []
   nullable    = false
@@ -367,14 +367,15 @@ variable "log_retention_days" {
 }
 
 variable "history_retention_days" {
-  description = "Days that the history of a device is kept, 1 to 3650."
+  description = "Days that the history of a device is kept, 31 to 3650: it tells late messages from new ones, and these may be 30 days late."
   type        = number
   default     = 365
   nullable    = false
 
   validation {
-    condition     = var.history_retention_days >= 1 && var.history_retention_days <= 3650 && floor(var.history_retention_days) == var.history_retention_days
-    error_message = "Set history_retention_days to a whole number from 1 to 3650."
+    # The history says which messages are late, and these are believed for 30 days.
+    condition     = var.history_retention_days >= 31 && var.history_retention_days <= 3650 && floor(var.history_retention_days) == var.history_retention_days
+    error_message = "Set history_retention_days to a whole number from 31 to 3650: it also says which messages are late, up to 30 days."
   }
 }
 

@@ -130,7 +130,7 @@ def _watch(console: Console, account: Fleet, updaters: list[Updater]) -> None:
             for updater in updaters:
                 now = _now(updater, records.get(updater.fate.name, {}))
                 progress.update(tasks[updater.fate.name], now=now)
-            if all(_has_ended(account, updater) for updater in updaters):
+            if _have_ended(account, updaters):
                 return
             time.sleep(0.5)
 
@@ -150,8 +150,9 @@ def _now(updater: Updater, record: dict[str, str]) -> str:
     return f"cycle {cycle}: {record.get('RetryCounter', '0')} failures counted"
 
 
-def _has_ended(account: Fleet, updater: Updater) -> bool:
-    return journeys.ending_of(account, updater.fate.name) == updater.fate.ending
+def _have_ended(account: Fleet, updaters: list[Updater]) -> bool:
+    wanted = {updater.fate.name: updater.fate.ending for updater in updaters}
+    return journeys.endings(account, list(wanted)) == wanted
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What happened to each device: its own attempts, and the histories of its recoveries."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -55,28 +56,33 @@ def collect(
 ) -> list[Journey]:
     """The journeys of all devices. ``start``: when they began, seconds since the epoch."""
     milestones = list(_milestones(cloud, outputs))
+    found = endings(fleet, [updater.fate.name for updater in updaters])
     return [
         Journey(
             name=updater.fate.name,
             story=updater.fate.story,
             events=_events(updater, milestones, start),
             wanted=updater.fate.ending,
-            found=ending_of(fleet, updater.fate.name),
+            found=found[updater.fate.name],
         )
         for updater in updaters
     ]
 
 
-def ending_of(fleet: Fleet, name: str) -> Ending:
-    """Where a device is now."""
-    record = fleet.records().get(name, {})
-    return Ending(
-        attributes=fleet.attributes(name),
-        state=record.get("state", ""),
-        counters=(int(record.get("RetryCounter", 0)), int(record.get("ResetRetryCount", 0))),
-        in_failed_group=name in fleet.failed(),
-        notifications=sum(message["deviceId"] == name for message in fleet.told()),
-    )
+def endings(fleet: Fleet, names: list[str]) -> dict[str, Ending]:
+    """Where each device is now."""
+    records, failed = fleet.records(), fleet.failed()
+    told = Counter(message["deviceId"] for message in fleet.receive())
+    return {
+        name: Ending(
+            attributes=fleet.attributes(name),
+            state=(record := records.get(name, {})).get("state", ""),
+            counters=(int(record.get("RetryCounter", 0)), int(record.get("ResetRetryCount", 0))),
+            in_failed_group=name in failed,
+            notifications=told[name],
+        )
+        for name in names
+    }
 
 
 def _events(

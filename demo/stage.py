@@ -79,8 +79,8 @@ class Fleet:
         group = self._outputs["failed_thing_group_name"]
         return set(self._iot.list_things_in_thing_group(thingGroupName=group)["things"])
 
-    def told(self) -> list[dict[str, Any]]:
-        """Every message that the FIFO topic has delivered so far, in its order."""
+    def receive(self) -> list[dict[str, Any]]:
+        """Receives what the FIFO topic delivers; all that it has delivered so far, in its order."""
         while messages := self._sqs.receive_message(
             QueueUrl=self._queue, MaxNumberOfMessages=10
         ).get("Messages"):

@@ -18,12 +18,14 @@ from dataclasses import dataclass, field
 
 TRACKING, COOLING_DOWN, FAILED, FREE = "tracking", "cooling_down", "failed", "free"
 DEVICE, JOBS = "device", "jobs"
+CLOCKS_DIFFER = 1000
+"""How far apart two reporters may put the same failure, milliseconds."""
 UNKNOWN = "unknown"
 """The campaign of who names none: then it is of whatever is going on."""
 SUCCEEDED = "update succeeded"
 
-Stage = tuple[str, str, int, bool]
-"""Name, state, cycles, and whether it was told: what an end of an episode depends on."""
+Stage = tuple[str, str, int, str, bool]
+"""Name, state, cycles, reporter, and whether it was told: what an end of an episode depends on."""
 Step = tuple[str, str, str]
 """A change of the state: the name of the episode, from and to."""
 
@@ -88,7 +90,7 @@ class Episode:
     @property
     def stage(self) -> Stage:
         """What an end depends on."""
-        return self.name, self.state, self.cycles, self.is_told
+        return self.name, self.state, self.cycles, self.reporter, self.is_told
 
 
 @dataclass(slots=True)
@@ -128,14 +130,13 @@ class Model:
             return "not_tracked"
         if report.sent_at < episode.not_before:
             return "stale"
-        if report.reporter != episode.reporter:
-            if episode.reporter == JOBS and self.has_job_events:
-                return "counted_by_jobs"
-            return "campaign_changed" if episode.state == TRACKING else episode.state
-        if not _is_of(report, episode):
+        is_by_other = report.reporter != episode.reporter
+        if not is_by_other and not _is_of(report, episode):
             return "campaign_changed" if episode.started_at < report.sent_at else "stale"
         if episode.state != TRACKING:
             return episode.state
+        if is_by_other and not self.is_used_up(report.device):
+            return self._what_becomes_of_others(report, episode)
         is_new = report.event not in episode.counted
         if is_new and not self.is_used_up(report.device):
             episode.failures += 1
@@ -147,19 +148,41 @@ class Model:
             return "escalation_due" if self._is_last(episode) else "cool_down_due"
         return "counted" if is_new else "duplicate"
 
+    def _what_becomes_of_others(self, report: Report, episode: Episode) -> str:
+        """AWS IoT Jobs is believed before a device, and both tell of the same failures."""
+        if report.reporter != (JOBS if self.has_job_events else DEVICE):
+            return "counted_by_other"
+        return "stale" if report.sent_at < episode.started_at - CLOCKS_DIFFER else "taken_over"
+
+    def take_over(self, report: Report, name: str, former: str, last_sent: int) -> str:
+        """Another reports the episode from now on; what was told already is not counted again."""
+        episode = self.episodes.get(report.device)
+        found = episode and (episode.name, episode.state, episode.reporter, episode.last_sent)
+        if episode is None or found != (name, TRACKING, former, last_sent):
+            return "gone on"
+        told_up_to = episode.last_sent + CLOCKS_DIFFER
+        episode.failures += report.sent_at >= told_up_to
+        episode.not_before = max(episode.not_before, told_up_to)
+        episode.reporter, episode.campaign = report.reporter, report.campaign
+        episode.counted[report.event] = report.sent_at
+        episode.last_sent = report.sent_at
+        episode.reason = ", ".join(report.reasons)
+        episode.is_fatal = episode.is_fatal or self.is_fatal(report)
+        if self.is_used_up(report.device):
+            return "escalation_due" if self._is_last(episode) else "cool_down_due"
+        return "taken_over"
+
     def is_ended_by(self, report: Report, *, has_succeeded: bool) -> bool:
         """Whether an episode is over by what is said: a success, or a failure of another."""
         episode = self.episodes.get(report.device)
-        if episode is None or report.sent_at < episode.not_before:
+        if episode is None:
             return False
         if has_succeeded:
             is_own = report.reporter == DEVICE or report.campaign == episode.campaign
             return is_own and report.sent_at >= episode.started_at
-        if report.reporter == episode.reporter:
-            return not _is_of(report, episode) and episode.started_at < report.sent_at
-        # Both tell of the same failures: it is another that begins, and not once more.
-        is_believed = episode.reporter == JOBS and self.has_job_events
-        return episode.state == TRACKING and not is_believed
+        is_by_other = report.reporter != episode.reporter
+        is_later = max(episode.started_at + 1, episode.not_before) <= report.sent_at
+        return not is_by_other and not _is_of(report, episode) and is_later
 
     def is_used_up(self, device: str) -> bool:
         """Whether a tracked device is to be taken by a recovery."""

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 INTENTS = (
     "count",
+    "take_over",
     "create",
     "claim",
     "postpone",
@@ -95,6 +96,7 @@ class Watch:
         model = world.model
         self._tell_model: Mapping[str, Callable[..., None]] = {
             "count": self._count,
+            "take_over": self._take_over,
             "create": self._create,
             "claim": self._claim,
             "postpone": lambda *_: None,
@@ -221,6 +223,12 @@ class Watch:
         if self._world.model.is_ignored(report) or is_fatal != self._world.model.is_fatal(report):
             self._world.violated("outcome", f"{call.run} misread {of.reasons}")
 
+    def _take_over(self, call: Call, of: Any, _: Any, __: bool = False) -> None:
+        report = report_of(call.run.event)
+        call.run.verdict = self._world.model.take_over(
+            report, of.tracking_id, str(of.reported_by), of.last_sent_at
+        )
+
     def _create(self, call: Call, _: Any, not_before: int) -> None:
         name = call.parameters["TransactItems"][0]["Put"]["Item"]["trackingId"]["S"]
         self._world.model.begin(report_of(call.run.event), name, not_before)
@@ -235,7 +243,13 @@ class Watch:
 
     def _end(self, call: Call, of: Any, why: str, up_to: int) -> None:
         episode = self._world.model.episodes.get(of.device_id)
-        stage = (of.tracking_id, str(of.state), of.reset_retry_count, bool(of.notified_at))
+        stage = (
+            of.tracking_id,
+            str(of.state),
+            of.reset_retry_count,
+            str(of.reported_by),
+            bool(of.notified_at),
+        )
         if episode and episode.stage == stage:
             self._check_end(call.run, of.device_id, episode, why)
             if why != SUCCEEDED and up_to > max(episode.counted.values(), default=0) + 1:
@@ -323,8 +337,15 @@ class Watch:
         """A device that was moved out, and that nobody touched since, gets its attributes back."""
         is_back = not any(self._world.options.is_overwritten(*one) for one in after.items())
         groups = self._world.iot.dynamic_groups
-        is_member = any(name in groups[group].members for group in episode.leaves)
-        if is_back and is_member and not episode.ending and episode.checks < MOST_CHECKS:
+        # Groups that have nothing to do with the update are never left: one that it left is enough.
+        is_there = [name in groups[group].members for group in episode.leaves]
+        if (
+            is_back
+            and is_there
+            and all(is_there)
+            and not episode.ending
+            and episode.checks < MOST_CHECKS
+        ):
             self._world.violated("rejoins", f"{name} was restored, and has not left its groups")
 
     def _check_backup(

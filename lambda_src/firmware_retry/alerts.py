@@ -1,4 +1,4 @@
-"""What is told about a device that used up its last cycle."""
+"""What is told about a device: that it failed for good, and that it healed after all."""
 
 import json
 from typing import Any

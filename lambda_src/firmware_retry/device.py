@@ -7,6 +7,9 @@ from typing import Any
 from firmware_retry.message import Message, Reporter
 from firmware_retry.settings import settings
 
+CLOCKS_DIFFER = 1000
+"""How far apart two reporters may put the same failure, milliseconds; AWS IoT counts in seconds."""
+
 
 class State(StrEnum):
     """Where a device is on its journey."""
@@ -25,8 +28,10 @@ class Outcome(StrEnum):
     """For one of ``ignored_reasons``."""
     STALE = "stale"
     """Of an earlier campaign, or an earlier episode, than the one that is being counted."""
-    COUNTED_BY_JOBS = "counted_by_jobs"
-    """A device's own report, where AWS IoT Jobs reports the same failure."""
+    TAKEN_OVER = "taken_over"
+    """AWS IoT Jobs begins, or stops, to report what a device has reported."""
+    COUNTED_BY_OTHER = "counted_by_other"
+    """By AWS IoT Jobs where its events are on, else by the device: both tell of it."""
     COOLING_DOWN = "cooling_down"
     FAILED = "failed"
     NOT_TRACKED = "not_tracked"
@@ -199,20 +204,29 @@ class Record:
         if message.sent_at < self.not_before:
             return Outcome.STALE
         is_by_other = message.reported_by is not self.reported_by
-        if is_by_other and self.reported_by is Reporter.JOBS and settings().job_events_enabled:
-            return Outcome.COUNTED_BY_JOBS
-        # The first event of AWS IoT Jobs takes over what a device had begun to report itself: both
-        # tell of the same failures. Where its events were switched off, the device takes over.
-        if is_by_other and self.state is State.TRACKING:
-            return Outcome.CAMPAIGN_CHANGED
         if not is_by_other and self._is_of_other_campaign(message):
             is_later = self.started_at < message.sent_at
             return Outcome.CAMPAIGN_CHANGED if is_later else Outcome.STALE
-        if self.state is State.TRACKING:
-            # Before the duplicate: the run that counted the last failure may have died before it
-            # started the recovery, and then its own retry is the next to come by.
-            return self.due or Outcome.DUPLICATE
-        return Outcome(self.state)
+        if self.state is not State.TRACKING:
+            return Outcome(self.state)
+        # Before everything else: the run that counted the last failure may have died before it
+        # started the recovery, and then its own retry is the next to come by.
+        if self.due:
+            return self.due
+        return self._outcome_of_other(message) if is_by_other else Outcome.DUPLICATE
+
+    def _outcome_of_other(self, message: Message) -> Outcome:
+        """Both tell of the same failures, so one counts: AWS IoT Jobs, where its events are on."""
+        believed = Reporter.JOBS if settings().job_events_enabled else Reporter.DEVICE
+        if message.reported_by is not believed:
+            return Outcome.COUNTED_BY_OTHER
+        is_late = message.sent_at < self.started_at - CLOCKS_DIFFER
+        return Outcome.STALE if is_late else Outcome.TAKEN_OVER
+
+    @property
+    def told_up_to(self) -> int:
+        """Up to when another reporter tells of failures that are counted already, milliseconds."""
+        return self.last_sent_at + CLOCKS_DIFFER
 
     @property
     def due(self) -> Outcome | None:

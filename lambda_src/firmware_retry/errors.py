@@ -40,7 +40,7 @@ class RecoverySupersededError(FirmwareRetryError):
 
 
 class StillInGroupError(FirmwareRetryError):
-    """The device has not left its dynamic thing groups yet: it is looked at again, a few times.
+    """The device has left none of its dynamic thing groups yet: it is looked at again, a few times.
 
     Restored now, it would not join them anew, and its retries would not begin from zero.
     """

@@ -59,6 +59,7 @@ def create(message: Message, not_before: int) -> str | None:
         "campaign": {"S": message.campaign},
         "reportedBy": {"S": message.reported_by},
         "startedAt": {"N": str(message.sent_at)},
+        "lastSentAt": {"N": "0"},
         "notBefore": {"N": str(not_before)},
         "trackingId": {"S": tracking_id},
     }
@@ -125,6 +126,55 @@ def count(message: Message, is_fatal: bool = False) -> tuple[Outcome, Record | N
         return record.outcome_of(message), record
     record = Record.of(answer["Attributes"])
     return record.due or Outcome.COUNTED, record
+
+
+def take_over(device: Record, message: Message, is_fatal: bool = False) -> tuple[Outcome, Record]:
+    """Has an episode reported by another from now on: by AWS IoT Jobs, or by the device again.
+
+    Counters and cycles stay. Of what the former had told already, nothing counts again: the two
+    share no id, but they tell of a failure at about the same time.
+
+    Args:
+        device: as it was read.
+        message: the first of the new reporter.
+        is_fatal: whether no further try is worth it.
+
+    Returns:
+        What became of the message, and the record as it is now.
+
+    Raises:
+        TransientError: the device went on since it was read.
+    """
+    fatal = ", isFatal = :fatal" if is_fatal else ""
+    is_new = message.sent_at >= device.told_up_to
+    values = {
+        ":one": {"N": str(int(is_new))},
+        ":bound": {"N": str(max(device.not_before, device.told_up_to))},
+        ":reporter": {"S": message.reported_by},
+        ":campaign": {"S": message.campaign},
+        ":events": {"SS": [message.event_id]},
+        ":reason": {"S": message.reason},
+        ":sent": {"N": str(message.sent_at)},
+        ":fatal": {"BOOL": True},
+        ":tracking": {"S": State.TRACKING},
+        ":tracking_id": {"S": device.tracking_id},
+        ":former": {"S": device.reported_by},
+        ":told": {"N": str(device.last_sent_at)},
+    }
+    try:
+        answer = _update(
+            device.device_id,
+            "SET reportedBy = :reporter, campaign = :campaign, RetryCounter = RetryCounter + :one,"
+            " lastReason = :reason, lastSentAt = :sent, notBefore = :bound,"
+            f" #timestamp = :now{fatal} ADD countedEvents :events",
+            "#state = :tracking AND trackingId = :tracking_id AND reportedBy = :former"
+            " AND lastSentAt = :told",
+            values,
+        )
+    except ConditionFailedError as refused:
+        raise TransientError(f"{device.device_id} went on meanwhile: look again") from refused
+    record = Record.of(answer["Attributes"])
+    return record.due or Outcome.TAKEN_OVER, record
 
 
 def claim(run: Run, state: State, wait_seconds: int, groups: frozenset[str]) -> Record:
@@ -404,7 +454,8 @@ def end(device: Record, reason: str, up_to: int) -> None:
         "TableName": settings().retries_table,
         "Key": key,
         "ConditionExpression": (
-            "trackingId = :tracking_id AND #state = :state AND ResetRetryCount = :cycles AND "
+            "trackingId = :tracking_id AND #state = :state AND ResetRetryCount = :cycles"
+            " AND reportedBy = :reporter AND "
             # Who was told that the device failed is to be told how it ended.
             + ("notifiedAt = :told" if device.notified_at else "attribute_not_exists(notifiedAt)")
         ),
@@ -413,6 +464,7 @@ def end(device: Record, reason: str, up_to: int) -> None:
             ":tracking_id": {"S": device.tracking_id},
             ":state": {"S": device.state},
             ":cycles": {"N": str(device.reset_retry_count)},
+            ":reporter": {"S": device.reported_by},
             **({":told": {"S": device.notified_at}} if device.notified_at else {}),
         },
     }

@@ -123,10 +123,10 @@ def _reason_to_restore(run: Run, device: Record) -> str:
     """
     if not device.left_groups:
         return Cause.COOLED_DOWN
-    remaining = device.left_groups & registry.groups_of(run.device_id)
-    if not remaining:
+    # One that it left is enough: other groups may have nothing to do with the update.
+    if device.left_groups - registry.groups_of(run.device_id):
         return Cause.COOLED_DOWN
-    names = ", ".join(sorted(remaining))
+    names = ", ".join(sorted(device.left_groups))
     if device.leave_checks < MOST_CHECKS:
         record.check_again(run, CHECK_AGAIN_SECONDS)
         raise StillInGroupError(f"{run.device_id} is still in {names}")

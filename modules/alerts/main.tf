@@ -1,6 +1,6 @@
 data "aws_caller_identity" "current" {}
 
-# One message a failed device, for machines. FIFO, so that a repeated publish is one message.
+# One message a failed device, and one a healed one, for machines. FIFO, so that a repeated publish is one message.
 resource "aws_sns_topic" "devices" {
   name                        = "${var.name_prefix}FailedFirmwareUpdate.fifo"
   fifo_topic                  = true

@@ -1,5 +1,5 @@
 output "alerts_topic_arn" {
-  description = "ARN of the FIFO topic that gets one message a failed device."
+  description = "ARN of the FIFO topic that gets one message when a device failed and one when it healed."
   value       = aws_sns_topic.devices.arn
 }
 

@@ -53,7 +53,7 @@ variable "failed_thing_group_arn" {
 }
 
 variable "alerts_topic_arn" {
-  description = "ARN of the FIFO topic that gets one message a failed device."
+  description = "ARN of the FIFO topic that gets one message when a device failed and one when it healed."
   type        = string
   nullable    = false
 }

@@ -7,6 +7,14 @@ locals {
   # what it is; the log is for what failed.
   rules = merge(
     {
+      removed = {
+        name        = "FailedFirmwareRemovedRule"
+        description = "Releases a device that an operator removed from the failed group."
+        sql         = local.removed_sql
+        is_logged   = false
+      }
+    },
+    length(var.failure_statuses) == 0 ? {} : {
       failed = {
         name        = "FailedFirmwareUpdateRule"
         description = "Counts each failed firmware update that a device reports."
@@ -18,12 +26,6 @@ locals {
         description = "Logs that a payload on the topic of firmware updates cannot be read."
         sql         = local.unreadable_sql
         is_logged   = true
-      }
-      removed = {
-        name        = "FailedFirmwareRemovedRule"
-        description = "Releases a device that an operator removed from the failed group."
-        sql         = local.removed_sql
-        is_logged   = false
       }
     },
     length(var.success_statuses) == 0 ? {} : {
@@ -99,7 +101,7 @@ locals {
   }
 
   # AWS IoT Jobs' own events: https://docs.aws.amazon.com/iot/latest/developerguide/events-jobs.html
-  # Nobody but AWS IoT can publish there; only the reasons are a device's words. The timestamp is in
+  # Nobody but AWS IoT can publish there, if not by $aws/rules/* (docs/security.md); only the reasons are a device's words. The timestamp is in
   # seconds.
   job_rules = {
     for event, kind in { failed = "failed", timed_out = "failed", rejected = "failed", succeeded = "succeeded" } :

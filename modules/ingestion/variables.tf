@@ -1,11 +1,11 @@
 variable "intake_state_machine_name" {
-  description = "Name of the state machine that counts one message a run."
+  description = "Name of the state machine that handles one message a run."
   type        = string
   nullable    = false
 }
 
 variable "intake_state_machine_arn" {
-  description = "ARN of the state machine that counts one message a run."
+  description = "ARN of the state machine that handles one message a run."
   type        = string
   nullable    = false
 }

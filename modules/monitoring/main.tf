@@ -4,13 +4,15 @@ locals {
 
   bad_ends = toset(["ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted"])
 
-  # Without those that a device's message can make fail: the intake's first three raise for a bad
-  # message or an unknown thing as they should, which must wake nobody; where they fail for good,
-  # the intake fails minutes later, and that alarm is here too.
+  # Without those that raise as they should, which must wake nobody: the steps that a device's
+  # message comes to first (a bad message, an unknown thing) and RestoreDeviceAttributes (a device
+  # that has not left its groups yet). Where they fail for good, their execution fails minutes
+  # later, and that alarm is here too. ReconcileDevices has an alarm of its own.
   watched_functions = {
     for step, name in var.function_names : step => name
     if !contains([
-      "IncrementRetryCounter", "CheckIfDeviceExists", "StoreDeviceAttributes", "ReconcileDevices"
+      "IncrementRetryCounter", "ClearDeviceRecord", "ReleaseDevice", "CheckIfDeviceExists",
+      "StoreDeviceAttributes", "RestoreDeviceAttributes", "ReconcileDevices",
     ], step)
   }
 

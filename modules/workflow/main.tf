@@ -71,7 +71,7 @@ locals {
   )
 }
 
-# Express: counts one message a run.
+# Express: handles one message a run.
 resource "aws_sfn_state_machine" "intake" {
   # checkov:skip=CKV_AWS_285:the input is a device's word, not yet validated, and stays out of the log
   name     = local.machine_names["intake"]

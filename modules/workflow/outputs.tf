@@ -1,10 +1,10 @@
 output "intake_state_machine_arn" {
-  description = "ARN of the Express state machine that counts one message a run."
+  description = "ARN of the Express state machine that handles one message a run."
   value       = aws_sfn_state_machine.intake.arn
 }
 
 output "intake_state_machine_name" {
-  description = "Name of the Express state machine that counts one message a run."
+  description = "Name of the Express state machine that handles one message a run."
   value       = aws_sfn_state_machine.intake.name
 }
 

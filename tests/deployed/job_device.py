@@ -13,6 +13,9 @@ from typing import Any
 from localcloud import Device
 from tests.deployed.fleet import Fleet
 
+MOST_RETRIES = 10
+"""How often AWS IoT Jobs can try again at most, so that an execution has 11 attempts."""
+
 
 class JobDevice:
     """One device with its own connection; it takes one job execution after the other."""
@@ -23,19 +26,28 @@ class JobDevice:
         connection.subscribe(f"{self._topics}/start-next/accepted")
         connection.subscribe(f"{self._topics}/+/update/accepted")
 
+    def take(self) -> str | None:
+        """Takes the next job execution: from now on its timeout runs.
+
+        Returns:
+            The job's id, None if there was no execution.
+        """
+        self.connection.publish(f"{self._topics}/start-next", {})
+        _, answer = self.connection.receive()
+        execution = answer.get("execution")
+        return str(execution["jobId"]) if execution else None
+
     def attempt(self, status: str = "FAILED", **details: str) -> bool:
         """Takes the next job execution, if there is one, and reports how it ended.
 
         Returns:
             Whether there was one.
         """
-        self.connection.publish(f"{self._topics}/start-next", {})
-        _, answer = self.connection.receive()
-        execution = answer.get("execution")
-        if not execution:
+        job = self.take()
+        if job is None:
             return False
         report = {"status": status, "statusDetails": details}
-        self.connection.publish(f"{self._topics}/{execution['jobId']}/update", report)
+        self.connection.publish(f"{self._topics}/{job}/update", report)
         self.connection.receive()
         return True
 
@@ -45,7 +57,9 @@ class JobDevice:
 
 
 @contextmanager
-def updating(fleet: Fleet, device: str, job: str, query: str, retries: int = 10) -> Iterator[Any]:
+def updating(
+    fleet: Fleet, device: str, job: str, query: str, **options: Any
+) -> Iterator[JobDevice]:
     """A dynamic thing group and a continuous job for it, as an update is rolled out.
 
     Args:
@@ -53,7 +67,7 @@ def updating(fleet: Fleet, device: str, job: str, query: str, retries: int = 10)
         device: the group holds this device only.
         job: the job's id; the group is called the same.
         query: which devices are to be updated.
-        retries: how often AWS IoT Jobs tries again; 10 is the most that it can.
+        options: further parameters of CreateJob.
 
     Yields:
         The ``JobDevice``.
@@ -63,13 +77,14 @@ def updating(fleet: Fleet, device: str, job: str, query: str, retries: int = 10)
     group = iot.create_dynamic_thing_group(
         thingGroupName=job, queryString=f"thingName:{device} AND {query}"
     )
-    criteria = [{"failureType": "FAILED", "numberOfRetries": retries}]
+    criteria = [{"failureType": "ALL", "numberOfRetries": MOST_RETRIES}]
     iot.create_job(
         jobId=job,
         targets=[group["thingGroupArn"]],
         targetSelection="CONTINUOUS",
         document=json.dumps({"firmware": "2.28"}),
         jobExecutionsRetryConfig={"criteriaList": criteria},
+        **options,
     )
     try:
         with fleet.connect(device) as connection:

@@ -255,6 +255,17 @@ CLAUSES = {
     "record.end: trackingId = :tracking_id": _UNIT(
         "record", "an_episode_does_not_end_on_a_reading_of_the_one_before"
     ),
+    "record.take_over: #state = :tracking": _UNIT("record", "a_takeover_is_bound_to_what_was_read"),
+    "record.take_over: trackingId = :tracking_id": _UNIT(
+        "record", "a_takeover_is_bound_to_what_was_read"
+    ),
+    "record.take_over: reportedBy = :former": _UNIT(
+        "record", "a_takeover_is_bound_to_what_was_read"
+    ),
+    "record.take_over: lastSentAt = :told": _UNIT("record", "a_takeover_is_bound_to_what_was_read"),
+    "record.end: reportedBy = :reporter": _UNIT(
+        "record", "an_episode_that_another_reports_meanwhile_is_not_ended"
+    ),
     "record.end: #state = :state": _UNIT("record", "an_episode_does_not_end_on_an_old_reading"),
     "record.end: ResetRetryCount = :cycles": _UNIT(
         "record", "an_episode_does_not_end_on_an_old_reading"
@@ -528,22 +539,40 @@ SAFEGUARDS = (
         _UNIT("record", "a_failure_from_before_the_episode_counts_for_nothing"),
     ),
     Mutation(
-        "device.Record.outcome_of",
-        "and self.reported_by is Reporter.JOBS",
-        "",
-        _UNIT("job_events", "the_events_take_over_what_the_device_had_begun_to_count"),
+        "device.Record._outcome_of_other",
+        "if message.reported_by is not believed:",
+        "if False:",
+        _UNIT("job_events", "what_the_device_says_does_not_count_beside_the_events"),
     ),
     Mutation(
-        "device.Record.outcome_of",
-        "and settings().job_events_enabled",
-        "",
+        "device.Record._outcome_of_other",
+        "if settings().job_events_enabled",
+        "if True",
         _UNIT("job_events", "a_device_counts_itself_again_where_the_events_were_switched_off"),
     ),
     Mutation(
+        "device.Record._outcome_of_other",
+        "is_late = message.sent_at < self.started_at - CLOCKS_DIFFER",
+        "is_late = False",
+        _UNIT("job_events", "an_event_from_long_before_the_episode_takes_nothing_over"),
+    ),
+    Mutation(
+        "record.take_over",
+        "message.sent_at >= device.told_up_to",
+        "True",
+        _UNIT("job_events", "two_failures_of_which_both_tell_count_twice"),
+    ),
+    Mutation(
+        "record.take_over",
+        "max(device.not_before, device.told_up_to)",
+        "device.not_before",
+        _UNIT("job_events", "two_failures_of_which_both_tell_count_twice"),
+    ),
+    Mutation(
         "device.Record.outcome_of",
-        "is_by_other and self.state is State.TRACKING",
-        "is_by_other",
-        _UNIT("job_events", "they_do_not_take_over_in_the_middle_of_a_recovery"),
+        "if self.state is not State.TRACKING:",
+        "if False:",
+        _UNIT("record", "a_device_in_recovery_is_not_counted"),
     ),
     Mutation(
         "device.Record.outcome_of",
@@ -559,8 +588,8 @@ SAFEGUARDS = (
     ),
     Mutation(
         "device.Record.outcome_of",
-        "self.due or Outcome.DUPLICATE",
-        "Outcome.DUPLICATE",
+        "if self.due:",
+        "if False:",
         _UNIT("record", "the_recovery_stays_due_until_it_has_begun"),
     ),
     Mutation(
@@ -756,9 +785,9 @@ SAFEGUARDS = (
     ),
     Mutation(
         "recovery._reason_to_restore",
-        "device.left_groups & registry",
-        "registry",
-        _UNIT("cool_down", "a_device_that_left_its_groups_is_restored"),
+        "if device.left_groups - registry",
+        "if True or registry",
+        _UNIT("cool_down", "a_device_that_is_still_in_a_group_stays_away_a_little_longer"),
     ),
     Mutation(
         "recovery._reason_to_restore",

@@ -25,6 +25,12 @@ _SEEDS = range(1, 200)
 RARE = frozenset(
     {
         # Later, or late enough to take long.
+        "record.take_over: #state = :tracking",
+        "record.take_over: trackingId = :tracking_id",
+        "record.take_over: reportedBy = :former",
+        "record.take_over: lastSentAt = :told",
+        "record.end: reportedBy = :reporter",
+        "record.end: trackingId = :tracking_id",
         "record.claim: ResetRetryCount = :previous",
         "record.release: attribute_not_exists(ending)",
         "record._update_held: recoveryId = :run",

@@ -611,7 +611,10 @@ run "monitoring_acts_on_the_operator_topic" {
       cool_down  = "arn:aws-us-gov:states:us-gov-west-1:123456789012:stateMachine:cool-down"
       escalation = "arn:aws-us-gov:states:us-gov-west-1:123456789012:stateMachine:escalation"
     }
-    function_names         = { IncrementRetryCounter = "IncrementRetryCounter", CreateDeviceRecord = "CreateDeviceRecord", ReconcileDevices = "ReconcileDevices" }
+    function_names = { for step in [
+      "IncrementRetryCounter", "ClearDeviceRecord", "ReleaseDevice", "CheckIfDeviceExists", "StoreDeviceAttributes",
+      "CreateDeviceRecord", "RestoreDeviceAttributes", "MoveDeviceToFailedGroup", "ReconcileDevices",
+    ] : step => step }
     dead_letter_queue_name = "dead-letters"
     operator_topic_arn     = "arn:aws-us-gov:sns:us-gov-west-1:123456789012:operators"
   }
@@ -637,6 +640,11 @@ run "monitoring_acts_on_the_operator_topic" {
       for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : widget.properties.region == "us-gov-west-1"
     ])
     error_message = "Each widget reads the region of the state machines."
+  }
+
+  assert {
+    condition     = toset(keys(local.watched_functions)) == toset(["CreateDeviceRecord", "MoveDeviceToFailedGroup"])
+    error_message = "No message of a device, and no group that lags behind, can set off the alarm on functions."
   }
 }
 

@@ -498,7 +498,7 @@ run "refuses_no_job_at_all_and_no_history" {
   variables {
     success_statuses       = [for number in range(21) : "status${number}"]
     job_id_patterns        = []
-    history_retention_days = 0
+    history_retention_days = 30
   }
 
   expect_failures = [var.success_statuses, var.job_id_patterns, var.history_retention_days]
@@ -514,5 +514,16 @@ run "edges_of_a_devices_life_pass" {
     ignored_reasons        = ["*battery*", "E?42", "server busy", "a|b^c\\d"]
     fatal_reasons          = ["*signature invalid*"]
     history_retention_days = 3650
+  }
+}
+
+run "job_events_alone_pass" {
+  command = plan
+
+  variables {
+    job_events_enabled     = true
+    failure_statuses       = []
+    success_statuses       = []
+    history_retention_days = 31
   }
 }

@@ -176,15 +176,15 @@ def test_a_message_that_cannot_be_read_clears_nothing(cloud: Cloud) -> None:
 
 
 @pytest.fixture
-def counted_by_jobs(cloud: Cloud) -> Cloud:
+def counted_by_other(cloud: Cloud) -> Cloud:
     cloud.create_thing(**ORIGINAL)
     assert handle(job_event(1)) == "counted"
     return cloud
 
 
-def test_a_job_that_succeeded_ends_the_episode_that_is_about_it(counted_by_jobs: Cloud) -> None:
+def test_a_job_that_succeeded_ends_the_episode_that_is_about_it(counted_by_other: Cloud) -> None:
     clear(job_event(2, kind="succeeded"))
-    assert_free(counted_by_jobs)
+    assert_free(counted_by_other)
 
 
 @pytest.mark.parametrize(
@@ -194,10 +194,10 @@ def test_a_job_that_succeeded_ends_the_episode_that_is_about_it(counted_by_jobs:
         pytest.param(job_event(0, kind="succeeded"), id="of an earlier run of the job"),
     ],
 )
-def test_no_other_success_of_a_job_does(counted_by_jobs: Cloud, event: dict[str, Any]) -> None:
-    before = counted_by_jobs.record()
+def test_no_other_success_of_a_job_does(counted_by_other: Cloud, event: dict[str, Any]) -> None:
+    before = counted_by_other.record()
     clear(event)
-    assert counted_by_jobs.record() == before
+    assert counted_by_other.record() == before
 
 
 def test_a_job_that_succeeded_does_not_end_what_the_device_counts_itself(cloud: Cloud) -> None:
@@ -206,9 +206,9 @@ def test_a_job_that_succeeded_does_not_end_what_the_device_counts_itself(cloud: 
     assert cloud.record()
 
 
-def test_a_device_may_say_itself_that_its_job_succeeded(counted_by_jobs: Cloud) -> None:
+def test_a_device_may_say_itself_that_its_job_succeeded(counted_by_other: Cloud) -> None:
     clear(success(5_000))
-    assert_free(counted_by_jobs)
+    assert_free(counted_by_other)
 
 
 # Late messages

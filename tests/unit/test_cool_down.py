@@ -112,6 +112,16 @@ def test_a_device_that_left_its_groups_is_restored(cloud: Cloud, away: Recovery)
     assert cloud.steps()[-1] == ("cooling_down", "tracking", "cool-down is over")
 
 
+def test_a_group_that_has_nothing_to_do_with_the_update_holds_nobody_up(cloud: Cloud) -> None:
+    run = bring(cloud, Stage.DUE)
+    for group in (WAVE, f"{WAVE}-of-all-pumps"):
+        cloud.iot.create_thing_group(thingGroupName=group)
+        cloud.add_to(group)
+    reset_retry_counter_and_move_out.handler(run, None)
+    cloud.remove_from(WAVE)
+    assert restore(run) == ["FW", "model"]
+
+
 def test_a_device_that_is_still_in_a_group_stays_away_a_little_longer(
     cloud: Cloud, away: Recovery, clock: list[float]
 ) -> None:

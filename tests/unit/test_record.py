@@ -229,14 +229,45 @@ def test_the_escalation_of_a_fatal_failure_stays_due_until_it_has_begun(tracked:
 
 def test_only_who_tells_of_an_episode_counts_in_it(tracked: Cloud) -> None:
     job = Message.parse(job_event())
-    assert record.count(job)[0] is Outcome.CAMPAIGN_CHANGED
+    assert record.count(job)[0] is Outcome.TAKEN_OVER
     assert stored(tracked)["RetryCounter"] == 0
     tracked.dynamodb.Table(RETRIES).delete_item(Key={"deviceId": "dev-1"})
     record.create(job, 0)
     assert stored(tracked)["reportedBy"] == "jobs"
-    assert count(2) is Outcome.COUNTED_BY_JOBS
-    assert count(3, jobId="job-1") is Outcome.COUNTED_BY_JOBS
+    assert count(2) is Outcome.COUNTED_BY_OTHER
+    assert count(3, jobId="job-1") is Outcome.COUNTED_BY_OTHER
     assert record.count(job)[0] is Outcome.COUNTED
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    [
+        {"state": "cooling_down"},
+        {"trackingId": "another-episode"},
+        {"reportedBy": "jobs"},
+        # A failure that is counted meanwhile might be the very one that is taken over.
+        {"lastSentAt": 1_711_320_209_000},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_takeover_is_bound_to_what_was_read(tracked: Cloud, meanwhile: dict[str, Any]) -> None:
+    device = record.read("dev-1")
+    assert device
+    table = tracked.dynamodb.Table(RETRIES)
+    table.put_item(Item={**stored(tracked), **meanwhile})
+    before = stored(tracked)
+    with pytest.raises(TransientError, match="went on meanwhile"):
+        record.take_over(device, Message.parse(job_event(60)))
+    assert stored(tracked) == before
+
+
+def test_an_episode_that_another_reports_meanwhile_is_not_ended(tracked: Cloud) -> None:
+    device = record.read("dev-1")
+    assert device
+    record.take_over(device, Message.parse(job_event(60)))
+    with pytest.raises(RecoverySupersededError):
+        record.end(device, "any", 0)
+    assert stored(tracked)["reportedBy"] == "jobs"
 
 
 def test_a_run_claims_the_device_and_turns_the_cycle(run: Run, cloud: Cloud) -> None:

@@ -62,7 +62,7 @@ ROUTES: Mapping[Outcome, tuple[str, ...]] = {
     Outcome.DUPLICATE: ("MessageHandled",),
     Outcome.STALE: ("MessageHandled",),
     Outcome.IGNORED: ("MessageHandled",),
-    Outcome.COUNTED_BY_JOBS: ("MessageHandled",),
+    Outcome.COUNTED_BY_OTHER: ("MessageHandled",),
     Outcome.COOLING_DOWN: ("MessageHandled",),
     Outcome.FAILED: ("MessageHandled",),
     Outcome.NOT_TRACKED: ("CheckIfDeviceExists", "StoreDeviceAttributes", "CreateDeviceRecord"),

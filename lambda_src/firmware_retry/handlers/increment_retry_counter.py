@@ -23,7 +23,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         context: Lambda's, not used.
 
     Returns:
-        ``{"outcome": …}``, one of ``record.Outcome``; when a recovery is due also ``recoveryId``
+        ``{"outcome": …}``, one of ``device.Outcome``; when a recovery is due also ``recoveryId``
         (the name of its execution) and ``recovery`` (its input).
 
     Raises:
@@ -36,6 +36,8 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     else:
         is_fatal = message.has_reason_among(settings().fatal_reasons)
         outcome, device = record.count(message, is_fatal)
+        if device and outcome is Outcome.TAKEN_OVER:
+            outcome, device = record.take_over(device, message, is_fatal)
     _logger.info(
         "failure message handled",
         extra={

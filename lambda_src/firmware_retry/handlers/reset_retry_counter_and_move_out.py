@@ -13,7 +13,8 @@ def handler(event: dict[str, Any], context: object) -> dict[str, str]:
     """Begins the cool-down of a device.
 
     Args:
-        event: ``{"deviceId", "trackingId", "cycle"}``, the input of the execution.
+        event: ``{"deviceId", "trackingId", "cycle", "campaign", "reason"}``, the input of the
+            execution.
         context: Lambda's, not used.
 
     Returns:

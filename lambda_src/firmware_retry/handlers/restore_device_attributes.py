@@ -13,7 +13,8 @@ def handler(event: dict[str, Any], context: object) -> dict[str, list[str]]:
     """Ends the cool-down of a device.
 
     Args:
-        event: ``{"deviceId", "trackingId", "cycle"}`` and what earlier steps added.
+        event: ``{"deviceId", "trackingId", "cycle", "campaign", "reason"}`` and what earlier steps
+            added.
         context: Lambda's, not used.
 
     Returns:
@@ -21,7 +22,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, list[str]]:
 
     Raises:
         RecoverySupersededError, ThingNotFoundError: the run ends quietly.
-        StillInGroupError: the device did not leave its groups yet: it is looked at again later.
+        StillInGroupError: the device has left none of its groups yet: it is looked at again later.
         BackupMissingError, TransientError, RequestRefusedError: see ``recovery.restore``.
     """
     run = Run.parse(event)

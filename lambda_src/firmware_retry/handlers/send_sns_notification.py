@@ -13,7 +13,8 @@ def handler(event: dict[str, Any], context: object) -> None:
     """Tells that the device failed for good, unless that was told already.
 
     Args:
-        event: ``{"deviceId", "trackingId", "cycle"}`` and what earlier steps added.
+        event: ``{"deviceId", "trackingId", "cycle", "campaign", "reason"}`` and what earlier steps
+            added.
         context: Lambda's, not used.
 
     Raises:
