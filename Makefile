@@ -9,7 +9,7 @@ ASL_VALIDATOR := .venv-tools/asl-validator
 unexport AWS_PROFILE AWS_ENDPOINT_URL AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN
 
 .DEFAULT_GOAL := help
-.PHONY: help demo local soak mutants test lint package docs requirements clean
+.PHONY: help demo local soak mutants test undeployed deployed lint package docs requirements clean
 
 help: ## Says what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 22
@@ -27,7 +27,13 @@ mutants: .venv/ready ## Takes out each safeguard, one at a time: which test and 
 	PYTHONPATH=lambda_src $(BIN)/python -m tests.simulation.mutants
 
 test: lint ## Everything that CI runs
-	$(BIN)/pytest -p no:terraform --numprocesses 2 --dist loadfile --no-loadscope-reorder --ignore=tests/deployed --ignore=tests/workflow
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target undeployed deployed
+
+# Side by side, since the deployed tests wait most of their time.
+undeployed: .venv/ready ## The tests that need no deployment
+	$(BIN)/pytest -p no:terraform --ignore=tests/deployed --ignore=tests/workflow
+
+deployed: .venv/ready $(ASL_VALIDATOR)/ready ## The tests on the deployed module, which share one apply
 	$(BIN)/pytest tests/deployed tests/workflow
 
 lint: .venv/ready .venv-checkov/ready $(ASL_VALIDATOR)/ready ## Formatting, types, the zip, the module's security

@@ -63,6 +63,7 @@ ROUTES: Mapping[Outcome, tuple[str, ...]] = {
     Outcome.STALE: ("MessageHandled",),
     Outcome.IGNORED: ("MessageHandled",),
     Outcome.COUNTED_BY_OTHER: ("MessageHandled",),
+    Outcome.TAKEN_OVER: ("MessageHandled",),
     Outcome.COOLING_DOWN: ("MessageHandled",),
     Outcome.FAILED: ("MessageHandled",),
     Outcome.NOT_TRACKED: ("CheckIfDeviceExists", "StoreDeviceAttributes", "CreateDeviceRecord"),
