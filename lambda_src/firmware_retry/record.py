@@ -282,14 +282,34 @@ def _superseded(run: Run) -> RecoverySupersededError:
     return RecoverySupersededError(f"{run.device_id} is not held by {run.recovery_id}")
 
 
+def _gone_on(run: Run, refused: ConditionFailedError) -> Exception:
+    """What a write of a run was refused for: the device went on, with this run or without it."""
+    if refused.item and Record.of(refused.item).recovery_id == run.recovery_id:
+        return TransientError(f"{run.device_id} went on meanwhile: look again")
+    return _superseded(run)
+
+
 def postpone(run: Run, wait_seconds: int) -> Record:
-    """Lets the wait of a run that holds the device begin now.
+    """Lets the wait of a run that holds the device, and has not moved it yet, begin now.
 
     Raises:
         RecoverySupersededError: the device is not this run's (any more).
+        TransientError: a twin of this step has moved the device meanwhile.
     """
-    due = {":due": {"N": str(int(ambient.now()) + wait_seconds)}}
-    return _update_held(run, "SET dueAt = :due, #timestamp = :now", due)
+    values = {
+        ":due": {"N": str(int(ambient.now()) + wait_seconds)},
+        ":run": {"S": run.recovery_id},
+    }
+    try:
+        answer = _update(
+            run.device_id,
+            "SET dueAt = :due, #timestamp = :now",
+            "recoveryId = :run AND attribute_not_exists(awaySince)",
+            values,
+        )
+    except ConditionFailedError as refused:
+        raise _gone_on(run, refused) from refused
+    return Record.of(answer["Attributes"])
 
 
 def mark_away(run: Run) -> Record:
@@ -330,9 +350,7 @@ def release(run: Run, reason: str) -> None:
     try:
         _write_together({"Update": change}, history.put(back))
     except ConditionFailedError as refused:
-        if refused.item and Record.of(refused.item).recovery_id == run.recovery_id:
-            raise TransientError(f"{run.device_id} is to end its episode") from refused
-        raise _superseded(run) from refused
+        raise _gone_on(run, refused) from refused
 
 
 def mark_notified(run: Run, is_last: bool) -> None:

@@ -255,6 +255,12 @@ CLAUSES = {
     "record.end: trackingId = :tracking_id": _UNIT(
         "record", "an_episode_does_not_end_on_a_reading_of_the_one_before"
     ),
+    "record.postpone: recoveryId = :run": _UNIT(
+        "record", "only_the_run_that_holds_a_device_puts_it_off"
+    ),
+    "record.postpone: attribute_not_exists(awaySince)": _UNIT(
+        "record", "a_slow_twin_does_not_put_off_what_is_done"
+    ),
     "record.take_over: #state = :tracking": _UNIT("record", "a_takeover_is_bound_to_what_was_read"),
     "record.take_over: trackingId = :tracking_id": _UNIT(
         "record", "a_takeover_is_bound_to_what_was_read"
@@ -375,7 +381,7 @@ SAFEGUARDS = (
         _UNIT("record", "a_failed_device_that_is_to_end_its_episode_is_not_held_for_good"),
     ),
     Mutation(
-        "record.release",
+        "record._gone_on",
         "if refused.item and Record.of(refused.item).recovery_id == run.recovery_id:",
         "if False:",
         _UNIT("record", "a_device_that_is_to_end_its_episode_does_not_go_into_its_next_cycle"),

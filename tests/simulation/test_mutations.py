@@ -25,6 +25,8 @@ _SEEDS = range(1, 200)
 RARE = frozenset(
     {
         # Later, or late enough to take long.
+        "record.postpone: recoveryId = :run",
+        "record.postpone: attribute_not_exists(awaySince)",
         "record.take_over: #state = :tracking",
         "record.take_over: trackingId = :tracking_id",
         "record.take_over: reportedBy = :former",

@@ -239,6 +239,22 @@ def test_only_who_tells_of_an_episode_counts_in_it(tracked: Cloud) -> None:
     assert record.count(job)[0] is Outcome.COUNTED
 
 
+def test_a_slow_twin_does_not_put_off_what_is_done(run: Run, cloud: Cloud) -> None:
+    claim(run)
+    record.mark_away(run)
+    before = stored(cloud)
+    with pytest.raises(TransientError, match="went on meanwhile"):
+        record.postpone(run, 60)
+    assert stored(cloud) == before
+
+
+def test_only_the_run_that_holds_a_device_puts_it_off(tracked: Cloud) -> None:
+    before = stored(tracked)
+    with pytest.raises(RecoverySupersededError):
+        record.postpone(Run("dev-1", before["trackingId"], 1, "2.27", ""), 60)
+    assert stored(tracked) == before
+
+
 @pytest.mark.parametrize(
     "meanwhile",
     [
