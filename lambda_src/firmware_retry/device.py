@@ -116,7 +116,6 @@ class Record:
     left_groups: frozenset[str]
     leave_checks: int
     notified_at: str
-    mailed_at: str
     ending: str
     ending_up_to: int
 
@@ -149,7 +148,6 @@ class Record:
             left_groups=frozenset(item.get("leftGroups", {}).get("SS", ())),
             leave_checks=number("leaveChecks"),
             notified_at=text("notifiedAt"),
-            mailed_at=text("mailedAt"),
             ending=text("ending"),
             ending_up_to=number("endingUpTo"),
         )

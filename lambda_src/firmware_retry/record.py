@@ -10,15 +10,15 @@ https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWrite
 An item: ``deviceId`` (S, the key), ``RetryCounter`` (N, failures of this cycle),
 ``ResetRetryCount`` (N, cycles used up), ``timestamp`` (S, last change, ISO 8601, UTC), ``state``
 (S), ``campaign`` (S), ``reportedBy`` (S: ``device`` or ``jobs``), ``startedAt`` (N, when the
-episode's first message was sent, milliseconds), ``lastSentAt`` (N, when
-the message was sent that was counted last), ``notBefore`` (N, up to when messages are of an earlier
-episode, milliseconds), ``trackingId`` (S), ``countedEvents`` (SS),
-``lastReason`` (S, why the last failure was one), ``isFatal`` (BOOL, no further try is worth it),
-``dueAt`` (N, epoch seconds), ``recoveryId`` (S), ``awaySince`` (N, epoch seconds: when the
-attributes were overwritten), ``leftGroups`` (SS, the dynamic groups that the device was in before),
-``leaveChecks`` (N, how often it was found in one of them since), ``notifiedAt`` and ``mailedAt``
-(S, ISO 8601, UTC: when machines and people were told), ``ending`` and ``endingUpTo`` (S and N: why
-the episode is to end, and up to when messages are of the past, milliseconds).
+episode's first message was sent, milliseconds), ``lastSentAt`` (N, when the message was sent that
+was counted last, milliseconds), ``notBefore`` (N, up to when messages are of an earlier episode,
+milliseconds), ``trackingId`` (S), ``countedEvents`` (SS), ``lastReason`` (S, why the last failure
+was one), ``isFatal`` (BOOL, no further try is worth it), ``dueAt`` (N, epoch seconds),
+``recoveryId`` (S), ``awaySince`` (N, epoch seconds: when the attributes were overwritten),
+``leftGroups`` (SS, the dynamic groups that the device was in before), ``leaveChecks`` (N, how often
+it was found in all of them since), ``notifiedAt`` and ``mailedAt`` (S, ISO 8601, UTC: when machines
+and people were told), ``ending`` and ``endingUpTo`` (S and N: why the episode is to end, and up to
+when messages are of the past, milliseconds).
 """
 
 import re
@@ -29,10 +29,7 @@ from typing import Any
 from firmware_retry import ambient, aws, history
 from firmware_retry.aws import ConditionFailedError
 from firmware_retry.device import Cause, Outcome, Record, Run, State
-from firmware_retry.errors import (
-    RecoverySupersededError,
-    TransientError,
-)
+from firmware_retry.errors import RecoverySupersededError, TransientError
 from firmware_retry.history import Transition
 from firmware_retry.message import Message
 from firmware_retry.settings import settings
@@ -47,7 +44,6 @@ def create(message: Message, not_before: int) -> str | None:
 
     Returns:
         The trackingId of the new episode; None when one is on already.
-
     """
     tracking_id = ambient.unique_id()
     item = {
@@ -289,7 +285,7 @@ def _gone_on(run: Run, refused: ConditionFailedError) -> Exception:
     return _superseded(run)
 
 
-def postpone(run: Run, wait_seconds: int) -> Record:
+def postpone(run: Run, wait_seconds: int) -> None:
     """Lets the wait of a run that holds the device, and has not moved it yet, begin now.
 
     Raises:
@@ -301,7 +297,7 @@ def postpone(run: Run, wait_seconds: int) -> Record:
         ":run": {"S": run.recovery_id},
     }
     try:
-        answer = _update(
+        _update(
             run.device_id,
             "SET dueAt = :due, #timestamp = :now",
             "recoveryId = :run AND attribute_not_exists(awaySince)",
@@ -309,7 +305,6 @@ def postpone(run: Run, wait_seconds: int) -> Record:
         )
     except ConditionFailedError as refused:
         raise _gone_on(run, refused) from refused
-    return Record.of(answer["Attributes"])
 
 
 def mark_away(run: Run) -> Record:

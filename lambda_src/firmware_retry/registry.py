@@ -1,7 +1,8 @@
 """The things of AWS IoT. The registry is the truth about a device, not its messages."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from firmware_retry import aws
@@ -97,14 +98,8 @@ def groups_of(thing_name: str) -> frozenset[str]:
 
     https://docs.aws.amazon.com/iot/latest/apireference/API_ListThingGroupsForThing.html
     """
-    names: set[str] = set()
-    query: dict[str, Any] = {}
-    while True:
-        page = _call("list_thing_groups_for_thing", thing_name, **query)
-        names |= {group["groupName"] for group in page["thingGroups"]}
-        if not page.get("nextToken"):
-            return frozenset(names)
-        query["nextToken"] = page["nextToken"]
+    pages = _pages(partial(_call, "list_thing_groups_for_thing", thing_name))
+    return frozenset(group["groupName"] for page in pages for group in page["thingGroups"])
 
 
 def dynamic_groups_of(thing_name: str) -> frozenset[str]:
@@ -136,17 +131,24 @@ def members_of(group: str) -> frozenset[str]:
 
     https://docs.aws.amazon.com/iot/latest/apireference/API_ListThingsInThingGroup.html
     """
-    names: set[str] = set()
-    query: dict[str, Any] = {"thingGroupName": group, "maxResults": 250}
+    listed = partial(
+        aws.call, "iot", "list_things_in_thing_group", thingGroupName=group, maxResults=250
+    )
     try:
-        while True:
-            page = aws.call("iot", "list_things_in_thing_group", **query)
-            names |= set(page["things"])
-            if not page.get("nextToken"):
-                return frozenset(names)
-            query["nextToken"] = page["nextToken"]
+        return frozenset(name for page in _pages(listed) for name in page["things"])
     except ThingNotFoundError as error:
         raise RequestRefusedError(f"the thing group {group} does not exist: {error}") from error
+
+
+def _pages(listed: Callable[..., dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """All pages of a list that goes on with ``nextToken``."""
+    query: dict[str, Any] = {}
+    while True:
+        page = listed(**query)
+        yield page
+        if not page.get("nextToken"):
+            return
+        query["nextToken"] = page["nextToken"]
 
 
 def _call(operation: str, thing_name: str, **parameters: Any) -> dict[str, Any]:

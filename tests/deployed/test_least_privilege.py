@@ -188,23 +188,26 @@ def _ends_while_it_is_moved(fleet: Fleet, device: str) -> None:
 
 def _heals_in_two_attempts(fleet: Fleet, device: str) -> None:
     """A failed device succeeds; what ends its episode dies, and an operator releases it."""
-    _fail_for_good(fleet, device)
-    with fleet.with_environment("ClearDeviceRecord", BACKUP_TABLE="no-such"):
-        fleet.invoke("ClearDeviceRecord", **_success(fleet, device))
+    _heal_halfway(fleet, device)
     fleet.invoke("ReleaseDevice", deviceId=device)
     assert fleet.record(device) is None
 
 
 def _healing_is_reconciled(fleet: Fleet, device: str) -> None:
     """A failed device succeeds; what ends its episode dies. And one that succeeds as it should."""
-    _fail_for_good(fleet, device)
-    with fleet.with_environment("ClearDeviceRecord", BACKUP_TABLE="no-such"):
-        fleet.invoke("ClearDeviceRecord", **_success(fleet, device))
+    _heal_halfway(fleet, device)
     fleet.invoke("ReconcileDevices", graceSeconds=SETTLED)
     assert fleet.record(device) is None
     _fail_for_good(fleet, f"{device}-2")
     fleet.invoke("ClearDeviceRecord", **_success(fleet, f"{device}-2"))
     assert fleet.record(f"{device}-2") is None
+
+
+def _heal_halfway(fleet: Fleet, device: str) -> None:
+    """A failed device succeeds, and what ends its episode dies before it has."""
+    _fail_for_good(fleet, device)
+    with fleet.with_environment("ClearDeviceRecord", BACKUP_TABLE="no-such"):
+        fleet.invoke("ClearDeviceRecord", **_success(fleet, device))
 
 
 def _success(fleet: Fleet, device: str) -> dict[str, Any]:

@@ -654,13 +654,7 @@ SAFEGUARDS = (
         "not told",
     ),
     Mutation(
-        "registry.groups_of",
-        'if not page.get("nextToken"):',
-        "if True:",
-        _UNIT("registry", "every_page_of_a_list_is_read"),
-    ),
-    Mutation(
-        "registry.members_of",
+        "registry._pages",
         'if not page.get("nextToken"):',
         "if True:",
         _UNIT("registry", "every_page_of_a_list_is_read"),
