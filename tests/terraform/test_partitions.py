@@ -1,0 +1,56 @@
+"""In GovCloud and in China every ARN is one of that partition."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from localcloud.terraform import Terraform
+
+TESTS = "tests/terraform"
+ARN = re.compile(r"arn:([a-z-]+):[a-z0-9-]+:([a-z0-9-]*):")
+REGIONS = {"aws-us-gov": "us-gov-west-1", "aws-cn": "cn-north-1"}
+
+
+@pytest.fixture(scope="module", params=REGIONS)
+def planned(request: pytest.FixtureRequest, copy: Path) -> tuple[str, list[str]]:
+    """A partition, and all texts of what the module makes and reads there."""
+    partition = request.param
+    # All that there can be, in another partition than the one it is written for.
+    everything = (copy / TESTS / "customer_key.tftest.hcl").read_text()
+    moved = everything.replace('"aws"', f'"{partition}"').replace("arn:aws:", f"arn:{partition}:")
+    moved = moved.replace("eu-west-1", REGIONS[partition])
+    moved = moved.replace(f'mock_provider "{partition}"', 'mock_provider "aws"')
+    moved = moved.replace("variables {", "variables {\n  job_events_enabled = true", 1)
+    file = copy / TESTS / f"{partition}.tftest.hcl"
+    file.write_text(moved)
+    terraform = Terraform(copy)
+    terraform.init(f"-test-directory={TESTS}")
+    options = (f"-filter={TESTS}/{file.name}", "-json", "-verbose")
+    printed = terraform.run("test", f"-test-directory={TESTS}", *options)
+    file.unlink()  # the copy is shared
+    line = next(line for line in printed.splitlines() if '"type":"test_state"' in line)
+    return partition, list(texts(json.loads(line)["test_state"]["root_module"]))
+
+
+def texts(value: Any) -> Iterator[str]:
+    """All strings in a JSON document."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for of in value.values():
+            yield from texts(of)
+    elif isinstance(value, list):
+        for of in value:
+            yield from texts(of)
+
+
+def test_every_arn_is_of_the_partition_and_the_region(planned: tuple[str, list[str]]) -> None:
+    partition, found = planned
+    arns = [arn for text in found for arn in ARN.findall(text)]
+    assert len(arns) > 200
+    assert {of for of, _ in arns} == {partition}
+    assert {region for _, region in arns} <= {REGIONS[partition], ""}

@@ -1,0 +1,72 @@
+"""The shape that a registry asks of a module, and people of its submodules."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import hcl2
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULES = [ROOT, *sorted(path.parent for path in ROOT.glob("modules/*/main.tf"))]
+NAMES = [str(module.relative_to(ROOT)) for module in MODULES]
+
+in_every_module = pytest.mark.parametrize("module", MODULES, ids=NAMES)
+
+
+def blocks(module: Path, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The blocks of a kind that have one label, by it."""
+    for path in sorted(module.glob("*.tf")):
+        with path.open(encoding="utf-8") as file:
+            for block in hcl2.load(file).get(kind, []):
+                yield from ((label.strip('"'), of) for label, of in block.items())
+
+
+@in_every_module
+def test_it_has_the_standard_files(module: Path) -> None:
+    files = {"main.tf", "variables.tf", "outputs.tf", "versions.tf", "README.md"}
+    assert files - {path.name for path in module.iterdir()} == set()
+
+
+@in_every_module
+def test_every_variable_has_a_description_and_a_type(module: Path) -> None:
+    bare = [name for name, of in blocks(module, "variable") if not {"description", "type"} <= {*of}]
+    assert bare == []
+
+
+@in_every_module
+def test_every_output_has_a_description(module: Path) -> None:
+    assert [name for name, of in blocks(module, "output") if "description" not in of] == []
+
+
+@in_every_module
+def test_it_asks_for_lower_bounds_only(module: Path) -> None:
+    """An upper bound would keep a landing zone from upgrading anything else."""
+    versions = (module / "versions.tf").read_text()
+    assert re.search(r'required_version\s*=\s*">= 1\.9"', versions)
+    assert re.findall(r'\bversion\s*=\s*"(.*)"', versions) == [">= 5.100.0"]
+
+
+@in_every_module
+def test_it_configures_no_provider(module: Path) -> None:
+    """A module that does cannot be used with count or for_each, nor ever be removed."""
+    assert list(blocks(module, "provider")) == []
+
+
+def test_no_partition_account_or_region_is_written_down() -> None:
+    """Whatever is in an ARN comes from the provider; what the mocks say is in the tests."""
+    fixed = re.compile(r"arn:aws(?!\[)|\b\d{12}\b|\b(us|eu|ap|cn|sa|ca|me|af)-[a-z]+-\d\b")
+    sources = [
+        *(path for module in MODULES for path in module.glob("*.tf")),
+        *ROOT.glob("stepfunctions/*.tftpl"),
+        *ROOT.glob("lambda_src/firmware_retry/**/*.py"),
+    ]
+    assert len(sources) > 50
+    written = [
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for path in sources
+        for line in path.read_text().splitlines()
+        if fixed.search(line) and not line.lstrip().startswith(("#", "error_message"))
+    ]
+    assert written == []
