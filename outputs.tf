@@ -41,17 +41,22 @@ output "backup_table_name" {
   value       = module.tables.backup_table_name
 }
 
+output "campaigns_table_name" {
+  description = "Name of the DynamoDB table that says which campaigns are paused: fleet-retry pause and resume write it."
+  value       = module.tables.campaigns_table_name
+}
+
 ################################################################################
 # Alerts
 ################################################################################
 
 output "alerts_topic_arn" {
-  description = "ARN of the FIFO topic that gets one message when a device failed and one when it healed: subscribe SQS queues to it."
+  description = "ARN of the FIFO topic that gets one message when a device failed, one when it healed, and one when a campaign is bad: subscribe SQS queues to it."
   value       = module.alerts.alerts_topic_arn
 }
 
 output "operator_topic_arn" {
-  description = "ARN of the standard topic that mails people and that alarms publish on; null without alert_emails."
+  description = "ARN of the standard topic that mails people and that alarms publish on; null where nobody is mailed."
   value       = module.alerts.operator_topic_arn
 }
 

@@ -258,6 +258,32 @@ variable "reconcile_interval" {
   }
 }
 
+variable "breaker" {
+  description = "Tells once of a campaign to which at least share (with 95 % confidence) of the devices belong that used up a cycle within window_seconds, if they are min_devices or more. With pauses its devices are not sent back for another cycle until somebody resumes it. null looks for nothing."
+  type = object({
+    share          = optional(number, 0.5)
+    window_seconds = optional(number, 86400)
+    min_devices    = optional(number, 20)
+    pauses         = optional(bool, false)
+  })
+  default = null
+
+  validation {
+    condition     = try(var.breaker.share > 0 && var.breaker.share <= 1, var.breaker == null)
+    error_message = "Write breaker.share as a number above 0 and up to 1, such as 0.5 for half of the devices."
+  }
+
+  validation {
+    condition     = try(var.breaker.window_seconds >= 60 && var.breaker.window_seconds <= 2592000 && floor(var.breaker.window_seconds) == var.breaker.window_seconds, var.breaker == null)
+    error_message = "Write breaker.window_seconds as whole seconds from 60 to 2592000 (30 days), such as 86400 for a day."
+  }
+
+  validation {
+    condition     = try(var.breaker.min_devices >= 1 && floor(var.breaker.min_devices) == var.breaker.min_devices, var.breaker == null)
+    error_message = "Write breaker.min_devices as a whole number of at least 1, such as 20."
+  }
+}
+
 ################################################################################
 # Things
 ################################################################################
@@ -315,12 +341,23 @@ variable "failed_thing_group_name" {
   }
 }
 
+variable "existing_failed_thing_group" {
+  description = "Static thing group of your own that holds the devices which failed every cycle, instead of one that the module makes; several fleets may share it. failed_thing_group_name then names nothing."
+  type        = object({ arn = string })
+  default     = null
+
+  validation {
+    condition     = var.existing_failed_thing_group == null || can(regex("^arn:aws[a-z-]*:iot:[a-z0-9-]+:[0-9]{12}:thinggroup/[a-zA-Z0-9:_-]{1,128}$", var.existing_failed_thing_group.arn))
+    error_message = "Write existing_failed_thing_group as { arn = \"arn:aws:iot:<region>:<account>:thinggroup/<name>\" }."
+  }
+}
+
 ################################################################################
 # Alerts
 ################################################################################
 
 variable "alert_emails" {
-  description = "Addresses that are mailed when a device failed every cycle, when it healed after that, and when an alarm goes off; each must confirm its subscription."
+  description = "Addresses that are mailed when devices failed every cycle, when they healed after that, when a campaign is bad, and when an alarm goes off; each must confirm its subscription."
   type        = list(string)
   default     = []
   nullable    = false
@@ -336,12 +373,64 @@ variable "alert_emails" {
   }
 }
 
+variable "alert_interval" {
+  description = "How often alert_emails are told what became of devices since the last time, as EventBridge Scheduler writes a rate: \"5 minutes\", \"1 hour\", \"1 day\"."
+  type        = string
+  default     = "5 minutes"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^(1 (minute|hour|day)|([2-9]|[1-9][0-9]{1,2}) (minutes|hours|days))$", var.alert_interval))
+    error_message = "Write alert_interval as \"1 minute\", \"1 hour\", \"1 day\", or a number from 2 to 999 with \"minutes\", \"hours\" or \"days\", such as \"5 minutes\"."
+  }
+}
+
+variable "alert_digest_threshold" {
+  description = "Up to so many devices get a mail each, every alert_interval; more get one mail together. 0 makes one mail of any number."
+  type        = number
+  default     = 5
+  nullable    = false
+
+  # A hundred mails are what is sent within the half minute that MailOperators keeps for it.
+  validation {
+    condition     = var.alert_digest_threshold >= 0 && var.alert_digest_threshold <= 100 && floor(var.alert_digest_threshold) == var.alert_digest_threshold
+    error_message = "Write alert_digest_threshold as a whole number from 0 to 100, such as 5: people read no hundred mails in a row."
+  }
+}
+
+variable "existing_alerts_topic" {
+  description = "FIFO topic of your own that gets the alerts, instead of one that the module makes; several fleets may share it. Encrypted with kms_key_arn or with no key of yours. Its policy stays as it is."
+  type        = object({ arn = string })
+  default     = null
+
+  validation {
+    condition     = var.existing_alerts_topic == null || can(regex("^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[a-zA-Z0-9_-]+\\.fifo$", var.existing_alerts_topic.arn))
+    error_message = "Write existing_alerts_topic as { arn = \"arn:aws:sns:<region>:<account>:<name>.fifo\" }: only a FIFO topic, whose name ends with .fifo, keeps a repeated alert from being two."
+  }
+}
+
+variable "existing_operator_topic" {
+  description = "Standard topic of your own that mails people and that alarms publish on, instead of alert_emails; several fleets may share it. Encrypted with kms_key_arn or with no key of yours. Its policy, which stays as it is, must let cloudwatch.amazonaws.com publish."
+  type        = object({ arn = string })
+  default     = null
+
+  validation {
+    condition     = var.existing_operator_topic == null || can(regex("^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[a-zA-Z0-9_-]+$", var.existing_operator_topic.arn))
+    error_message = "Write existing_operator_topic as { arn = \"arn:aws:sns:<region>:<account>:<name>\" }, a standard topic: a FIFO topic can mail nobody."
+  }
+
+  validation {
+    condition     = var.existing_operator_topic == null || length(var.alert_emails) == 0
+    error_message = "Subscribe alert_emails to your existing_operator_topic yourself and leave alert_emails out: the module changes no topic of yours."
+  }
+}
+
 ################################################################################
 # Encryption and protection
 ################################################################################
 
 variable "kms_key_arn" {
-  description = "ARN of a KMS key for tables, topics, queue, logs and function environments. Its policy must let CloudWatch Logs and, for alarms, CloudWatch use it. null uses what AWS manages."
+  description = "ARN of a KMS key for tables, topics, queue, logs and function environments. Its policy must let CloudWatch Logs and, with alert_emails, CloudWatch and SNS use it. null uses what AWS manages."
   type        = string
   default     = null
 
@@ -376,6 +465,26 @@ variable "history_retention_days" {
     # The history says which messages are late, and these are believed for 30 days.
     condition     = var.history_retention_days >= 31 && var.history_retention_days <= 3650 && floor(var.history_retention_days) == var.history_retention_days
     error_message = "Set history_retention_days to a whole number from 31 to 3650: it also says which messages are late, up to 30 days."
+  }
+}
+
+variable "existing_tables" {
+  description = "Tables of your own, each in place of one that the module makes. Key: deviceId (String), of history with the sort key at (String), of campaigns campaign (String); no other index. history needs TTL on expiresAt. Encrypted with kms_key_arn or with no key of yours. No two fleets may share one."
+  type = object({
+    retries   = optional(object({ arn = string }))
+    backup    = optional(object({ arn = string }))
+    history   = optional(object({ arn = string }))
+    campaigns = optional(object({ arn = string }))
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition = alltrue([
+      for own in values(var.existing_tables) :
+      own == null || can(regex("^arn:aws[a-z-]*:dynamodb:[a-z0-9-]+:[0-9]{12}:table/[a-zA-Z0-9_.-]{3,255}$", own.arn))
+    ])
+    error_message = "Write each of existing_tables as { arn = \"arn:aws:dynamodb:<region>:<account>:table/<name>\" }."
   }
 }
 

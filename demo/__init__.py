@@ -5,4 +5,5 @@
 - ``stage``     what a fleet has before this module: things, a dynamic thing group, a job
 - ``journeys``  what happened to each device, from the histories that Step Functions keeps
 - ``report``    the table and the timeline, for the terminal and as a page
+- ``dashboard`` the deployed dashboard as a picture
 """

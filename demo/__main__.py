@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-from demo import journeys, report
+from demo import dashboard, journeys, report
 from demo.devices import Updater
 from demo.fates import fleet
 from demo.journeys import Journey
@@ -59,6 +59,9 @@ def _arguments() -> argparse.Namespace:
         default=Path(".local/demo/index.html"),
         help="where the page is written (default: %(default)s)",
     )
+    parser.add_argument(
+        "--dashboard", type=Path, help="draws the deployed dashboard, too: a .png or .svg"
+    )
     return parser.parse_args()
 
 
@@ -66,13 +69,21 @@ def _run(console: Console, arguments: argparse.Namespace) -> int:
     began = time.monotonic()
     find_binary()  # before anything is started
     with LocalCloud(
-        gateway_port=arguments.port, mqtt_port=arguments.mqtt_port, time_scale=TIME_SCALE
+        gateway_port=arguments.port,
+        mqtt_port=arguments.mqtt_port,
+        time_scale=TIME_SCALE,
+        has_scaled_schedules=True,
     ) as cloud:
         console.print(f"Local cloud on {cloud.endpoint_url}, MQTT on port {cloud.mqtt_port}.")
         with console.status("terraform apply of examples/quickstart …"):
             outputs = _deploy(cloud)
         console.print(f"Quickstart applied after {time.monotonic() - began:.0f} s.")
+        start = time.time()
         travelled = _send_fleet(console, cloud, outputs)
+        if arguments.dashboard:
+            name = outputs["dashboard_name"]
+            dashboard.draw_deployed(arguments.dashboard, cloud, name, start, time.time())
+            console.print(f"The dashboard: {arguments.dashboard.resolve().as_uri()}")
     report.print_table(console, travelled)
     duration = time.monotonic() - began
     facts = {

@@ -6,6 +6,7 @@ has it can use it instead.
 """
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ import hcl2
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- BEGIN_TF_DOCS -->", "<!-- END_TF_DOCS -->"
 _ABSENT = object()
+_HEREDOC = re.compile(r'"<<-?(\w+)\n(?P<text>.*)\n\s*\1"', re.DOTALL)
 
 
 def readmes() -> list[Path]:
@@ -55,7 +57,9 @@ def _blocks(path: Path, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _text(quoted: str) -> str:
-    """A quoted string of HCL as what it says."""
+    """A quoted string or heredoc of HCL as what it says, on one line."""
+    if heredoc := _HEREDOC.fullmatch(quoted):
+        return " ".join(heredoc["text"].split())
     return str(json.loads(quoted))
 
 

@@ -60,7 +60,7 @@ def redrive(
     Args:
         deployment: whose letters.
         most: how many letters at most; None for all that are visible.
-        dry_run: only look; the letters stay (and are invisible to others for half a minute).
+        dry_run: only look; the letters stay.
 
     Yields:
         Each letter and what became of it.
@@ -68,18 +68,22 @@ def redrive(
     Raises:
         DeploymentError: the module is not there.
     """
-    sqs = deployment.client("sqs")
-    for number, received in enumerate(_received(deployment)):
-        if number == most:
+    kept: list[dict[str, Any]] = []
+    try:
+        for number, received in enumerate(_received(deployment)):
+            if number == most:
+                kept.append(received)
+                return
+            letter, fate = _redriven(deployment, received, dry_run)
+            if dry_run or fate is Fate.UNREADABLE:
+                kept.append(received)
+            else:
+                _delete(deployment, received)
+            yield letter, fate
+    finally:
+        # Not before: it would be received again. Who looked first can redrive at once.
+        for received in kept:
             _put_back(deployment, received)
-            return
-        letter, fate = _redriven(deployment, received, dry_run)
-        if fate is not Fate.UNREADABLE and not dry_run:
-            sqs.delete_message(
-                QueueUrl=deployment.dead_letter_queue_url,
-                ReceiptHandle=received["ReceiptHandle"],
-            )
-        yield letter, fate
 
 
 def _received(deployment: Deployment) -> Iterator[dict[str, Any]]:
@@ -105,6 +109,12 @@ def _received(deployment: Deployment) -> Iterator[dict[str, Any]]:
             _put_back(deployment, letter)
             return
         yield letter
+
+
+def _delete(deployment: Deployment, received: dict[str, Any]) -> None:
+    deployment.client("sqs").delete_message(
+        QueueUrl=deployment.dead_letter_queue_url, ReceiptHandle=received["ReceiptHandle"]
+    )
 
 
 def _put_back(deployment: Deployment, received: dict[str, Any]) -> None:

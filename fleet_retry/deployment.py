@@ -1,38 +1,109 @@
 """Where a deployed module is: its parts, found by the prefix of their names."""
 
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import boto3
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+
+from fleet_retry.settings import Settings
+
+Machine = Literal["intake", "cool_down", "escalation"]
+MACHINES: dict[Machine, str] = {
+    "intake": "FirmwareUpdateStateMachine",
+    "cool_down": "FirmwareCoolDownStateMachine",
+    "escalation": "FirmwareEscalationStateMachine",
+}
+RETRIES = "DeviceFirmwareRetries"
+BACKUP = "DeviceAttributeBackup"
+HISTORY = "DeviceFirmwareHistory"
+CAMPAIGNS = "FirmwareCampaigns"
+
+_NOT_THERE = frozenset(
+    {
+        "ResourceNotFoundException",
+        "NotFoundException",
+        "AWS.SimpleQueueService.NonExistentQueue",
+        "QueueDoesNotExist",
+        "NotFound",
+        "ExecutionDoesNotExist",
+    }
+)
+# A function may take five minutes; a client that lost patience before would invoke it again.
+_PATIENT = {"lambda": Config(read_timeout=330)}
 
 
 class DeploymentError(Exception):
     """The module is not there, or AWS cannot be asked; says what to do."""
 
 
+def is_missing(error: ClientError) -> bool:
+    """Whether AWS says that what was asked for does not exist."""
+    return error.response["Error"]["Code"] in _NOT_THERE
+
+
 @dataclass
 class Deployment:
     """One instance of the module in one account and region.
 
-    The account, the region and, for a local cloud, the endpoint come from the environment, as for
-    any AWS tool.
+    The account, and what of the rest is not given, come from the environment, as for any AWS tool.
     """
 
     prefix: str = ""
     """The module's ``name_prefix``."""
     endpoint_url: str | None = None
+    """Another AWS than the real one."""
+    region: str | None = None
+    profile: str | None = None
     _clients: dict[str, Any] = field(default_factory=dict)
 
     def client(self, service: str) -> Any:
-        """The client of a service, made once."""
+        """The client of a service, made once.
+
+        Raises:
+            DeploymentError: there is no region or no such profile.
+        """
         if service not in self._clients:
             try:
-                self._clients[service] = boto3.client(service, endpoint_url=self.endpoint_url)  # type: ignore[call-overload]
-            except BotoCoreError as error:
+                self._clients[service] = self._session.client(
+                    service, endpoint_url=self.endpoint_url, config=_PATIENT.get(service)
+                )
+            except (BotoCoreError, ValueError) as error:
                 raise DeploymentError(f"AWS cannot be asked: {error}") from error
         return self._clients[service]
+
+    @cached_property
+    def _session(self) -> Any:
+        # Of the two variables for the region, boto3 knows only AWS_DEFAULT_REGION.
+        region = self.region or os.environ.get("AWS_REGION")
+        return boto3.Session(profile_name=self.profile, region_name=region)
+
+    def name(self, part: str) -> str:
+        """What a part of the module is called here: a table, a function, an alarm."""
+        return f"{self.prefix}{part}"
+
+    def command(self, words: str) -> str:
+        """What to type, to have it act here: ``fleet-retry redrive --prefix fleet-a-``."""
+        return f"fleet-retry {words}" + (f" --prefix {self.prefix}" if self.prefix else "")
+
+    @cached_property
+    def settings(self) -> Settings:
+        """What the module is configured with, as one of its functions has it.
+
+        Raises:
+            DeploymentError: the function is not there.
+        """
+        name = self.name("ReconcileDevices")
+        with self.looking_for(f"function {name}"):
+            answer = self.client("lambda").get_function_configuration(FunctionName=name)
+        return Settings.of(answer["Environment"]["Variables"])
 
     @cached_property
     def dead_letter_queue_url(self) -> str:
@@ -41,29 +112,40 @@ class Deployment:
         Raises:
             DeploymentError: there is none under this prefix.
         """
-        name = f"{self.prefix}FailedFirmwareUpdateDeadLetters"
-        try:
-            answer = self.client("sqs").get_queue_url(QueueName=name)
-        except ClientError as error:
-            raise self.missing(f"queue {name}", error) from error
-        except BotoCoreError as error:
-            raise DeploymentError(f"AWS cannot be asked: {error}") from error
-        return str(answer["QueueUrl"])
+        name = self.name("FailedFirmwareUpdateDeadLetters")
+        with self.looking_for(f"queue {name}"):
+            return str(self.client("sqs").get_queue_url(QueueName=name)["QueueUrl"])
 
-    @cached_property
+    @property
     def intake_state_machine_arn(self) -> str:
-        """ARN of the intake.
+        """ARN of the intake; DeploymentError when there is none under this prefix."""
+        return self.state_machine_arn("intake")
+
+    def state_machine_arn(self, machine: Machine) -> str:
+        """ARN of a state machine.
 
         Raises:
             DeploymentError: there is none under this prefix.
         """
-        name = f"{self.prefix}FirmwareUpdateStateMachine"
+        name = self.name(MACHINES[machine])
+        if name not in self._state_machine_arns:
+            raise self.missing(f"state machine {name}", None)
+        return self._state_machine_arns[name]
+
+    @cached_property
+    def _state_machine_arns(self) -> dict[str, str]:
         pages = self.client("stepfunctions").get_paginator("list_state_machines").paginate()
-        for page in pages:
-            for machine in page["stateMachines"]:
-                if machine["name"] == name:
-                    return str(machine["stateMachineArn"])
-        raise self.missing(f"state machine {name}", None)
+        return {of["name"]: of["stateMachineArn"] for page in pages for of in page["stateMachines"]}
+
+    @contextmanager
+    def looking_for(self, what: str) -> Iterator[None]:
+        """Tells by a DeploymentError that a part is not there, whatever AWS calls that."""
+        try:
+            yield
+        except ClientError as error:
+            if not is_missing(error):
+                raise
+            raise self.missing(what, error) from error
 
     def missing(self, what: str, error: Exception | None) -> DeploymentError:
         """The error that says that a part of the module is not there, and what to do."""
@@ -71,5 +153,5 @@ class Deployment:
         reason = f" ({error})" if error else ""
         return DeploymentError(
             f"there is no {what} in {region}{reason}: give the module's name_prefix with --prefix,"
-            " and its region with AWS_REGION"
+            " its region with --region, or both with --terraform-outputs"
         )

@@ -3,12 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-from boto3.dynamodb.types import TypeDeserializer
-from botocore.exceptions import ClientError
-
-from fleet_retry.deployment import Deployment
-
-_deserialize = TypeDeserializer().deserialize
+from fleet_retry import tables
+from fleet_retry.deployment import HISTORY, Deployment
 
 
 @dataclass(frozen=True)
@@ -40,30 +36,18 @@ def transitions(deployment: Deployment, device_id: str) -> Iterator[Transition]:
     Raises:
         DeploymentError: the module is not there.
     """
-    pages = (
-        deployment.client("dynamodb")
-        .get_paginator("query")
-        .paginate(
-            TableName=f"{deployment.prefix}DeviceFirmwareHistory",
-            KeyConditionExpression="deviceId = :device",
-            ExpressionAttributeValues={":device": {"S": device_id}},
-        )
+    items = tables.query(
+        deployment,
+        HISTORY,
+        KeyConditionExpression="deviceId = :device",
+        ExpressionAttributeValues={":device": {"S": device_id}},
     )
-    try:
-        for page in pages:
-            for typed in page["Items"]:
-                item = {name: str(_deserialize(value)) for name, value in typed.items()}
-                yield Transition(
-                    at=item["at"].partition("#")[0],
-                    before=item["from"],
-                    after=item["to"],
-                    reason=item["reason"],
-                    campaign=item["campaign"],
-                    execution=item["execution"],
-                )
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ResourceNotFoundException":
-            raise
-        raise deployment.missing(
-            f"table {deployment.prefix}DeviceFirmwareHistory", error
-        ) from error
+    for item in items:
+        yield Transition(
+            at=item["at"].partition("#")[0],
+            before=item["from"],
+            after=item["to"],
+            reason=item["reason"],
+            campaign=item["campaign"],
+            execution=item["execution"],
+        )

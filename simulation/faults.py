@@ -47,6 +47,8 @@ class Fault(StrEnum):
     RELEASED = "operator released devices"
     TAKEN_OUT = "operator took a thing out of the group"
     CROSSED = "episode ended while a step ran"
+    PAUSED = "operator paused a campaign"
+    TRIPPED = "breaker told of a campaign"
 
 
 CALL_FAULTS = (

@@ -43,6 +43,7 @@ _REFUSALS = {
     "dynamodb": ("ProvisionedThroughputExceededException", "InternalServerError"),
     "iot": ("ThrottlingException", "ServiceUnavailableException"),
     "sns": ("Throttled", "InternalError"),
+    "sqs": ("ThrottlingException", "ServiceUnavailable"),
     "stepfunctions": ("ThrottlingException", "ServiceUnavailable"),
 }
 # Whose repetition by the SDK carries a token that makes it one call.

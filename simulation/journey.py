@@ -113,6 +113,9 @@ def _populate(world: World, devices: list[Device]) -> None:
         operators.release_somebody()
     for _ in range(chance.choice((0, 0, 1, 2))):
         world.scheduler.after(2 * _DAY * chance.random(), partial(_stop_one, world))
+    for _ in range(chance.choice((0, 0, 0, 1, 2))):
+        at = chance.choice((60.0, 3600.0, 2 * _DAY)) * chance.random()
+        world.scheduler.after(at, partial(_pause, world, chance.choice(devices).name))
 
 
 def _schedule_unknown(world: World, device: Device) -> None:
@@ -136,6 +139,13 @@ def _schedule_people(world: World, device: Device) -> None:
     if chance.random() < 0.15:
         at = START + chance.choice((60.0, 3600.0, _DAY, 3 * _DAY)) * chance.random()
         world.scheduler.at(at, partial(_delete, world, device.name))
+
+
+def _pause(world: World, device: str) -> None:
+    """An operator pauses what is being installed on a device."""
+    record = world.record(device)
+    if record is not None:
+        world.pause(record["campaign"]["S"])
 
 
 def _change(world: World, name: str) -> None:

@@ -9,6 +9,8 @@ its episode, by the one who reports it, and fewer failures than the limit were c
 cycle.** When the limit is reached, or the reason is fatal, one recovery takes the device. After the
 last cycle it has failed, which is told once.
 
+The rule of holding: **while a campaign is paused, its devices do not come back from a cool-down.**
+
 The rule of ending: **a success, a later campaign or an operator ends the episode, in whatever state
 it is**: at once, unless a recovery is just overwriting the attributes; then as soon as it has.
 """
@@ -73,14 +75,14 @@ class Episode:
     """The recovery that has the device."""
     is_away: bool = False
     """Its attributes are overwritten, and the recovery knows."""
+    has_used_up: bool = False
+    """It used up a cycle, at least one."""
     leaves: frozenset[str] = frozenset()
     """The groups that it is to leave for a while."""
     checks: int = 0
     """How often it was found in one of them nevertheless."""
     is_told: bool = False
-    """Machines were told that it failed."""
-    is_mailed: bool = False
-    """So were people, where there are any."""
+    """It was told that it failed."""
     ending: str = ""
     """Why the episode is to end."""
     notifications: int = 0
@@ -94,13 +96,20 @@ class Episode:
 
 
 @dataclass(slots=True)
+class Campaign:
+    """What was told of a campaign, and what people did with it."""
+
+    is_told: bool = False
+    """The breaker told of it, and it was not resumed since."""
+    paused_since: float | None = None
+
+
+@dataclass(slots=True)
 class Model:
     """The episodes of all devices; ``limit`` failures a cycle, ``cycles`` cycles."""
 
     limit: int
     cycles: int
-    has_people: bool = False
-    """Whether people are told on a topic of their own."""
     has_job_events: bool = True
     """Whether AWS IoT Jobs reports, too; then it is believed, and nobody else."""
     ignored: Collection[str] = ()
@@ -112,6 +121,31 @@ class Model:
     """By device: each change of its state."""
     past: dict[str, int] = field(default_factory=dict)
     """By device: when its last episode ended; what was sent before is late."""
+
+    campaigns: dict[str, Campaign] = field(default_factory=dict)
+
+    # -- campaigns -----------------------------------------------------------------------------
+
+    def pause(self, campaign: str, now: float) -> None:
+        """People pause a campaign, if it is not paused already."""
+        known = self.campaigns.setdefault(campaign, Campaign())
+        known.paused_since = now if known.paused_since is None else known.paused_since
+
+    def resume(self, campaign: str) -> None:
+        """People resume a campaign: all is forgiven."""
+        self.campaigns[campaign] = Campaign()
+
+    def trip(self, campaign: str, now: float, *, pauses: bool) -> None:
+        """The breaker told of a campaign, and may pause it."""
+        self.campaigns[campaign] = Campaign(True, now if pauses else None)
+
+    def held_since(self, device: str) -> float | None:
+        """Since when a device that is away is not to come back, whatever its time; or None."""
+        episode = self.episodes.get(device)
+        if episode is None or episode.state != COOLING_DOWN or episode.ending:
+            return None
+        campaign = self.campaigns.get(episode.campaign)
+        return campaign.paused_since if campaign else None
 
     # -- what is said about a device -----------------------------------------------------------
 
@@ -232,7 +266,7 @@ class Model:
         if self.is_used_up(device) and episode.cycles == cycle - 1:
             episode.state = FAILED if self._is_last(episode) else COOLING_DOWN
             episode.failures, episode.cycles, episode.held_by = 0, cycle, f"{name}-{cycle}"
-            episode.leaves = groups
+            episode.leaves, episode.has_used_up = groups, True
             self._went(device, name, TRACKING, episode.state)
 
     def holds(self, device: str, recovery: str) -> bool:
@@ -259,20 +293,14 @@ class Model:
             self.episodes[device].is_away = True
 
     def told(self, device: str, recovery: str) -> None:
-        """Machines were told that the device failed."""
+        """It was told that the device failed."""
         if self.holds(device, recovery):
             self.episodes[device].is_told = True
-
-    def mailed(self, device: str, recovery: str) -> None:
-        """People were told that the device failed."""
-        if self.holds(device, recovery):
-            self.episodes[device].is_mailed = True
 
     def is_due(self, device: str) -> bool:
         """Whether a recovery has something left to do for a device."""
         episode = self.episodes[device]
-        is_done = episode.is_told and (episode.is_mailed or not self.has_people)
-        return bool(episode.held_by) and not is_done
+        return bool(episode.held_by) and not episode.is_told
 
 
 def _is_of(report: Report, episode: Episode) -> bool:

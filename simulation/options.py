@@ -3,21 +3,45 @@
 import json
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from simulation.definitions import machine_arn
 
 RETRIES = "DeviceFirmwareRetries"
 BACKUP = "DeviceAttributeBackup"
 HISTORY = "DeviceFirmwareHistory"
+CAMPAIGNS = "FirmwareCampaigns"
 FAILED_GROUP = "FailedToUpdate"
 ALERTS = "arn:aws:sns:eu-west-1:123456789012:FailedFirmwareUpdate.fifo"
 OPERATORS = "arn:aws:sns:eu-west-1:123456789012:operators"
+OPERATORS_QUEUE = "https://sqs.eu-west-1.amazonaws.com/123456789012/operators.fifo"
 
 IGNORED = frozenset({"Battery low", "update server busy: 503"})
 """Reasons that are not counted: the patterns below say so."""
 FATAL = frozenset({"Wrong hardware revision"})
 """Reasons after which no further try is worth it."""
+
+
+@dataclass(frozen=True)
+class Breaker:
+    """The module's variable of this name. Few devices are enough: a world has no more."""
+
+    share: float = 0.1
+    window_seconds: int = 86400
+    min_devices: int = 1
+    pauses: bool = True
+
+    @classmethod
+    def drawn(cls, chance: random.Random) -> "Breaker | None":
+        """Draws one, or none."""
+        if chance.random() < 0.5:
+            return None
+        return cls(
+            share=chance.choice((0.1, 0.2, 0.5)),
+            window_seconds=chance.choice((3600, 86400, 10 * 86400)),
+            min_devices=chance.choice((1, 1, 2)),
+            pauses=chance.random() < 0.7,
+        )
 
 
 @dataclass(frozen=True)
@@ -41,6 +65,8 @@ class Options:
     """Whether AWS IoT tells who was taken out of the group of the failed."""
     job_events_enabled: bool = True
     """Whether the events of AWS IoT Jobs are taken notice of; late ones come all the same."""
+    breaker: Breaker | None = None
+    """When a campaign is to blame; None when nobody looks."""
     page: int = 25
     """How much the registry lists at once."""
 
@@ -62,6 +88,7 @@ class Options:
             is_never_left=chance.random() < 0.15,
             has_membership_events=chance.random() < 0.5,
             job_events_enabled=chance.random() < 0.85,
+            breaker=Breaker.drawn(chance),
             page=chance.choice((1, 25)),
         )
 
@@ -86,6 +113,8 @@ class Options:
             "BACKUP_TABLE": BACKUP,
             "HISTORY_TABLE": HISTORY,
             "HISTORY_DAYS": "90",
+            "CAMPAIGNS_TABLE": CAMPAIGNS,
+            "BREAKER": json.dumps(self.breaker and asdict(self.breaker)),
             "RETRY_LIMIT": str(self.retry_limit),
             "COOL_DOWN_SECONDS": json.dumps(self.cool_down_seconds),
             "COOL_DOWN_JITTER": str(self.cool_down_jitter),
@@ -98,6 +127,9 @@ class Options:
             "JOB_EVENTS_ENABLED": json.dumps(self.job_events_enabled),
             "ALERTS_TOPIC_ARN": ALERTS,
             "OPERATOR_TOPIC_ARN": OPERATORS if self.has_operators else "",
+            "OPERATOR_QUEUE_URL": OPERATORS_QUEUE if self.has_operators else "",
+            "ALERT_DIGEST_THRESHOLD": "1",
+            "NAME_PREFIX": "",
             "COOL_DOWN_STATE_MACHINE_ARN": machine_arn("cool_down"),
             "ESCALATION_STATE_MACHINE_ARN": machine_arn("escalation"),
         }

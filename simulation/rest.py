@@ -6,7 +6,8 @@ Each check reports, with the first word its name:
 - ``attributes``  each thing has the attributes that people gave it, or is marked as failed; nothing
                   is owed to a device that is free
 - ``group``       a device is in the group of the failed exactly when it has failed
-- ``told``        of each device that has failed people were told
+- ``told``        of each device that has failed it was told
+- ``mailed``      of each device that was told of people were mailed, last what was told last
 - ``ended``       whom an operator took out of the group is released
 - ``history``     each change of a device's state is kept, once, and in order
 - ``lost``        every message was handled, refused for a named reason, or is a dead letter
@@ -20,9 +21,10 @@ from operator import itemgetter
 from typing import Any
 
 from simulation import asl
+from simulation.cloud.sns import Published
 from simulation.machines import Execution
 from simulation.model import FAILED, FREE, TRACKING, Episode
-from simulation.options import FAILED_GROUP, HISTORY
+from simulation.options import ALERTS, FAILED_GROUP, HISTORY, OPERATORS
 from simulation.watch import step_of
 from simulation.world import World, rendered_machines
 
@@ -40,6 +42,36 @@ def check(world: World) -> None:
         _check_recovery(world, execution)
     for letter in world.dead_letters.messages:
         _check_letter(world, letter)
+    if world.options.has_operators:
+        _check_mails(world)
+
+
+def _check_mails(world: World) -> None:
+    if world.letters.letters:
+        world.violated("mailed", f"{len(world.letters.letters)} letters were never mailed")
+    told: dict[str, Published] = {}
+    for published in world.sns.published:
+        if published.topic_arn == ALERTS and "deviceId" in json.loads(published.message):
+            told[published.group] = published
+    for name, last in told.items():
+        event = json.loads(last.message)["event"]
+        mailed = [
+            _mailed_event(mail, name)
+            for mail in world.sns.published
+            if mail.topic_arn == OPERATORS and mail.at >= last.at
+        ]
+        if [known for known in mailed if known][-1:] != [event]:
+            world.violated("mailed", f"{name} {event}, and people were mailed {mailed}")
+
+
+def _mailed_event(mail: Published, name: str) -> str:
+    """What a mail says became of a device; empty when it does not name it."""
+    if name in mail.subject:
+        return "failed" if "failed" in mail.subject else "healed"
+    failed, _, healed = mail.message.partition("that healed:")
+    if name in healed.splitlines():
+        return "healed"
+    return "failed" if name in failed.splitlines() else ""
 
 
 def _check_device(world: World, name: str, episode: Episode | None) -> None:
@@ -66,7 +98,7 @@ def _check_rest(world: World, name: str, episode: Episode) -> None:
             world.violated("stuck", f"{name} is at its limit, and no recovery has it")
     elif episode.state == FAILED:
         if world.model.is_due(name) or not episode.notifications:
-            world.violated("told", f"{name} failed, and not everybody was told")
+            world.violated("told", f"{name} failed, and nobody was told")
         if world.backup(name) is None:
             world.violated("attributes", f"{name} has no backup")
     else:

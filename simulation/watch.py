@@ -14,6 +14,7 @@ Each check reports, with the first word its name:
 - ``told``       a device is told of when it failed, not once more after that was recorded, and
                  again when its update succeeded
 - ``alive``      ReconcileDevices leaves a device alone whose run is under way
+- ``paused``, ``tripped``  see ``campaigns``
 - ``unasked``    the package writes nothing that the model does not know of
 """
 
@@ -22,6 +23,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from firmware_retry.message import Message
+from simulation.campaigns import ABOUT_SECONDS, Campaigns
 from simulation.cloud.sns import Published
 from simulation.cloud.values import Item
 from simulation.functions import Call, FunctionRun
@@ -35,7 +37,7 @@ from simulation.model import (
     Report,
     Step,
 )
-from simulation.options import ALERTS, BACKUP, FAILED_GROUP, HISTORY, RETRIES
+from simulation.options import ALERTS, BACKUP, CAMPAIGNS, FAILED_GROUP, HISTORY, RETRIES
 
 if TYPE_CHECKING:
     from simulation.world import World
@@ -50,7 +52,6 @@ INTENTS = (
     "check_again",
     "release",
     "mark_notified",
-    "mark_mailed",
     "ask_to_end",
     "end",
 )
@@ -76,8 +77,6 @@ _EDGES = frozenset(
 _WRITES = frozenset({"update_item", "put_item", "delete_item", "transact_write_items"})
 _LOOKED_AGAIN = (None, "RecoverySupersededError", "ThingNotFoundError")
 """How MoveDeviceToFailedGroup ends when it saw what became of the device."""
-_ABOUT_SECONDS = 180.0
-"""How long after it read a record a function may still tell what was in it."""
 
 
 class Watch:
@@ -85,12 +84,14 @@ class Watch:
 
     def __init__(self, world: "World") -> None:
         self._world = world
+        self.campaigns = Campaigns(world)
         self._special: Mapping[str, Callable[[Call], Any]] = {
             "update_thing": self._update_thing,
             "publish": self._publish,
             "add_thing_to_thing_group": self._add_to_group,
             "get_item": self._read,
             "query": self._read_history,
+            "scan": self.campaigns.scan,
             **dict.fromkeys(_WRITES, self._write),
         }
         model = world.model
@@ -104,7 +105,6 @@ class Watch:
             "check_again": _of_run(model.look_again),
             "release": _of_run(model.give_back),
             "mark_notified": _of_run(model.told),
-            "mark_mailed": _of_run(model.mailed),
             "ask_to_end": self._ask_to_end,
             "end": self._end,
         }
@@ -125,6 +125,7 @@ class Watch:
         }.get(run.step)
         if check:
             check(run, error, result)
+        self.campaigns.finished(run, error)
         name = run.event.get("deviceId")
         if error in _LOOKED_AGAIN and self._world.late_members.get(name) is run:
             del self._world.late_members[name]
@@ -179,6 +180,8 @@ class Watch:
 
     def _write(self, call: Call) -> Any:
         table = call.parameters.get("TableName")
+        if table == CAMPAIGNS:
+            return self.campaigns.write(call)
         if call.intent is None:
             if table != BACKUP:
                 self._world.violated("unasked", f"{call.run} {call.operation} on {table}")
@@ -235,6 +238,7 @@ class Watch:
 
     def _claim(self, _: Call, of: Any, __: str, ___: int, groups: frozenset[str]) -> None:
         self._world.model.take(of.device_id, of.tracking_id, of.cycle, groups)
+        self._world.look_soon()
 
     def _ask_to_end(self, call: Call, of: Any, why: str, _: int) -> None:
         if self._world.model.holds(of.device_id, of.recovery_id):
@@ -329,6 +333,12 @@ class Watch:
                 self._world.violated(
                     "restored", f"{name} {attribute}: {was} became {value}, not {original}"
                 )
+        if any(
+            self._world.options.is_overwritten(attribute, before.get(attribute))
+            and not self._world.options.is_overwritten(attribute, thing.attributes.get(attribute))
+            for attribute in changed
+        ):
+            self.campaigns.check_back(call.run, name)
         if episode and dict(before).items() >= self._world.options.moved_out.items():
             self._check_rejoins(name, episode, thing.attributes)
         return answer
@@ -380,6 +390,9 @@ class Watch:
         published = self._world.sns.published
         known = len(published)
         answer = self._world.cloud_call(call)
+        if call.run.step == "ReconcileDevices" and "deviceId" not in call.parameters["Message"]:
+            self.campaigns.published(json.loads(call.parameters["Message"]), call.run)
+            return answer
         if len(published) > known and published[-1].topic_arn == ALERTS:
             self._check_told(published[-1], call.run)
         return answer
@@ -391,7 +404,7 @@ class Watch:
         if episode is None or episode.held_by != recovery:
             # It may have ended while somebody was about to tell of it, or still is.
             age = self._world.scheduler.now - self._ended.get(recovery, 0.0)
-            if event != "failed" or age > _ABOUT_SECONDS:
+            if event != "failed" or age > ABOUT_SECONDS:
                 self._world.violated("told", f"{message.group}: {event}, and it is over ({run})")
         elif event == "healed":
             episode.is_healed = True
@@ -458,11 +471,11 @@ def _of_episode(episode: Episode, *, is_due: bool) -> dict[str, Any]:
         "trackingId": episode.name,
         "countedEvents": set(episode.counted),
         "recoveryId": episode.held_by,
+        "usedUpAt": episode.has_used_up,
         "leftGroups": episode.leaves,
         "leaveChecks": episode.checks,
         "awaySince": episode.is_away,
         "notifiedAt": episode.is_told,
-        "mailedAt": episode.is_mailed,
         "ending": episode.ending,
         "dueAt": is_due,
     }
@@ -484,7 +497,7 @@ def _of_item(item: Item) -> dict[str, Any]:
         "lastSentAt",
         "leaveChecks",
     )
-    marks = ("isFatal", "awaySince", "notifiedAt", "mailedAt", "dueAt")
+    marks = ("isFatal", "usedUpAt", "awaySince", "notifiedAt", "dueAt")
     return {
         **{name: text(name) for name in texts},
         **{name: number(name) for name in numbers},

@@ -12,12 +12,13 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from firmware_retry import ambient, aws, record
+from firmware_retry.handlers import reconcile_devices
 from firmware_retry.settings import settings
 from simulation import asl, definitions
 from simulation.cloud.dynamodb import DynamoDB, Table
 from simulation.cloud.iot import DynamicGroup, IoT
 from simulation.cloud.sns import SNS
-from simulation.cloud.sqs import Queue
+from simulation.cloud.sqs import FifoQueue, Queue
 from simulation.cloud.values import Item
 from simulation.faults import DISORDERLY, Fault, Faults
 from simulation.functions import Call, Client, FunctionRun, Functions
@@ -26,6 +27,7 @@ from simulation.model import FAILED, TRACKING, Episode, Model
 from simulation.options import (
     ALERTS,
     BACKUP,
+    CAMPAIGNS,
     FAILED_GROUP,
     FATAL,
     HISTORY,
@@ -46,6 +48,7 @@ TRYING = "trying"
 _EVERYTHING = "everything"
 """A dynamic group that every thing is in."""
 RECONCILE_SECONDS = 900.0
+MAIL_SECONDS = 300.0
 _DAY = 86400.0
 _MOST_VIOLATIONS = 20
 
@@ -82,7 +85,6 @@ class World:
         self.model = Model(
             options.retry_limit,
             len(options.cool_down_seconds) + 1,
-            options.has_operators,
             options.job_events_enabled,
             ignored=IGNORED,
             fatal=FATAL,
@@ -100,12 +102,23 @@ class World:
         self.late_members: dict[str, FunctionRun] = {}
         """Things that joined the failed though their episode was over, and who did that."""
         self.alarmed: Callable[[str], None] = lambda _: None
-        """Called with the name of a device each time machines are told that it failed."""
+        """Called with the name of a device each time it is told that it failed."""
         key = ("deviceId",)
         self.dynamodb = DynamoDB(
-            {RETRIES: Table(key), BACKUP: Table(key), HISTORY: Table((*key, "at"))}
+            {
+                RETRIES: Table(key),
+                BACKUP: Table(key),
+                HISTORY: Table((*key, "at")),
+                CAMPAIGNS: Table(("campaign",)),
+            }
         )
-        self.sns = SNS(now=lambda: self.scheduler.now, topics={ALERTS, OPERATORS})
+        self.letters = FifoQueue(lambda: self.scheduler.now, arrived=self._letter_arrived)
+        """What people are still to be mailed."""
+        self.sns = SNS(
+            now=lambda: self.scheduler.now,
+            topics={ALERTS, OPERATORS},
+            subscribed={ALERTS: self.letters} if options.has_operators else {},
+        )
         self.iot = IoT(
             thing_id=self._unique_id,
             later=lambda action: self.scheduler.after(options.indexing_seconds, action),
@@ -121,16 +134,20 @@ class World:
         self.states = self._state_machines(machines or rendered_machines())
         self._clients = {
             service: Client(self.functions, service)
-            for service in ("dynamodb", "iot", "sns", "stepfunctions")
+            for service in ("dynamodb", "iot", "sns", "sqs", "stepfunctions")
         }
         self._services: Mapping[str, Any] = {
             "dynamodb": self.dynamodb,
             "iot": self.iot,
             "sns": self.sns,
+            "sqs": self.letters,
             "stepfunctions": self.states,
         }
         self._deliveries = 0
         self._is_reconciling = False
+        self._is_to_look = False
+        """Whether the breaker may find something that it did not find before."""
+        self._is_mailing = False
 
     def _dynamic_groups(self) -> dict[str, DynamicGroup]:
         groups = {TRYING: DynamicGroup(self._is_trying)}
@@ -164,6 +181,7 @@ class World:
                 (ambient, "now", self.functions.now),
                 (ambient, "share", self.random.random),
                 (ambient, "unique_id", self._unique_id),
+                (reconcile_devices, "at_once", _one_after_the_other),
                 *((record, name, self._intending(name)) for name in INTENTS),
             ):
                 stack.callback(setattr, module, name, getattr(module, name))
@@ -318,6 +336,17 @@ class World:
             self._is_reconciling = True
             self._schedule_reconcile()
 
+    def look_soon(self) -> None:
+        """A device used up a cycle: the next pass of ReconcileDevices may find a bad campaign."""
+        self._is_to_look = self.options.breaker is not None
+        if self._is_to_look and not self._is_reconciling:
+            self._is_reconciling = True
+            self._schedule_reconcile()
+
+    def pause(self, campaign: str) -> None:
+        """An operator pauses a campaign for a while."""
+        self._watch.campaigns.pause(campaign)
+
     def _due_at(self, item: Item) -> float | None:
         """When ReconcileDevices could find something to do for a record, None if never."""
         if "ending" in item:
@@ -335,6 +364,8 @@ class World:
 
     def _schedule_reconcile(self) -> None:
         times = [self._due_at(item) for item in self.dynamodb.tables[RETRIES].items.values()]
+        if self._is_to_look:
+            times.append(self.scheduler.now)
         due = min((time for time in times if time is not None), default=None)
         if due is None:
             self._is_reconciling = False
@@ -343,8 +374,26 @@ class World:
         self.scheduler.at(START + (passed + 1) * RECONCILE_SECONDS, self._reconcile)
 
     def _reconcile(self) -> None:
+        self._is_to_look = False
         self.functions.invoke("ReconcileDevices", {}, lambda error, result: None)
         self._schedule_reconcile()
+
+    def _letter_arrived(self) -> None:
+        """MailOperators runs on its schedule for as long as there is something to be mailed."""
+        if not self._is_mailing:
+            self._is_mailing = True
+            self._schedule_mail()
+
+    def _schedule_mail(self) -> None:
+        passed = (self.scheduler.now - START) // MAIL_SECONDS
+        self.scheduler.at(START + (passed + 1) * MAIL_SECONDS, self._mail)
+
+    def _mail(self) -> None:
+        if not self.letters.letters:
+            self._is_mailing = False
+            return
+        self.functions.invoke("MailOperators", {}, lambda error, result: None)
+        self._schedule_mail()
 
 
 def rendered_machines() -> Mapping[str, asl.Machine]:
@@ -355,6 +404,11 @@ def rendered_machines() -> Mapping[str, asl.Machine]:
 
 
 _MACHINES: dict[str, asl.Machine] = {}
+
+
+def _one_after_the_other(act: Callable[[str], str], devices: list[str]) -> list[str]:
+    """For ``reconcile_devices.at_once``: a function has no threads here."""
+    return [act(device) for device in devices]
 
 
 def _set_environment(values: Mapping[str, str | None]) -> None:

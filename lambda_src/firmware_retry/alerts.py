@@ -1,20 +1,26 @@
-"""What is told about a device: that it failed for good, and that it healed after all."""
+"""What is told on the FIFO topic: a device failed for good, or healed; a campaign is bad.
 
+One message an event, for machines. People read none of them: ``mails`` makes their mails of these
+messages, few or many at a time. A message is JSON with stable keys, whose schema is
+``docs/alert.schema.json``. What subscribers filter on is in the message attributes, too.
+"""
+
+import hashlib
 import json
 from typing import Any
 
-from firmware_retry import aws, backup, record
+from firmware_retry import ambient, aws, backup, record
 from firmware_retry.device import Record, Run
 from firmware_retry.settings import settings
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+_FILTERED_ON = ("event", "version", "fleet", "campaign", "reason", "model", "firmware")
 
 
 def tell_once(run: Run) -> None:
-    """Tells machines (FIFO topic) and, where somebody subscribed, people (operator topic).
+    """Tells that a device failed for good, unless that was told already.
 
-    Each is told first and marked then: a death in between tells twice at worst, and never not at
-    all. Each has its mark, so that trouble with one does not tell the other again.
+    Told first and marked then: a death in between tells twice at worst, and never not at all.
 
     Raises:
         RecoverySupersededError: the device is not this run's (any more).
@@ -23,91 +29,96 @@ def tell_once(run: Run) -> None:
     device = record.held_for_good(run)
     if device.is_told:
         return
-    report = _report("failed", run, device)
-    if not device.notified_at:
-        _tell_machines(report, run.recovery_id)
-        record.mark_notified(run, is_last=not _has_people())
-    if _has_people():
-        _tell_people("Firmware update failed: a device needs a person", _failed_letter(report))
-        record.mark_mailed(run)
+    _tell(_report("failed", run, device), run.device_id, run.recovery_id)
+    record.mark_notified(run)
 
 
 def tell_healed(run: Run, device: Record) -> None:
-    """Tells those who were told that the device failed that its update succeeded after all.
+    """Tells that the update of a device which was told to have failed succeeded after all.
 
     Raises:
         TransientError, RequestRefusedError: see ``aws.call``.
     """
-    report = _report("healed", run, device)
-    _tell_machines(report, f"{run.recovery_id}-healed")
-    if _has_people():
-        _tell_people("Firmware update succeeded: a failed device healed", _healed_letter(report))
+    report = _report("healed", run, device) | {"healedAt": ambient.iso(ambient.now())}
+    _tell(report, run.device_id, f"{run.recovery_id}-healed")
 
 
-def _has_people() -> bool:
-    return bool(settings().operator_topic_arn)
+def tell_campaign_tripped(  # noqa: PLR0913 -- all that the message says
+    campaign: str, devices: int, total: int, window_seconds: int, is_paused: bool, *, since: str
+) -> None:
+    """Tells that too many of the devices that used up a cycle lately are of one campaign.
 
+    Args:
+        campaign: which.
+        devices: how many of them are of this campaign.
+        total: how many used up a cycle in the window.
+        window_seconds: how long the window is.
+        is_paused: whether its devices are held back from now on.
+        since: when the first of them did, ISO 8601: told again with the same, it is one message.
 
-def _tell_machines(report: dict[str, Any], deduplication_id: str) -> None:
-    """The message is JSON with stable keys, named ``version``.
-
-    Its deduplication id is made of the recovery run, so a repeated step adds no second message
-    within SNS's five minutes; the record's ``notifiedAt`` takes over from there.
-    https://docs.aws.amazon.com/sns/latest/dg/fifo-message-dedup.html
+    Raises:
+        TransientError, RequestRefusedError: see ``aws.call``.
     """
+    report = {
+        "version": SCHEMA_VERSION,
+        "event": "campaign_tripped",
+        "campaign": campaign,
+        "devices": devices,
+        "total": total,
+        "windowSeconds": window_seconds,
+        "isPaused": is_paused,
+        "since": since,
+    }
+    # Hashes: a campaign may hold characters that neither of the two ids may. With the fleet, since
+    # two of them may share the topic.
+    _tell(report, _hash(campaign), _hash(f"{settings().name_prefix} {since} {campaign}"))
+
+
+def _tell(report: dict[str, Any], group_id: str, deduplication_id: str) -> None:
+    """Publishes a message.
+
+    Args:
+        report: the message.
+        group_id: messages of one group stay in order; each group has its own throughput.
+        deduplication_id: a repeated step adds no second message within SNS's five minutes.
+            https://docs.aws.amazon.com/sns/latest/dg/fifo-message-dedup.html
+    """
+    report = report | {"fleet": settings().name_prefix}
+    # SNS refuses an attribute without a value.
+    filtered = {name: str(report[name]) for name in _FILTERED_ON if report.get(name)}
     aws.call(
         "sns",
         "publish",
         TopicArn=settings().alerts_topic_arn,
         Message=json.dumps(report),
-        MessageGroupId=report["deviceId"],
+        MessageAttributes={
+            name: {"DataType": "String", "StringValue": value} for name, value in filtered.items()
+        },
+        MessageGroupId=group_id,
         MessageDeduplicationId=deduplication_id,
     )
 
 
-def _tell_people(subject: str, letter: str) -> None:
-    """``subject``: shorter than 100 characters, so without the name of the thing."""
-    aws.call(
-        "sns",
-        "publish",
-        TopicArn=settings().operator_topic_arn,
-        Subject=subject,
-        Message=letter,
-    )
-
-
 def _report(event: str, run: Run, device: Record) -> dict[str, Any]:
-    originals = backup.load(run.device_id)
+    stored = backup.load(run.device_id)
+    originals = dict(stored.attributes) if stored else {}
     return {
         "version": SCHEMA_VERSION,
         "event": event,
         "deviceId": run.device_id,
+        "model": originals.get("model") or "",
+        "firmware": originals.get("FW") or "",
         "campaign": device.campaign,
         "reason": device.last_reason,
         "cycles": run.cycle,
-        "attributes": dict(originals.attributes) if originals else {},
+        "startedAt": ambient.iso(device.started_at / 1000),
+        "failedAt": ambient.iso(device.last_sent_at / 1000),
+        "attributes": originals,
+        "failedAttributes": dict(settings().failed_attributes),
         "thingGroup": settings().failed_thing_group_name,
         "recoveryId": run.recovery_id,
     }
 
 
-def _failed_letter(report: dict[str, Any]) -> str:
-    attributes = ", ".join(f"{name} = {value}" for name, value in report["attributes"].items())
-    return (
-        f"The firmware update of device {report['deviceId']} failed for good,"
-        f" in cycle {report['cycles']}. It is not tried again.\n\n"
-        f"Campaign: {report['campaign']}\n"
-        f"Reason of the last failure: {report['reason'] or 'unknown'}\n"
-        f"Attributes before: {attributes or 'unknown'}\n"
-        f"Now in thing group: {report['thingGroup']}\n\n"
-        f"When you are done with it, remove it from the thing group, or invoke ReleaseDevice with"
-        f' {{"deviceId": "{report["deviceId"]}"}}: it gets its attributes back.\n'
-    )
-
-
-def _healed_letter(report: dict[str, Any]) -> str:
-    return (
-        f"Device {report['deviceId']}, which had failed, reports that its firmware update"
-        f" succeeded. It is out of the thing group {report['thingGroup']}, and has its attributes"
-        f" back: nothing is left to do.\n"
-    )
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -32,6 +32,11 @@ def iso(epoch_seconds: float) -> str:
     return datetime.fromtimestamp(epoch_seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def epoch(moment: str) -> float:
+    """A moment in ISO 8601, as those below and above, in seconds since the epoch."""
+    return datetime.fromisoformat(moment).timestamp()
+
+
 def iso_milliseconds(epoch_seconds: float) -> str:
     """A moment as ISO 8601 in UTC, to the millisecond: ``2026-11-24T05:21:00.123Z``."""
     moment = datetime.fromtimestamp(epoch_seconds, UTC)

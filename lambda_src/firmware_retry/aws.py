@@ -3,6 +3,8 @@
 botocore alone, without boto3: its low-level client is all that is needed and starts faster.
 """
 
+import logging
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -20,6 +22,9 @@ _CONFIG = Config(
     connect_timeout=2,
     read_timeout=4,
 )
+
+# At INFO it says at each cold start where it found credentials and endpoints: lines to pay for.
+logging.getLogger("botocore").setLevel(logging.WARNING)
 
 _NO_ANSWER = (botocore.exceptions.ConnectionError, botocore.exceptions.HTTPClientError)
 
@@ -57,10 +62,14 @@ class ConditionFailedError(Exception):
         self.item = item
 
 
+# One for all clients: each session would read botocore's endpoints and defaults anew.
+_session = lru_cache(maxsize=1)(botocore.session.get_session)
+
+
 @lru_cache(maxsize=8)
 def client(service: str) -> Any:
     """The client of a service, made once a process: making one costs more than a call."""
-    return botocore.session.get_session().create_client(service, config=_CONFIG)
+    return _session().create_client(service, config=_CONFIG)
 
 
 def call(service: str, operation: str, **parameters: Any) -> dict[str, Any]:
@@ -87,6 +96,26 @@ def call(service: str, operation: str, **parameters: Any) -> dict[str, Any]:
     except _NO_ANSWER as error:
         raise TransientError(f"{service}.{operation} got no answer: {error}") from error
     return response
+
+
+def scan(**parameters: Any) -> Iterator[list[dict[str, Any]]]:
+    """Reads a whole table.
+
+    Args:
+        parameters: as ``scan`` of DynamoDB's client takes them.
+
+    Yields:
+        The items of one page after the other, each read when it is asked for.
+
+    Raises:
+        TransientError, RequestRefusedError: see ``call``.
+    """
+    while True:
+        page = call("dynamodb", "scan", **parameters)
+        yield page["Items"]
+        if "LastEvaluatedKey" not in page:
+            return
+        parameters["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
 
 def _classified(service: str, error: ClientError) -> Exception:

@@ -1,7 +1,8 @@
 """The table ``DeviceAttributeBackup``: what the registry had before the workflow overwrote it.
 
-An item: ``deviceId`` (S, the key), ``attributes`` (M: of exactly the names that get overwritten,
-the original value as S, or NULL where the thing had no such attribute), ``written`` (M: name to SS,
+An item: ``deviceId`` (S, the key), ``attributes`` (M: of the names that get overwritten, and of
+model and FW, which people are told, the original value as S, or NULL where the thing had no such
+attribute), ``written`` (M: name to SS,
 the values that were written over the original), ``thingId`` (S) and ``thingVersion`` (N) of the
 thing as it was read, ``timestamp`` (S, ISO 8601, UTC).
 
@@ -19,6 +20,9 @@ from firmware_retry.aws import ConditionFailedError
 from firmware_retry.errors import TransientError
 from firmware_retry.registry import Thing
 from firmware_retry.settings import settings
+
+_TOLD = ("model", "FW")
+"""Attributes that people are told of a device that failed, by then overwritten or not."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ def store(thing: Thing, overwriting: Mapping[str, str] = MappingProxyType({})) -
     older = "<=" if overwriting else "<"
     previous = load(thing.name)
     owed = previous.owed(thing) if previous else {}
-    names = {*settings().overwritten_names, *owed}
+    names = {*settings().overwritten_names, *owed, *_TOLD}
     originals = {name: thing.attributes.get(name) for name in sorted(names)} | owed
     written = {name: previous.written[name] for name in owed} if previous else {}
     for name, value in overwriting.items():

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from math import inf
 from typing import Any
 
+from firmware_retry import ambient
 from firmware_retry.message import Message, Reporter
 from firmware_retry.settings import settings
 
@@ -118,6 +120,8 @@ class Record:
     notified_at: str
     ending: str
     ending_up_to: int
+    used_up_at: int
+    changed_at: str
 
     @classmethod
     def of(cls, item: dict[str, Any]) -> "Record":
@@ -150,6 +154,8 @@ class Record:
             notified_at=text("notifiedAt"),
             ending=text("ending"),
             ending_up_to=number("endingUpTo"),
+            used_up_at=number("usedUpAt"),
+            changed_at=text("timestamp"),
         )
 
     @property
@@ -159,11 +165,34 @@ class Record:
 
     @property
     def is_told(self) -> bool:
-        """Whether everybody was told that the device failed, so that nothing more is due.
+        """Whether it was told that the device failed, so that nothing more is due."""
+        return bool(self.notified_at)
 
-        Everybody who was there then: an address that is added later changes nothing about it.
+    @property
+    def settled_since(self) -> float:
+        """Since when it has failed, and waits for an operator; infinite where it does not.
+
+        Epoch seconds.
         """
-        return bool(self.notified_at and not self.due_at)
+        is_settled = self.is_told and not self.ending
+        return ambient.epoch(self.changed_at) if is_settled else inf
+
+    @property
+    def is_to_return(self) -> bool:
+        """Whether it is away, and comes back for another cycle when its time is over."""
+        return self.state is State.COOLING_DOWN and bool(self.away_since) and not self.ending
+
+    @property
+    def due_since(self) -> float:
+        """When something was, or will be, to be done for it; infinite where nothing is.
+
+        A wait ends; a limit was reached and no recovery has claimed the device; or its episode was
+        asked to end. Epoch seconds.
+        """
+        moments: list[float] = [self.due_at] if self.due_at else []
+        if self.ending or (self.state is State.TRACKING and self.is_used_up):
+            moments.append(ambient.epoch(self.changed_at))
+        return min(moments, default=inf)
 
     @property
     def present_up_to(self) -> int:

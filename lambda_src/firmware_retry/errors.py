@@ -46,6 +46,13 @@ class StillInGroupError(FirmwareRetryError):
     """
 
 
+class CampaignPausedError(FirmwareRetryError):
+    """The device's campaign is paused: it stays away until somebody resumes it.
+
+    Ends its run quietly; ReconcileDevices brings it back then.
+    """
+
+
 class BackupMissingError(FirmwareRetryError):
     """A device is to be restored, but its original attributes are not in the backup table.
 

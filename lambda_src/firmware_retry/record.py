@@ -16,9 +16,10 @@ milliseconds), ``trackingId`` (S), ``countedEvents`` (SS), ``lastReason`` (S, wh
 was one), ``isFatal`` (BOOL, no further try is worth it), ``dueAt`` (N, epoch seconds),
 ``recoveryId`` (S), ``awaySince`` (N, epoch seconds: when the attributes were overwritten),
 ``leftGroups`` (SS, the dynamic groups that the device was in before), ``leaveChecks`` (N, how often
-it was found in all of them since), ``notifiedAt`` and ``mailedAt`` (S, ISO 8601, UTC: when machines
-and people were told), ``ending`` and ``endingUpTo`` (S and N: why the episode is to end, and up to
-when messages are of the past, milliseconds).
+it was found in all of them since), ``usedUpAt`` (N, epoch seconds: when it used up a cycle last),
+``notifiedAt`` (S, ISO 8601, UTC: when it was told that the device failed), ``ending`` and
+``endingUpTo`` (S and N: why the episode is to end, and up to when messages are of the past,
+milliseconds).
 """
 
 import re
@@ -193,6 +194,7 @@ def claim(run: Run, state: State, wait_seconds: int, groups: frozenset[str]) -> 
         ":state": {"S": state},
         ":run": {"S": run.recovery_id},
         ":due": {"N": str(int(ambient.now()) + wait_seconds)},
+        ":used": {"N": str(int(ambient.now()))},
         ":zero": {"N": "0"},
         ":cycle": {"N": str(run.cycle)},
         ":tracking": {"S": State.TRACKING},
@@ -206,7 +208,7 @@ def claim(run: Run, state: State, wait_seconds: int, groups: frozenset[str]) -> 
     change = _change(
         run.device_id,
         "SET #state = :state, recoveryId = :run, dueAt = :due, RetryCounter = :zero,"
-        f" ResetRetryCount = :cycle, #timestamp = :now{leaving}",
+        f" ResetRetryCount = :cycle, usedUpAt = :used, #timestamp = :now{leaving}",
         f"#state = :tracking AND trackingId = :tracking_id AND {used_up}"
         " AND ResetRetryCount = :previous",
         values,
@@ -348,30 +350,16 @@ def release(run: Run, reason: str) -> None:
         raise _gone_on(run, refused) from refused
 
 
-def mark_notified(run: Run, is_last: bool) -> None:
-    """Records that machines were told of the failed device.
-
-    Args:
-        run: the escalation.
-        is_last: whether nobody else is to be told, so that nothing more is due.
-
-    Raises:
-        RecoverySupersededError: the device is not this run's (any more).
-    """
-    nothing_due = " REMOVE dueAt" if is_last else ""
-    _update_held(
-        run, f"SET notifiedAt = if_not_exists(notifiedAt, :now), #timestamp = :now{nothing_due}", {}
-    )
-
-
-def mark_mailed(run: Run) -> None:
-    """Records that people were told of the failed device; nothing more is due.
+def mark_notified(run: Run) -> None:
+    """Records that it was told that the device failed; nothing more is due.
 
     Raises:
         RecoverySupersededError: the device is not this run's (any more).
     """
     _update_held(
-        run, "SET mailedAt = if_not_exists(mailedAt, :now), #timestamp = :now REMOVE dueAt", {}
+        run,
+        "SET notifiedAt = if_not_exists(notifiedAt, :now), #timestamp = :now REMOVE dueAt",
+        {},
     )
 
 
@@ -402,43 +390,25 @@ def _update_held(run: Run, update: str, values: dict[str, Any]) -> Record:
     return Record.of(answer["Attributes"])
 
 
-def overdue(moment: float) -> Iterator[Record]:
-    """Finds the devices where something was due before a moment, and is still to be done.
-
-    That is: a wait has ended; a limit was reached and no recovery has claimed the device; an
-    episode was asked to end; or the device has failed, and may have been taken out of its group.
-
-    Args:
-        moment: epoch seconds.
+def everyone() -> Iterator[list[Record]]:
+    """Reads all records, as far as a census of them needs it: of the rest nothing is there.
 
     Yields:
-        Their records, in no order. The table is read page by page as they are taken, so the cost
-        grows with the devices that have a record, not with the fleet.
+        Page by page, each read when it is asked for, so the cost grows with the devices that have a
+        record, not with the fleet.
     """
-    query: dict[str, Any] = {
-        "TableName": settings().retries_table,
-        "FilterExpression": (
-            "dueAt < :moment OR (#timestamp < :iso AND ("
-            "(#state = :tracking AND (RetryCounter >= :limit OR attribute_exists(isFatal)))"
-            " OR attribute_exists(ending)"
-            " OR (#state = :failed AND attribute_not_exists(dueAt))))"
+    pages = aws.scan(
+        TableName=settings().retries_table,
+        ProjectionExpression=(
+            "deviceId, #state, campaign, RetryCounter, isFatal, usedUpAt, dueAt, awaySince,"
+            " notifiedAt, ending, #timestamp"
         ),
-        "ExpressionAttributeNames": {"#state": "state", "#timestamp": "timestamp"},
-        "ExpressionAttributeValues": {
-            ":moment": {"N": str(int(moment))},
-            ":iso": {"S": ambient.iso(moment)},
-            ":tracking": {"S": State.TRACKING},
-            ":failed": {"S": State.FAILED},
-            ":limit": {"N": str(settings().retry_limit)},
-        },
-    }
-    while True:
-        page = aws.call("dynamodb", "scan", **query)
-        for item in page["Items"]:
-            yield Record.of(item)
-        if "LastEvaluatedKey" not in page:
-            return
-        query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+        # What this package did not write has none: see docs/moving-from-cdk.md.
+        FilterExpression="attribute_exists(#state)",
+        ExpressionAttributeNames={"#state": "state", "#timestamp": "timestamp"},
+    )
+    for page in pages:
+        yield [Record.of(item) for item in page]
 
 
 def end(device: Record, reason: str, up_to: int) -> None:

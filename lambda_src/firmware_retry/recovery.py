@@ -22,10 +22,11 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from firmware_retry import alerts, ambient, backup, record, registry
+from firmware_retry import alerts, ambient, backup, campaigns, record, registry
 from firmware_retry.device import Cause, Record, Run, State
 from firmware_retry.errors import (
     BackupMissingError,
+    CampaignPausedError,
     RecoverySupersededError,
     StillInGroupError,
     ThingNotFoundError,
@@ -64,9 +65,11 @@ def mark_failed(run: Run) -> int:
 
 def _overwrite(run: Run, state: State, attributes: Mapping[str, str], wait_seconds: int) -> int:
     with _ended_with_its_thing(run):
-        thing = registry.describe(run.device_id)
         cools_down = state is State.COOLING_DOWN
+        # First, since AWS allows the fewest calls of these a second: while a million devices wait,
+        # what is refused here has taken nothing from the intake, which reads things as well.
         groups = registry.dynamic_groups_of(run.device_id) if cools_down else frozenset()
+        thing = registry.describe(run.device_id)
         device = record.claim(run, state, wait_seconds, groups)
         if not device.away_since:
             device = _move_away(run, device, thing, attributes, wait_seconds)
@@ -96,6 +99,7 @@ def restore(run: Run) -> list[str]:
         The names of the attributes that were put back.
 
     Raises:
+        CampaignPausedError: the device has to stay away until its campaign is resumed.
         StillInGroupError: the device did not leave its groups yet: come again.
         BackupMissingError: the originals are not in the backup table.
     """
@@ -106,6 +110,8 @@ def restore(run: Run) -> list[str]:
         # Nothing is owed where this step died right after the next write: by now the device may
         # have rejoined its groups, which is what was wanted.
         is_away = owed and not device.ending
+        if is_away and campaigns.is_paused(device.campaign):
+            raise CampaignPausedError(f"{run.device_id}: {device.campaign} is paused")
         reason = _reason_to_restore(run, device) if is_away else Cause.COOLED_DOWN
         registry.update(thing, owed)
     if device.ending:

@@ -8,12 +8,27 @@ from functools import lru_cache
 
 
 @dataclass(frozen=True)
+class Breaker:
+    """When one campaign has too large a share of the devices that used up a cycle lately."""
+
+    share: float
+    """Above 0, at most 1."""
+    window_seconds: int
+    """How long a device counts after it used up a cycle."""
+    min_devices: int
+    """Fewer devices of one campaign are never too many."""
+    pauses: bool
+    """Whether such a campaign is paused."""
+
+
+@dataclass(frozen=True)
 class Settings:
     """What the module was configured with; the names are those of the Terraform variables."""
 
     retries_table: str
     backup_table: str
     history_table: str
+    campaigns_table: str
     history_days: int
     """How long a device's history is kept."""
     retry_limit: int
@@ -32,9 +47,16 @@ class Settings:
     fatal_reasons: tuple[str, ...]
     """Patterns: after a failure for such a reason no further try is worth it."""
     job_events_enabled: bool
+    breaker: Breaker | None
+    """None when nobody wants to be told of a bad campaign."""
     alerts_topic_arn: str
     operator_topic_arn: str
     """Empty when nobody subscribed by e-mail."""
+    operator_queue_url: str
+    """What is still to be mailed; empty when nobody subscribed by e-mail."""
+    alert_digest_threshold: int
+    """Up to so many devices get a mail each; more get one together."""
+    name_prefix: str
     cool_down_state_machine_arn: str
     escalation_state_machine_arn: str
 
@@ -66,10 +88,12 @@ def settings() -> Settings:
     that the function was not deployed by the module.
     """
     env = os.environ
+    breaker = json.loads(env["BREAKER"])
     return Settings(
         retries_table=env["RETRIES_TABLE"],
         backup_table=env["BACKUP_TABLE"],
         history_table=env["HISTORY_TABLE"],
+        campaigns_table=env["CAMPAIGNS_TABLE"],
         history_days=int(env["HISTORY_DAYS"]),
         retry_limit=int(env["RETRY_LIMIT"]),
         cool_down_seconds=tuple(json.loads(env["COOL_DOWN_SECONDS"])),
@@ -81,8 +105,12 @@ def settings() -> Settings:
         ignored_reasons=tuple(json.loads(env["IGNORED_REASONS"])),
         fatal_reasons=tuple(json.loads(env["FATAL_REASONS"])),
         job_events_enabled=json.loads(env["JOB_EVENTS_ENABLED"]),
+        breaker=Breaker(**breaker) if breaker else None,
         alerts_topic_arn=env["ALERTS_TOPIC_ARN"],
         operator_topic_arn=env["OPERATOR_TOPIC_ARN"],
+        operator_queue_url=env["OPERATOR_QUEUE_URL"],
+        alert_digest_threshold=int(env["ALERT_DIGEST_THRESHOLD"]),
+        name_prefix=env["NAME_PREFIX"],
         cool_down_state_machine_arn=env["COOL_DOWN_STATE_MACHINE_ARN"],
         escalation_state_machine_arn=env["ESCALATION_STATE_MACHINE_ARN"],
     )

@@ -8,21 +8,27 @@ from __future__ import annotations
 import socket
 
 from localcloud.layer import (
+    alarm_states,
     alarms,
     calls,
     dynamic_groups,
     executions,
     faults,
     fifo_topics,
+    insights,
     job_events,
     job_retries,
     lambda_runtime,
+    metric_filters,
+    metric_queries,
     mqtt_socket,
     payload_limit,
     retries,
     rule_actions,
     rule_sql,
+    schedules,
     search,
+    service_metrics,
     state_machines,
     thing_groups,
     things,
@@ -30,22 +36,28 @@ from localcloud.layer import (
 
 _GAPS = (
     alarms,
+    alarm_states,
     calls,
     dynamic_groups,
     executions,
     fifo_topics,
+    insights,
     job_events,
     job_retries,
     lambda_runtime,
+    metric_filters,
+    metric_queries,
     payload_limit,
     retries,
     rule_actions,
     rule_sql,
+    schedules,
     search,
     state_machines,
     thing_groups,
     things,
-    faults,  # last: it stands around what the others mended
+    faults,  # it stands around what the others mended
+    service_metrics,  # last: it sees faults, too
 )
 
 

@@ -1,7 +1,17 @@
 data "aws_caller_identity" "current" {}
 
-# One message a failed device, and one a healed one, for machines. FIFO, so that a repeated publish is one message.
+locals {
+  # The caller's own, or else the one made here; at most one of each.
+  alerts_topic_arn   = one(concat(aws_sns_topic.devices[*].arn, var.existing_alerts_topic[*].arn))
+  operator_topic_arn = one(concat(aws_sns_topic.operators[*].arn, var.existing_operator_topic[*].arn))
+
+  mails_operators = length(var.alert_emails) > 0 || var.existing_operator_topic != null
+}
+
+# One message an event, for machines. FIFO, so that a repeated publish is one message.
 resource "aws_sns_topic" "devices" {
+  count = var.existing_alerts_topic == null ? 1 : 0
+
   name                        = "${var.name_prefix}FailedFirmwareUpdate.fifo"
   fifo_topic                  = true
   content_based_deduplication = false # the handler names the episode, which outlasts a changed text
@@ -29,11 +39,13 @@ resource "aws_sns_topic_subscription" "email" {
 }
 
 data "aws_iam_policy_document" "devices" {
+  count = length(aws_sns_topic.devices)
+
   statement {
     sid       = "RefusePlainHttp"
     effect    = "Deny"
     actions   = ["sns:Publish"]
-    resources = [aws_sns_topic.devices.arn]
+    resources = [aws_sns_topic.devices[0].arn]
 
     principals {
       type        = "*"
@@ -49,8 +61,10 @@ data "aws_iam_policy_document" "devices" {
 }
 
 resource "aws_sns_topic_policy" "devices" {
-  arn    = aws_sns_topic.devices.arn
-  policy = data.aws_iam_policy_document.devices.json
+  count = length(aws_sns_topic.devices)
+
+  arn    = aws_sns_topic.devices[0].arn
+  policy = data.aws_iam_policy_document.devices[0].json
 }
 
 data "aws_iam_policy_document" "operators" {

@@ -1,25 +1,37 @@
 variable "name_prefix" {
-  description = "Put in front of both topic names."
+  description = "Put in front of the names of topics and queue."
   type        = string
   default     = ""
   nullable    = false
 }
 
 variable "alert_emails" {
-  description = "Addresses that get mail. An empty list makes no topic for people."
+  description = "Addresses that get mail. An empty list makes no topic for people, and no queue of what they are to be told."
   type        = list(string)
   default     = []
   nullable    = false
 }
 
+variable "existing_alerts_topic" {
+  description = "FIFO topic of the caller's own for what became of devices. null makes one."
+  type        = object({ arn = string })
+  default     = null
+}
+
+variable "existing_operator_topic" {
+  description = "Standard topic of the caller's own that mails people. null makes one if there are alert_emails."
+  type        = object({ arn = string })
+  default     = null
+}
+
 variable "kms_key_arn" {
-  description = "Customer key that encrypts the topics. null leaves them without a key of their own."
+  description = "Customer key that encrypts topics and queue; its policy must let SNS use it. null leaves the topics without a key of their own, and the queue with SQS's."
   type        = string
   default     = null
 }
 
 variable "tags" {
-  description = "Tags of both topics."
+  description = "Tags of topics and queue."
   type        = map(string)
   default     = {}
   nullable    = false

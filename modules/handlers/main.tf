@@ -15,7 +15,10 @@ locals {
     RetriesTable = [var.retries_table_arn]
     BackupTable  = [var.backup_table_arn]
     HistoryTable = [var.history_table_arn]
-    Alerts       = compact([var.alerts_topic_arn, var.operator_topic_arn])
+    Campaigns    = [var.campaigns_table_arn]
+    Alerts       = [var.alerts_topic_arn]
+    Operators    = compact([var.operator_topic_arn])
+    Letters      = compact([var.operator_queue_arn])
     Recoveries   = values(local.recovery_arns)
     RecoveryRuns = [
       for name in values(var.recovery_state_machine_names) :
@@ -30,7 +33,6 @@ locals {
       HistoryTable = ["dynamodb:Query"]
     }
     StoreDeviceAttributes = {
-      Registry    = ["iot:DescribeThing"]
       BackupTable = ["dynamodb:GetItem", "dynamodb:PutItem"]
     }
     CreateDeviceRecord = {
@@ -52,6 +54,7 @@ locals {
       RetriesTable = ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
       BackupTable  = ["dynamodb:GetItem", "dynamodb:DeleteItem"]
       HistoryTable = ["dynamodb:PutItem"]
+      Campaigns    = ["dynamodb:GetItem"]
     }
     ResetRetryCountToFailedUpdate = {
       Registry     = ["iot:DescribeThing", "iot:UpdateThing"]
@@ -96,16 +99,29 @@ locals {
       RetriesTable = ["dynamodb:Scan", "dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
       BackupTable  = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"]
       HistoryTable = ["dynamodb:PutItem"]
+      Campaigns    = ["dynamodb:Scan", "dynamodb:GetItem", "dynamodb:UpdateItem"]
       Alerts       = ["sns:Publish"]
       Recoveries   = ["states:StartExecution"]
       RecoveryRuns = ["states:DescribeExecution"]
+    }
+    # Where there is nobody to mail, it may do nothing.
+    MailOperators = {
+      for concern, actions in {
+        Letters   = ["sqs:ReceiveMessage", "sqs:DeleteMessage"]
+        Operators = ["sns:Publish"]
+      } : concern => actions if var.mails_operators
     }
   }
 
   function_names = { for step in keys(local.steps) : step => "${var.name_prefix}${step}" }
 
-  # Seconds. The state machines give a step a little longer than the 15 that it has.
-  timeouts = { ReconcileDevices = 300, ReleaseDevice = 300 }
+  # Seconds. The state machines give a step a little longer than the 15 that it has. A pass of
+  # ReconcileDevices lasts as long as there is something to do, and as Lambda lets it.
+  timeouts = { ReconcileDevices = 900, ReleaseDevice = 300, MailOperators = 300 }
+
+  # MB, at least. ReconcileDevices holds the names of up to 100,000 devices and acts on several at a
+  # time, and Lambda gives processor time by memory.
+  memories = { ReconcileDevices = 1024 }
 
   # SendSNSNotification => send_sns_notification, the module of that name in the package.
   module_names = {
@@ -120,6 +136,7 @@ locals {
     BACKUP_TABLE            = var.backup_table_name
     HISTORY_TABLE           = var.history_table_name
     HISTORY_DAYS            = var.history_retention_days
+    CAMPAIGNS_TABLE         = var.campaigns_table_name
     RETRY_LIMIT             = var.retry_limit
     COOL_DOWN_SECONDS       = jsonencode(var.cool_down_seconds)
     COOL_DOWN_JITTER        = var.cool_down_jitter
@@ -129,9 +146,13 @@ locals {
     IGNORED_REASONS         = jsonencode(var.ignored_reasons)
     FATAL_REASONS           = jsonencode(var.fatal_reasons)
     JOB_EVENTS_ENABLED      = var.job_events_enabled
+    BREAKER                 = jsonencode(var.breaker)
     FAILED_THING_GROUP_NAME = var.failed_thing_group_name
     ALERTS_TOPIC_ARN        = var.alerts_topic_arn
     OPERATOR_TOPIC_ARN      = var.operator_topic_arn == null ? "" : var.operator_topic_arn
+    OPERATOR_QUEUE_URL      = var.operator_queue_url == null ? "" : var.operator_queue_url
+    ALERT_DIGEST_THRESHOLD  = var.alert_digest_threshold
+    NAME_PREFIX             = var.name_prefix
 
     COOL_DOWN_STATE_MACHINE_ARN  = local.recovery_arns.cool_down
     ESCALATION_STATE_MACHINE_ARN = local.recovery_arns.escalation
@@ -149,7 +170,7 @@ resource "aws_lambda_function" "step" {
   handler       = "firmware_retry.handlers.${local.module_names[each.key]}.handler"
   runtime       = "python3.13"
   architectures = [var.lambda_architecture]
-  memory_size   = var.lambda_memory_mb
+  memory_size   = max(var.lambda_memory_mb, lookup(local.memories, each.key, 0))
   timeout       = lookup(local.timeouts, each.key, 15)
   kms_key_arn   = var.kms_key_arn
   tags          = var.tags

@@ -1,4 +1,5 @@
-# ReconcileDevices runs by the clock; everything else runs because a device failed.
+# ReconcileDevices and, where there are people to mail, MailOperators run by the clock; everything
+# else runs because a device failed.
 resource "aws_scheduler_schedule" "reconcile" {
   name                = "${var.name_prefix}ReconcileDevices"
   description         = "Finishes what lost, stopped or failed recoveries left behind."
@@ -21,8 +22,38 @@ resource "aws_scheduler_schedule" "reconcile" {
   }
 }
 
+resource "aws_scheduler_schedule" "mail" {
+  count = var.mails_operators ? 1 : 0
+
+  name                = "${var.name_prefix}MailOperators"
+  description         = "Mails what became of devices since the last time."
+  schedule_expression = "rate(${var.alert_interval})"
+  kms_key_arn         = var.kms_key_arn
+
+  flexible_time_window {
+    mode = "OFF"
+  }
+
+  target {
+    arn      = aws_lambda_function.step["MailOperators"].arn
+    role_arn = aws_iam_role.schedule.arn
+    input    = jsonencode({})
+
+    # The next pass does what this one did not.
+    retry_policy {
+      maximum_retry_attempts = 0
+    }
+  }
+}
+
 resource "aws_lambda_function_event_invoke_config" "reconcile" {
   function_name                = aws_lambda_function.step["ReconcileDevices"].function_name
+  maximum_retry_attempts       = 0
+  maximum_event_age_in_seconds = 900
+}
+
+resource "aws_lambda_function_event_invoke_config" "mail" {
+  function_name                = aws_lambda_function.step["MailOperators"].function_name
   maximum_retry_attempts       = 0
   maximum_event_age_in_seconds = 900
 }
@@ -53,7 +84,7 @@ data "aws_iam_policy_document" "schedule_trust" {
 
 resource "aws_iam_role" "schedule" {
   name                 = module.names.role_names["Schedule"]
-  description          = "Lets the schedule run ReconcileDevices."
+  description          = "Lets the schedules run ReconcileDevices and MailOperators."
   path                 = var.role_path
   permissions_boundary = var.permissions_boundary_arn
   assume_role_policy   = data.aws_iam_policy_document.schedule_trust.json
@@ -62,9 +93,12 @@ resource "aws_iam_role" "schedule" {
 
 data "aws_iam_policy_document" "schedule" {
   statement {
-    sid       = "Reconcile"
-    actions   = ["lambda:InvokeFunction"]
-    resources = [aws_lambda_function.step["ReconcileDevices"].arn]
+    sid     = "Scheduled"
+    actions = ["lambda:InvokeFunction"]
+    resources = [
+      for step in concat(["ReconcileDevices"], var.mails_operators ? ["MailOperators"] : []) :
+      aws_lambda_function.step[step].arn
+    ]
   }
 
   dynamic "statement" {

@@ -34,6 +34,18 @@ variable "history_table_arn" {
   nullable    = false
 }
 
+variable "campaigns_table_name" {
+  description = "Name of the table that says which campaigns are paused."
+  type        = string
+  nullable    = false
+}
+
+variable "campaigns_table_arn" {
+  description = "ARN of the table that says which campaigns are paused."
+  type        = string
+  nullable    = false
+}
+
 variable "history_retention_days" {
   description = "Days that the history of a device is kept."
   type        = number
@@ -58,10 +70,43 @@ variable "alerts_topic_arn" {
   nullable    = false
 }
 
+variable "mails_operators" {
+  description = "Whether there is a topic that mails people, and a queue of what they are to be told."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "operator_topic_arn" {
   description = "ARN of the standard topic that mails people, null if there is none."
   type        = string
   default     = null
+}
+
+variable "operator_queue_url" {
+  description = "URL of the FIFO queue that holds what people are still to be mailed, null if there is none."
+  type        = string
+  default     = null
+}
+
+variable "operator_queue_arn" {
+  description = "ARN of the FIFO queue that holds what people are still to be mailed, null if there is none."
+  type        = string
+  default     = null
+}
+
+variable "alert_interval" {
+  description = "How often MailOperators runs, such as \"5 minutes\"."
+  type        = string
+  default     = "5 minutes"
+  nullable    = false
+}
+
+variable "alert_digest_threshold" {
+  description = "Up to so many devices get a mail each; more get one together."
+  type        = number
+  default     = 5
+  nullable    = false
 }
 
 variable "recovery_state_machine_names" {
@@ -131,6 +176,17 @@ variable "reconcile_interval" {
   description = "How often ReconcileDevices runs, such as \"15 minutes\"."
   type        = string
   nullable    = false
+}
+
+variable "breaker" {
+  description = "When one campaign has too large a share of the devices that used up a cycle lately. null looks for nothing."
+  type = object({
+    share          = number
+    window_seconds = number
+    min_devices    = number
+    pauses         = bool
+  })
+  default = null
 }
 
 variable "name_prefix" {

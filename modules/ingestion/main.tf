@@ -1,7 +1,13 @@
 locals {
-  failed_group_name = "${var.name_prefix}${var.failed_thing_group_name}"
-  rule_prefix       = replace(var.name_prefix, "-", "_") # the name of a rule takes no hyphen
-  rule_names        = { for rule in keys(local.rules) : rule => "${local.rule_prefix}${local.rules[rule].name}" }
+  # The caller's own, or else the one made here.
+  failed_group_arn = one(concat(aws_iot_thing_group.failed[*].arn, var.existing_failed_thing_group[*].arn))
+  failed_group_name = (
+    var.existing_failed_thing_group == null
+    ? "${var.name_prefix}${var.failed_thing_group_name}"
+    : element(split("/", var.existing_failed_thing_group.arn), 1)
+  )
+  rule_prefix = replace(var.name_prefix, "-", "_") # the name of a rule takes no hyphen
+  rule_names  = { for rule in keys(local.rules) : rule => "${local.rule_prefix}${local.rules[rule].name}" }
 
   # What each rule takes notice of. All but the unreadable go to the intake, which is told by "kind"
   # what it is; the log is for what failed.
@@ -212,6 +218,8 @@ resource "aws_cloudwatch_log_group" "failures" {
 
 # Where a device ends that failed its last cycle, until a person is done with it.
 resource "aws_iot_thing_group" "failed" {
+  count = var.existing_failed_thing_group == null ? 1 : 0
+
   name = local.failed_group_name
   tags = var.tags
 

@@ -5,12 +5,12 @@ output "rule_names" {
 
 output "failed_thing_group_name" {
   description = "Name of the static thing group for failed devices."
-  value       = aws_iot_thing_group.failed.name
+  value       = local.failed_group_name
 }
 
 output "failed_thing_group_arn" {
   description = "ARN of the static thing group for failed devices."
-  value       = aws_iot_thing_group.failed.arn
+  value       = local.failed_group_arn
 }
 
 output "failure_log_group_name" {

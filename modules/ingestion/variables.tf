@@ -49,6 +49,12 @@ variable "device_id_source" {
   nullable    = false
 }
 
+variable "existing_failed_thing_group" {
+  description = "Static thing group of the caller's own for failed devices. null makes one."
+  type        = object({ arn = string })
+  default     = null
+}
+
 variable "failed_thing_group_name" {
   description = "Name of the static thing group for failed devices, without the prefix."
   type        = string

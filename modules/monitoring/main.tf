@@ -2,187 +2,219 @@ locals {
   # An ARN has the region as its fourth part; a widget needs it by name.
   region = element(split(":", var.state_machine_arns["intake"]), 3)
 
-  bad_ends = toset(["ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted"])
+  alarms = concat(
+    values(aws_cloudwatch_metric_alarm.executions)[*].arn,
+    [
+      aws_cloudwatch_metric_alarm.intake_timed_out.arn,
+      aws_cloudwatch_metric_alarm.dead_letters.arn,
+      aws_cloudwatch_metric_alarm.handlers.arn,
+      aws_cloudwatch_metric_alarm.reconcile.arn,
+      aws_cloudwatch_metric_alarm.overdue.arn,
+      aws_cloudwatch_metric_alarm.throttled.arn,
+    ],
+    aws_cloudwatch_metric_alarm.letters[*].arn,
+    values(aws_cloudwatch_metric_alarm.messages_lost)[*].arn,
+  )
 
-  # Without those that raise as they should, which must wake nobody: the steps that a device's
-  # message comes to first (a bad message, an unknown thing) and RestoreDeviceAttributes (a device
-  # that has not left its groups yet). Where they fail for good, their execution fails minutes
-  # later, and that alarm is here too. ReconcileDevices has an alarm of its own.
-  watched_functions = {
-    for step, name in var.function_names : step => name
-    if !contains([
-      "IncrementRetryCounter", "ClearDeviceRecord", "ReleaseDevice", "CheckIfDeviceExists",
-      "StoreDeviceAttributes", "RestoreDeviceAttributes", "ReconcileDevices",
-    ], step)
-  }
-
-  alarm_actions = var.operator_topic_arn == null ? [] : [var.operator_topic_arn]
-}
-
-resource "aws_cloudwatch_metric_alarm" "executions" {
-  for_each = var.state_machine_arns
-
-  alarm_name          = "${var.name_prefix}FirmwareRetry-${each.key}-failed"
-  alarm_description   = "An execution of ${each.value} failed, timed out or was aborted."
-  comparison_operator = "GreaterThanThreshold"
-  threshold           = 0
-  evaluation_periods  = 1
-  treat_missing_data  = "notBreaching"
-  alarm_actions       = local.alarm_actions
-  tags                = var.tags
-
-  metric_query {
-    id          = "ended_badly"
-    label       = "Executions that ended badly"
-    expression  = "SUM(METRICS())"
-    return_data = true
-  }
-
-  dynamic "metric_query" {
-    for_each = local.bad_ends
-
-    content {
-      id = lower(metric_query.value)
-
-      metric {
-        namespace   = "AWS/States"
-        metric_name = metric_query.value
-        dimensions  = { StateMachineArn = each.value }
-        period      = 300
-        stat        = "Sum"
-      }
-    }
-  }
-}
-
-resource "aws_cloudwatch_metric_alarm" "dead_letters" {
-  alarm_name          = "${var.name_prefix}FirmwareRetry-dead-letters"
-  alarm_description   = "Messages that could not be counted wait in ${var.dead_letter_queue_name}; they are kept for 14 days."
-  comparison_operator = "GreaterThanThreshold"
-  threshold           = 0
-  evaluation_periods  = 1
-  namespace           = "AWS/SQS"
-  metric_name         = "ApproximateNumberOfMessagesVisible"
-  dimensions          = { QueueName = var.dead_letter_queue_name }
-  period              = 300
-  statistic           = "Maximum"
-  treat_missing_data  = "notBreaching"
-  alarm_actions       = local.alarm_actions
-  tags                = var.tags
-}
-
-# A recovery tries for hours before it fails; this says so earlier. A single error is tried again
-# and means nothing, errors that keep coming do; the backoff leaves up to 15 minutes between them.
-resource "aws_cloudwatch_metric_alarm" "handlers" {
-  alarm_name          = "${var.name_prefix}FirmwareRetry-handlers-failing"
-  alarm_description   = "Handlers have been failing again and again within an hour: their log groups say why."
-  comparison_operator = "GreaterThanThreshold"
-  threshold           = 0
-  evaluation_periods  = 12
-  datapoints_to_alarm = 3
-  treat_missing_data  = "notBreaching"
-  alarm_actions       = local.alarm_actions
-  tags                = var.tags
-
-  metric_query {
-    id          = "errors"
-    label       = "Errors of the handlers"
-    expression  = "SUM(METRICS())"
-    return_data = true
-  }
-
-  dynamic "metric_query" {
-    for_each = local.watched_functions
-
-    content {
-      id = lower(metric_query.key)
-
-      metric {
-        namespace   = "AWS/Lambda"
-        metric_name = "Errors"
-        dimensions  = { FunctionName = metric_query.value }
-        period      = 300
-        stat        = "Sum"
-      }
-    }
-  }
-}
-
-# It raises when it had to leave a device behind, and it runs too seldom for the alarm above.
-resource "aws_cloudwatch_metric_alarm" "reconcile" {
-  alarm_name          = "${var.name_prefix}FirmwareRetry-reconcile-failing"
-  alarm_description   = "Devices could not be reconciled: the log group of ReconcileDevices says which and why."
-  comparison_operator = "GreaterThanThreshold"
-  threshold           = 0
-  evaluation_periods  = 1
-  namespace           = "AWS/Lambda"
-  metric_name         = "Errors"
-  dimensions          = { FunctionName = var.function_names["ReconcileDevices"] }
-  period              = 300
-  statistic           = "Sum"
-  treat_missing_data  = "ignore" # between two passes it stays as the last one left it
-  alarm_actions       = local.alarm_actions
-  tags                = var.tags
-}
-
-locals {
-  widgets = [
-    {
-      title = "Executions started"
-      metrics = [
-        for machine, arn in var.state_machine_arns :
-        ["AWS/States", "ExecutionsStarted", "StateMachineArn", arn, { label = machine }]
-      ]
-    },
-    {
-      title = "Executions that ended badly"
-      metrics = [
-        for pair in setproduct(keys(var.state_machine_arns), local.bad_ends) : [
-          "AWS/States", pair[1], "StateMachineArn", var.state_machine_arns[pair[0]],
-          { label = "${pair[0]} ${pair[1]}" }
-        ]
-      ]
-    },
-    {
-      title = "Errors of the handlers"
-      metrics = [
-        for step, name in var.function_names :
-        ["AWS/Lambda", "Errors", "FunctionName", name, { label = step }]
-      ]
-    },
-    {
-      title = "Dead letters waiting"
-      metrics = [
-        [
-          "AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", var.dead_letter_queue_name,
-          { label = "messages", stat = "Maximum" }
-        ]
-      ]
-    },
+  campaign_steps = [
+    "IncrementRetryCounter", "ResetRetryCounterAndMoveOut", "RestoreDeviceAttributes", "SendSNSNotification",
   ]
+
+  # Logs Insights has no conditional sum; strcontains is 1 or 0.
+  campaigns = join(" | ", concat(
+    [for step in local.campaign_steps : "SOURCE '/aws/lambda/${var.function_names[step]}'"],
+    [
+      "filter outcome = \"counted\" or message in [\"device moved out\", \"device restored\", \"failed device reported\"]",
+      "stats ${join(", ", [
+        for column in [
+          { name = "failures", message = "failure message handled" },
+          { name = "moved_out", message = "device moved out" },
+          { name = "restored", message = "device restored" },
+          { name = "failed", message = "failed device reported" },
+        ] : "sum(strcontains(message, \"${column.message}\")) as ${column.name}"
+      ])} by campaign",
+      "sort failures desc",
+      "limit 20",
+    ],
+  ))
+
+  rule_search = join(" ", [
+    "{AWS/IoT,ActionType,RuleName}",
+    "MetricName=(\"Failure\" OR \"ErrorActionFailure\")",
+    "RuleName=(${join(" OR ", [for name in var.rule_names : "\"${name}\""])})",
+  ])
+
+  # From top to bottom, from left to right; 24 columns.
+  rows = [
+    [{ text = "## Devices\nWhere the fleet is, as ReconcileDevices counts it every ${var.reconcile_interval}, and what happens to it." }],
+    [
+      {
+        title = "Devices by state"
+        view  = { stacked = true, stat = "Average" }
+        metrics = [
+          for metric in ["Tracking", "CoolingDown", "Failed"] : [local.namespace, metric]
+        ]
+      },
+      {
+        title = "Failures, recoveries, escalations"
+        metrics = [
+          for metric, label in {
+            FailuresCounted  = "failures counted"
+            DevicesMovedOut  = "moved out"
+            DevicesRestored  = "restored"
+            UpdatesSucceeded = "updates succeeded"
+            DevicesFailed    = "failed for good"
+            DevicesHealed    = "of those, healed"
+          } : [local.namespace, metric, { label = label }]
+        ]
+      },
+      {
+        title   = "Age of what is longest overdue, seconds"
+        view    = { stat = "Maximum" }
+        lines   = [{ label = "alarm", value = local.overdue_seconds }]
+        metrics = [[local.namespace, "OldestOverdueSeconds", { label = "oldest" }]]
+      },
+    ],
+    [
+      { title = "Campaigns in the time shown (failures without the last of a cycle)", query = local.campaigns, width = 16 },
+      {
+        title = "Overdue, and held back by a paused campaign"
+        view  = { stat = "Maximum" }
+        metrics = [
+          for metric in ["Overdue", "Held"] : [local.namespace, metric]
+        ]
+      },
+    ],
+    [{ text = "## What needs a person\nEach alarm has a section in docs/runbook.md." }],
+    [{ title = "Alarms", alarms = local.alarms, width = 24, height = 4 }],
+    [
+      {
+        title = "Letters waiting"
+        view  = { stat = "Maximum" }
+        metrics = [
+          for label, queue in merge(
+            { "dead letters" = var.dead_letter_queue_name },
+            var.operator_queue_name == null ? {} : { "mails to operators" = var.operator_queue_name },
+          ) : ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", queue, { label = label }]
+        ]
+      },
+      {
+        title = "Executions that ended badly"
+        metrics = flatten([
+          for machine, arn in var.state_machine_arns : [
+            for end in ["ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted"] : {
+              metric = ["AWS/States", end, "StateMachineArn", arn, { label = "${machine} ${end}" }]
+            }
+          ]
+        ])[*].metric
+      },
+      {
+        title = "Errors of the handlers"
+        metrics = [
+          for step, name in var.function_names :
+          ["AWS/Lambda", "Errors", "FunctionName", name, { label = step }]
+        ]
+      },
+    ],
+    [{ text = "## Limits\nWhat slows recoveries down when many devices fail at once." }],
+    [
+      {
+        title = "Throttled"
+        metrics = [
+          for key, of in local.throttles : concat(
+            [of.namespace, of.name], flatten([for name, value in coalesce(of.dimensions, {}) : [name, value]]),
+            [{ label = "${key} ${of.name}" }],
+          )
+        ]
+      },
+      {
+        title = "Rules: throttled and failing"
+        metrics = concat(
+          [[{ expression = "SEARCH('${local.rule_search}', 'Sum', 300)", id = "failures" }]],
+          [
+            for name in var.rule_names :
+            ["AWS/IoT", "RuleMessageThrottled", "RuleName", name, { label = "${name} throttled" }]
+          ],
+        )
+      },
+      {
+        title = "Longest intake, milliseconds"
+        view  = { stat = "Maximum" }
+        lines = [{ label = "ends here", value = 300000 }]
+        metrics = [
+          ["AWS/States", "ExecutionTime", "StateMachineArn", var.state_machine_arns["intake"], { label = "longest" }],
+          ["AWS/States", "ExecutionTime", "StateMachineArn", var.state_machine_arns["intake"], { label = "p99", stat = "p99" }],
+        ]
+      },
+    ],
+    [{ text = "## What it costs\nEach failure is one intake and one invocation; a recovery is one execution a cycle." }],
+    [
+      {
+        title = "Executions started"
+        metrics = concat(
+          [
+            for machine, arn in var.state_machine_arns :
+            ["AWS/States", "ExecutionsStarted", "StateMachineArn", arn, { label = machine }]
+          ],
+          [[local.namespace, "DuplicatesRefused", { label = "intake, for a copy" }]],
+        )
+      },
+      {
+        title = "Invocations"
+        view  = { stacked = true }
+        metrics = [
+          for step, name in var.function_names :
+          ["AWS/Lambda", "Invocations", "FunctionName", name, { label = step }]
+        ]
+      },
+      {
+        title = "Units that the tables took"
+        metrics = flatten([
+          for table, name in var.table_names : [
+            for kind in ["Read", "Write"] : {
+              metric = ["AWS/DynamoDB", "Consumed${kind}CapacityUnits", "TableName", name, { label = "${table} ${lower(kind)}" }]
+            }
+          ]
+        ])[*].metric
+      },
+    ],
+  ]
+
+  # A heading is as high as its two lines.
+  heights = [for row in local.rows : try(row[0].height, can(row[0].text) ? 2 : 6)]
 }
 
 resource "aws_cloudwatch_dashboard" "this" {
   dashboard_name = "${var.name_prefix}FirmwareRetry"
 
   dashboard_body = jsonencode({
-    widgets = [
-      for place, widget in local.widgets : {
-        type   = "metric"
-        x      = place % 2 * 12
-        y      = floor(place / 2) * 6
-        width  = 12
-        height = 6
-        properties = {
-          title   = widget.title
-          metrics = widget.metrics
-          region  = local.region
-          stat    = "Sum"
-          period  = 300
-          view    = "timeSeries"
-          stacked = false
+    widgets = flatten([
+      for number, row in local.rows : [
+        for place, widget in row : {
+          type   = can(widget.text) ? "text" : can(widget.query) ? "log" : can(widget.alarms) ? "alarm" : "metric"
+          x      = sum(concat([0], [for left in slice(row, 0, place) : try(left.width, 8)]))
+          y      = sum(concat([0], slice(local.heights, 0, number)))
+          width  = can(widget.text) ? 24 : try(widget.width, 8)
+          height = local.heights[number]
+
+          # A widget has what its kind has.
+          properties = merge(
+            try({ markdown = widget.text }, { title = widget.title }),
+            try({ query = widget.query, region = local.region, view = "table" }, {}),
+            try({ alarms = widget.alarms }, {}),
+            try({ annotations = { horizontal = widget.lines } }, {}),
+            try({
+              metrics = widget.metrics
+              region  = local.region
+              view    = "timeSeries"
+              stat    = "Sum"
+              period  = 300
+              stacked = false
+            }, {}),
+            try(widget.view, {}),
+          )
         }
-      }
-    ]
+      ]
+    ])
   })
 }

@@ -10,6 +10,18 @@ variable "function_names" {
   nullable    = false
 }
 
+variable "table_names" {
+  description = "Names of the tables; the keys name them on the dashboard, and retries is the one with a record a device."
+  type        = map(string)
+  nullable    = false
+}
+
+variable "rule_names" {
+  description = "Names of the IoT rules."
+  type        = list(string)
+  nullable    = false
+}
+
 variable "dead_letter_queue_name" {
   description = "Name of the queue that keeps messages which could not be counted."
   type        = string
@@ -22,8 +34,28 @@ variable "operator_topic_arn" {
   default     = null
 }
 
+variable "operator_queue_name" {
+  description = "Name of the queue that holds what people are still to be mailed. null where nobody is."
+  type        = string
+  default     = null
+}
+
+variable "reconcile_interval" {
+  description = "How often ReconcileDevices runs, as EventBridge Scheduler writes a rate."
+  type        = string
+  default     = "15 minutes"
+  nullable    = false
+}
+
+variable "alert_interval" {
+  description = "How often MailOperators runs, as EventBridge Scheduler writes a rate."
+  type        = string
+  default     = "5 minutes"
+  nullable    = false
+}
+
 variable "name_prefix" {
-  description = "Put in front of the names of alarms and dashboard."
+  description = "Put in front of the names of alarms, metrics' namespace and dashboard."
   type        = string
   default     = ""
   nullable    = false

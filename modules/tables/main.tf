@@ -1,21 +1,30 @@
 locals {
   tables = {
-    retries = "${var.name_prefix}DeviceFirmwareRetries"
-    backup  = "${var.name_prefix}DeviceAttributeBackup"
+    retries   = { name = "${var.name_prefix}DeviceFirmwareRetries", key = "deviceId" }
+    backup    = { name = "${var.name_prefix}DeviceAttributeBackup", key = "deviceId" }
+    campaigns = { name = "${var.name_prefix}FirmwareCampaigns", key = "campaign" }
+  }
+
+  # The caller's own where there is one, or else the one made here.
+  made = merge(aws_dynamodb_table.this, { history = one(aws_dynamodb_table.history) })
+  arns = { for table, own in var.existing_tables : table => own == null ? local.made[table].arn : own.arn }
+  names = {
+    for table, own in var.existing_tables :
+    table => own == null ? local.made[table].name : element(split("/", own.arn), 1)
   }
 }
 
 resource "aws_dynamodb_table" "this" {
-  for_each = local.tables
+  for_each = { for table, of in local.tables : table => of if var.existing_tables[table] == null }
 
-  name                        = each.value
+  name                        = each.value.name
   billing_mode                = "PAY_PER_REQUEST"
-  hash_key                    = "deviceId"
+  hash_key                    = each.value.key
   deletion_protection_enabled = var.deletion_protection
   tags                        = var.tags
 
   attribute {
-    name = "deviceId"
+    name = each.value.key
     type = "S"
   }
 
@@ -33,6 +42,8 @@ resource "aws_dynamodb_table" "this" {
 
 # What happened to each device, in order; DynamoDB removes what is older than its time.
 resource "aws_dynamodb_table" "history" {
+  count = var.existing_tables.history == null ? 1 : 0
+
   name                        = "${var.name_prefix}DeviceFirmwareHistory"
   billing_mode                = "PAY_PER_REQUEST"
   hash_key                    = "deviceId"

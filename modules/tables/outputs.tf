@@ -1,29 +1,39 @@
 output "retries_table_name" {
   description = "Name of the table that holds one record a tracked device."
-  value       = aws_dynamodb_table.this["retries"].name
+  value       = local.names["retries"]
 }
 
 output "retries_table_arn" {
   description = "ARN of the table that holds one record a tracked device."
-  value       = aws_dynamodb_table.this["retries"].arn
+  value       = local.arns["retries"]
 }
 
 output "backup_table_name" {
   description = "Name of the table that keeps the attributes which get overwritten."
-  value       = aws_dynamodb_table.this["backup"].name
+  value       = local.names["backup"]
 }
 
 output "backup_table_arn" {
   description = "ARN of the table that keeps the attributes which get overwritten."
-  value       = aws_dynamodb_table.this["backup"].arn
+  value       = local.arns["backup"]
 }
 
 output "history_table_name" {
   description = "Name of the table that keeps what happened to each device."
-  value       = aws_dynamodb_table.history.name
+  value       = local.names["history"]
 }
 
 output "history_table_arn" {
   description = "ARN of the table that keeps what happened to each device."
-  value       = aws_dynamodb_table.history.arn
+  value       = local.arns["history"]
+}
+
+output "campaigns_table_name" {
+  description = "Name of the table that says which campaigns are paused, and why."
+  value       = local.names["campaigns"]
+}
+
+output "campaigns_table_arn" {
+  description = "ARN of the table that says which campaigns are paused, and why."
+  value       = local.arns["campaigns"]
 }

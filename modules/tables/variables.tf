@@ -5,6 +5,18 @@ variable "name_prefix" {
   nullable    = false
 }
 
+variable "existing_tables" {
+  description = "Tables of the caller's own, each in place of one that is made here."
+  type = object({
+    retries   = optional(object({ arn = string }))
+    backup    = optional(object({ arn = string }))
+    history   = optional(object({ arn = string }))
+    campaigns = optional(object({ arn = string }))
+  })
+  default  = {}
+  nullable = false
+}
+
 variable "kms_key_arn" {
   description = "Customer key that encrypts the tables. null uses the AWS-managed key of DynamoDB."
   type        = string

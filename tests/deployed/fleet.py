@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from boto3.dynamodb.types import TypeDeserializer
 
-from fleet_retry import dead_letters
+from fleet_retry import campaigns, dead_letters
 from fleet_retry.dead_letters import Fate
 from fleet_retry.deployment import Deployment
 from fleet_retry.history import transitions
@@ -146,11 +146,12 @@ class Fleet:
 
     def history(self, device: str) -> list[tuple[str, str, str]]:
         """From, to and reason of each change of the device, as ``fleet-retry history`` has them."""
-        deployment = Deployment(self.prefix, self.cloud.endpoint_url)
-        return [(of.before, of.after, of.reason) for of in transitions(deployment, device)]
+        return [(of.before, of.after, of.reason) for of in transitions(self._deployment, device)]
 
     def _item(self, table: str, device: str) -> dict[str, Any] | None:
-        key = {"deviceId": {"S": device}}
+        return self._read(table, {"deviceId": {"S": device}})
+
+    def _read(self, table: str, key: dict[str, Any]) -> dict[str, Any] | None:
         answer = self.client("dynamodb").get_item(TableName=table, Key=key, ConsistentRead=True)
         item = answer.get("Item")
         return item and {name: _deserialize(value) for name, value in item.items()}
@@ -244,6 +245,11 @@ class Fleet:
         group = f"/aws/lambda/{self.outputs['handler_function_names'][step]}"
         return [line for line in self._lines(group, text) if line.get("level") == "ERROR"]
 
+    def logged(self, step: str, message: str) -> list[dict[str, Any]]:
+        """The lines of a handler with a certain message, oldest first."""
+        group = f"/aws/lambda/{self.outputs['handler_function_names'][step]}"
+        return [line for line in self._lines(group, message) if line.get("message") == message]
+
     def failures_logged(self, text: str) -> list[dict[str, Any]]:
         """The lines of the failure log that say ``text`` somewhere."""
         return self._lines(self.outputs["failure_log_group_name"], text)
@@ -255,17 +261,42 @@ class Fleet:
 
     def alerts(self, device: str) -> list[dict[str, Any]]:
         """The messages about a device that the FIFO topic has delivered so far."""
+        return [alert for alert in self._all_alerts() if alert.get("deviceId") == device]
+
+    def trips(self, campaign: str) -> list[dict[str, Any]]:
+        """The messages that a campaign tripped the breaker, as far as they were delivered."""
+        told = (alert for alert in self._all_alerts() if alert["event"] == "campaign_tripped")
+        return [alert for alert in told if alert["campaign"] == campaign]
+
+    def _all_alerts(self) -> list[dict[str, Any]]:
         self._alerts.extend(self._take(self.alert_queue_url))
-        return [alert for alert in self._alerts if alert["deviceId"] == device]
+        return self._alerts
 
     def dead_letters(self) -> list[dict[str, Any]]:
         """Takes what waits in the dead-letter queue."""
         return self._take(self.outputs["dead_letter_queue_url"])
 
+    @property
+    def _deployment(self) -> Deployment:
+        return Deployment(self.prefix, self.cloud.endpoint_url)
+
     def redrive(self) -> int:
         """``fleet-retry redrive``: how many letters went on their way again."""
-        deployment = Deployment(self.prefix, self.cloud.endpoint_url)
-        return sum(fate is Fate.REDRIVEN for _, fate in dead_letters.redrive(deployment))
+        letters = dead_letters.redrive(self._deployment)
+        return sum(fate is Fate.REDRIVEN for _, fate in letters)
+
+    def pause(self, campaign: str) -> None:
+        """``fleet-retry pause``."""
+        campaigns.pause(self._deployment, campaign, "a test")
+
+    def resume(self, campaign: str) -> None:
+        """``fleet-retry resume``."""
+        campaigns.resume(self._deployment, campaign)
+
+    def campaign(self, name: str) -> dict[str, Any]:
+        """What is known of a campaign."""
+        key = {"campaign": {"S": name}}
+        return self._read(self.outputs["campaigns_table_name"], key) or {}
 
     def _take(self, queue_url: str) -> list[dict[str, Any]]:
         sqs = self.client("sqs")

@@ -35,6 +35,9 @@ makes of each. A call with two of them needs its action on both.
 https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 """
 
+_ACTIONS = {"Invoke": "InvokeFunction", "DeleteMessageBatch": "DeleteMessage"}
+"""The actions of IAM that are not called as the operations that need them."""
+
 
 class Permission(NamedTuple):
     """An action on a resource: as a call needs it, or as a role gives it.
@@ -146,8 +149,7 @@ def needed(
             for kind, write in item.items()
             for permission in needed(cloud, service, f"{kind}Item", write)
         }
-    if (service, operation) == ("lambda", "Invoke"):
-        operation = "InvokeFunction"
+    operation = _ACTIONS.get(operation, operation)
     found = {
         Permission(f"{service}:{operation}", _arn(cloud, service, _RESOURCES[service][key], value))
         for name, value in parameters.items()

@@ -44,7 +44,11 @@ def test_reconciling_finds_nothing_to_do(quickstart: Fleet) -> None:
     assert quickstart.reconcile(300) == {}
 
 
+def test_where_there_is_nobody_to_mail_nothing_is_done(quickstart: Fleet) -> None:
+    assert quickstart.invoke("MailOperators") == {}
+
+
 def test_these_are_all_functions(quickstart: Fleet) -> None:
     (mark,) = test_a_function_raises_the_error_it_documents.pytestmark
-    tried = {row[0] for row in mark.args[1]} | {"ReconcileDevices"}
+    tried = {row[0] for row in mark.args[1]} | {"ReconcileDevices", "MailOperators"}
     assert tried == set(quickstart.outputs["handler_function_names"])

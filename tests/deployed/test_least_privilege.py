@@ -91,6 +91,7 @@ def calls(account: LocalCloud, second: Fleet) -> list[Call]:
         _ends_while_it_is_moved(second, "least-moved")
         _heals_in_two_attempts(second, "least-healed")
         _healing_is_reconciled(second, "least-healed-late")
+        _campaign_trips(second, "least-tripped")
     return account.calls()
 
 
@@ -201,6 +202,17 @@ def _healing_is_reconciled(fleet: Fleet, device: str) -> None:
     _fail_for_good(fleet, f"{device}-2")
     fleet.invoke("ClearDeviceRecord", **_success(fleet, f"{device}-2"))
     assert fleet.record(f"{device}-2") is None
+
+
+def _campaign_trips(fleet: Fleet, device: str) -> None:
+    """The breaker tells of a campaign, and pauses it. Last: it may pause others, too."""
+    fleet.add_thing(device)
+    fleet.fail(device, [1, 2], FW=device)
+    assert eventually(lambda: "usedUpAt" in (fleet.record(device) or {}), 20)
+    rule = {"share": 0.0001, "window_seconds": 300, "min_devices": 1, "pauses": True}
+    with fleet.with_environment("ReconcileDevices", BREAKER=json.dumps(rule)):
+        fleet.invoke("ReconcileDevices", graceSeconds=300)
+    assert fleet.campaign(device)["pausedBy"] == "breaker"
 
 
 def _heal_halfway(fleet: Fleet, device: str) -> None:
@@ -393,8 +405,10 @@ def test_the_other_fleet_is_allowed_the_same_but_for_people(
             for action, resource in role.gives
         }
 
-    people = second.outputs["operator_topic_arn"].replace(second.prefix, "")
-    assert of(False) == {given for given in of(True) if given[2] != people}
+    topic = second.outputs["operator_topic_arn"].replace(second.prefix, "")
+    people = {topic, topic.replace(":sns:", ":sqs:") + ".fifo"}
+    people.add(topic.replace(":sns:", ":lambda:").rpartition(":")[0] + ":function:MailOperators")
+    assert of(False) == {given for given in of(True) if given[2] not in people}
 
 
 def test_the_machines_invoke_what_they_may(uses: list[Use], calls: list[Call]) -> None:

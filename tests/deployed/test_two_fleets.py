@@ -66,21 +66,3 @@ def test_a_journey_in_one_leaves_the_other_alone(quickstart: Fleet, second: Flee
     touched = json.dumps([call.parameters for call in second.calls(of_second)])
     for key in ("retries_table_name", "backup_table_name", "alerts_topic_arn"):
         assert json.dumps(quickstart.outputs[key]) not in touched
-
-
-def test_people_are_told_by_e_mail_where_an_address_is_given(second: Fleet) -> None:
-    second.add_thing("mailed")
-    mark = second.mark()
-    second.fail("mailed", [1, 2])
-    assert eventually(lambda: (second.record("mailed") or {})["ResetRetryCount"] == 1)
-    assert eventually(lambda: not second.runs("cool_down", "RUNNING"), 20)
-    second.fail("mailed", [3, 4])
-    assert eventually(lambda: second.alerts("mailed"), 20)
-    assert eventually(lambda: not second.runs("escalation", "RUNNING"))
-    told = [call.parameters for call in second.calls(mark) if call.operation == "Publish"]
-    assert [call["TopicArn"] for call in told] == [
-        second.outputs["alerts_topic_arn"],
-        second.outputs["operator_topic_arn"],
-    ]
-    assert "mailed" in told[1]["Message"]
-    assert told[1]["Subject"]

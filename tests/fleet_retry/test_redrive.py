@@ -178,6 +178,14 @@ def test_a_dry_run_changes_nothing(aws: Deployment) -> None:
     assert "nothing was changed" in output
 
 
+def test_what_a_dry_run_has_shown_can_be_redriven_at_once(aws: Deployment) -> None:
+    put(aws, intake_letter(), intake_letter())
+    run("--dry-run")
+    code, output = run()
+    assert (code, len(started(aws)), left(aws)) == (0, 2, 0)
+    assert output.splitlines()[-1] == "2 redriven"
+
+
 def test_most_is_most(aws: Deployment) -> None:
     put(aws, intake_letter(), intake_letter(), intake_letter())
     code, _ = run("--most", "2")

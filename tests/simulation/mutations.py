@@ -68,7 +68,7 @@ _TOKEN = re.compile(rf"\b(?:AND|OR)\b|{_CLAUSE}|[()]")
 
 def conditions() -> Iterator[Mutation]:
     """Each clause of each condition in the package, left out; below an OR also never true."""
-    for place in ("record", "backup"):
+    for place in ("record", "backup", "campaigns"):
         module = importlib.import_module(f"firmware_retry.{place}")
         for function in ast.parse(inspect.getsource(module)).body:
             if isinstance(function, ast.FunctionDef) and function.name not in _WRITERS:
@@ -203,55 +203,6 @@ CLAUSES = {
     "record._update_held: recoveryId = :run": _UNIT(
         "record", "only_who_holds_a_device_can_ask_to_end_its_episode"
     ),
-    "record.overdue: dueAt < :moment (never)": _UNIT(
-        "reconcile_devices", "a_run_stopped_while_waiting_is_finished"
-    ),
-    "record.overdue: dueAt < :moment (always)": _UNIT(
-        "reconcile_devices", "nothing_due_is_nothing_done"
-    ),
-    "record.overdue: #timestamp < :iso (never)": _UNIT(
-        "reconcile_devices", "a_recovery_that_was_never_started_is_started"
-    ),
-    "record.overdue: #timestamp < :iso (always)": _UNIT(
-        "reconcile_devices", "nothing_due_is_nothing_done"
-    ),
-    "record.overdue: #state = :tracking (never)": _UNIT(
-        "reconcile_devices", "a_recovery_that_was_never_started_is_started"
-    ),
-    "record.overdue: #state = :tracking (always)": _UNIT(
-        "reconcile_devices", "a_fatal_failure_whose_escalation_was_stopped_is_escalated_in_time"
-    ),
-    "record.overdue: RetryCounter >= :limit (never)": _UNIT(
-        "reconcile_devices", "a_recovery_that_was_never_started_is_started"
-    ),
-    "record.overdue: RetryCounter >= :limit (always)": _UNIT(
-        "reconcile_devices", "every_page_of_the_table_is_read"
-    ),
-    "record.overdue: attribute_exists(isFatal) (never)": _UNIT(
-        "reconcile_devices", "a_fatal_failure_whose_escalation_was_never_started_is_escalated"
-    ),
-    "record.overdue: attribute_exists(isFatal) (always)": _UNIT(
-        "reconcile_devices", "every_page_of_the_table_is_read"
-    ),
-    "record.overdue: attribute_exists(ending) (never)": _UNIT(
-        "reconcile_devices",
-        "an_end_that_somebody_asked_for_and_did_not_reach_is_made_though_the_run_sleeps",
-    ),
-    "record.overdue: attribute_exists(ending) (always)": _UNIT(
-        "reconcile_devices", "every_page_of_the_table_is_read"
-    ),
-    "record.overdue: #state = :failed (never)": _UNIT(
-        "reconcile_devices", "a_failed_device_that_was_taken_out_of_its_group_is_released"
-    ),
-    "record.overdue: #state = :failed (always)": _UNIT(
-        "reconcile_devices", "every_page_of_the_table_is_read"
-    ),
-    "record.overdue: attribute_not_exists(dueAt) (never)": _UNIT(
-        "reconcile_devices", "a_failed_device_that_was_taken_out_of_its_group_is_released"
-    ),
-    "record.overdue: attribute_not_exists(dueAt) (always)": _UNIT(
-        "reconcile_devices", "a_fatal_failure_whose_escalation_was_stopped_is_escalated_in_time"
-    ),
     "record.end: trackingId = :tracking_id": _UNIT(
         "record", "an_episode_does_not_end_on_a_reading_of_the_one_before"
     ),
@@ -293,6 +244,21 @@ CLAUSES = {
     ),
     "backup.store: thingVersion {older} :version (always)": _UNIT(
         "backup", "a_slow_twin_does_not_put_an_older_reading_over_a_newer"
+    ),
+    "record.everyone: attribute_exists(#state)": _UNIT(
+        "census", "an_item_that_is_none_of_the_packages_is_not_counted"
+    ),
+    "campaigns.mark_told: attribute_not_exists(toldAt)": _UNIT(
+        "breaker", "two_passes_at_once_tell_once"
+    ),
+    "campaigns.mark_told: attribute_not_exists(pausedAt)": _UNIT(
+        "breaker", "who_pauses_it_at_that_very_moment_has_paused_it"
+    ),
+    "campaigns.mark_told: resumedAt = :seen": _UNIT(
+        "breaker", "who_resumes_it_at_that_very_moment_is_not_overruled"
+    ),
+    "campaigns.mark_told: attribute_not_exists(resumedAt)": _UNIT(
+        "breaker", "who_resumes_it_for_the_first_time_then_is_not_overruled_either"
     ),
 }
 """The test that fails without a clause, by the name of the mutation."""
@@ -393,10 +359,10 @@ SAFEGUARDS = (
         _UNIT("once", "when_somebody_was_told_first_stays"),
     ),
     Mutation(
-        "record.mark_mailed",
-        "if_not_exists(mailedAt, :now)",
-        ":now",
-        _UNIT("once", "when_somebody_was_told_first_stays"),
+        "record.mark_notified",
+        " REMOVE dueAt",
+        "",
+        _UNIT("record", "something_is_due_until_it_was_told"),
     ),
     Mutation(
         "record.ask_to_end",
@@ -409,12 +375,6 @@ SAFEGUARDS = (
         "if_not_exists(endingUpTo, :upto)",
         ":upto",
         _UNIT("record", "the_first_wish_to_end_stays"),
-    ),
-    Mutation(
-        "record.overdue",
-        'if "LastEvaluatedKey" not in page:',
-        "if True:",
-        _UNIT("reconcile_devices", "every_page_of_the_table_is_read"),
     ),
     Mutation(
         "record.forget",
@@ -506,12 +466,6 @@ SAFEGUARDS = (
         "pattern.lower()",
         "pattern",
         _UNIT("message", "reason_and_error_code_are_each_matched_in_any_case"),
-    ),
-    Mutation(
-        "device.Record.is_told",
-        "and not self.due_at",
-        "",
-        _UNIT("release_device", "nor_is_one_while_people_are_still_to_be_mailed"),
     ),
     Mutation(
         "device.Record.present_up_to",
@@ -681,31 +635,13 @@ SAFEGUARDS = (
         "alerts.tell_once",
         "if device.is_told:",
         "if False:",
-        _UNIT("once", "people_are_mailed_once_however_often_the_step_runs"),
-    ),
-    Mutation(
-        "alerts.tell_once",
-        "if not device.notified_at:",
-        "if True:",
-        _UNIT("handlers", "trouble_with_one_topic_tells_the_other_no_second_time"),
-    ),
-    Mutation(
-        "alerts.tell_once",
-        "record.mark_notified(run, is_last=not _has_people())",
-        "pass",
         _UNIT("handlers", "people_are_told_once_however_often_the_step_runs"),
     ),
     Mutation(
         "alerts.tell_once",
-        "is_last=not _has_people()",
-        "is_last=True",
-        _UNIT("handlers", "trouble_with_one_topic_tells_the_other_no_second_time"),
-    ),
-    Mutation(
-        "alerts.tell_once",
-        "record.mark_mailed(run)",
+        "record.mark_notified(run)",
         "pass",
-        _UNIT("once", "people_are_mailed_once_however_often_the_step_runs"),
+        _UNIT("handlers", "people_are_told_once_however_often_the_step_runs"),
     ),
     Mutation(
         "alerts.tell_healed",
@@ -714,10 +650,149 @@ SAFEGUARDS = (
         _UNIT("clear_device_record", "who_was_told_that_a_device_failed_is_told_that_it_healed"),
     ),
     Mutation(
-        "alerts._tell_machines",
+        "alerts.tell_campaign_tripped",
+        "{since} {campaign}",
+        "{campaign}",
+        _UNIT("mail_operators", "a_campaign_that_trips_is_told_once_for_each_time"),
+    ),
+    Mutation(
+        "alerts.tell_campaign_tripped",
+        "{since} {campaign}",
+        "{since}",
+        _UNIT("mail_operators", "a_campaign_that_trips_is_told_once_for_each_time"),
+        "of any",
+    ),
+    Mutation(
+        "alerts.tell_campaign_tripped",
+        "{settings().name_prefix} ",
+        "",
+        _UNIT("mail_operators", "fleets_that_share_a_topic_are_told_apart"),
+    ),
+    Mutation(
+        "alerts._tell",
+        ' | {"fleet": settings().name_prefix}',
+        "",
+        _UNIT("mail_operators", "fleets_that_share_a_topic_are_told_apart"),
+    ),
+    Mutation(
+        "alerts._tell",
         "MessageDeduplicationId=deduplication_id",
         'MessageDeduplicationId=__import__("uuid").uuid4().hex',
         _UNIT("once", "a_death_between_telling_and_marking_adds_no_second_message"),
+    ),
+    Mutation(
+        "alerts._tell",
+        " if report.get(name)",
+        " if name in report",
+        _UNIT("mail_operators", "subscribers_filter_on_attributes_that_all_have_a_value"),
+    ),
+    Mutation(
+        "backup.store",
+        ", *_TOLD",
+        "",
+        _UNIT("mail_operators", "a_fleet_that_sets_a_marker_learns_model_and_firmware_too"),
+    ),
+    Mutation(
+        "mails.read",
+        'if alert["version"] != alerts.SCHEMA_VERSION:',
+        "if False:",
+        _UNIT("mail_operators", "a_letter_that_cannot_be_read_is_logged_and_mailed_as_it_is"),
+    ),
+    Mutation(
+        "mails.read",
+        "isinstance(alert[name], kind)",
+        "alert[name] is not None",
+        _UNIT("mail_operators", "a_letter_that_cannot_be_read_is_logged_and_mailed_as_it_is"),
+    ),
+    Mutation(
+        "mails.read",
+        'thing_name(alert["deviceId"])',
+        "pass",
+        _UNIT("mail_operators", "a_letter_that_cannot_be_read_is_logged_and_mailed_as_it_is"),
+    ),
+    Mutation(
+        "mails.read",
+        "(ValueError, KeyError, TypeError, InvalidMessageError)",
+        "()",
+        _UNIT("mail_operators", "a_letter_that_cannot_be_read_is_logged_and_mailed_as_it_is"),
+    ),
+    Mutation(
+        "mails._subject",
+        're.sub(r"[^ -~]+", "?", text)',
+        "text",
+        _UNIT("mail_operators", "a_subject_is_as_short_and_plain_as_sns_wants_it"),
+    ),
+    Mutation(
+        "mails._subject",
+        "if len(line) < 100",
+        "if True",
+        _UNIT("mail_operators", "a_subject_is_as_short_and_plain_as_sns_wants_it"),
+    ),
+    Mutation(
+        "mails._short",
+        "if len(text) <= cut",
+        "if True",
+        _UNIT("mail_operators", "long_ones_and_many_are_shortened"),
+    ),
+    Mutation(
+        "mails._command",
+        "shlex.join(",
+        '" ".join(',
+        _UNIT("mail_operators", "a_campaign_is_told_first_and_on_its_own"),
+    ),
+    Mutation(
+        "handlers.mail_operators.handler",
+        "is_storm=tally[",
+        "is_storm=False and tally[",
+        _UNIT("mail_operators", "what_follows_a_digest_in_the_same_pass_is_no_mail_each"),
+    ),
+    Mutation(
+        "handlers.mail_operators.handler",
+        " and _seconds_left(context) > _LAST_SECONDS",
+        "",
+        _UNIT("mail_operators", "a_pass_ends_in_time_and_leaves_the_rest_for_the_next"),
+    ),
+    Mutation(
+        "handlers.mail_operators._received",
+        " and _seconds_left(context) > _LAST_SECONDS",
+        "",
+        _UNIT("mail_operators", "a_pass_ends_in_time_and_leaves_the_rest_for_the_next"),
+    ),
+    Mutation(
+        "handlers.mail_operators._received",
+        "received < mails.MOST_DEVICES and",
+        "",
+        _UNIT("mail_operators", "what_follows_a_digest_in_the_same_pass_is_no_mail_each"),
+    ),
+    Mutation(
+        "handlers.mail_operators._mail",
+        "len(of_device) > settings().alert_digest_threshold",
+        "False",
+        _UNIT("mail_operators", "more_share_one_digest_that_names_each"),
+    ),
+    Mutation(
+        "handlers.mail_operators._mail_of_unreadable",
+        '_logger.error("an alert cannot be read", extra={"alert": letter.body})',
+        "pass",
+        _UNIT("mail_operators", "a_letter_that_cannot_be_read_is_logged_and_mailed_as_it_is"),
+    ),
+    Mutation(
+        "handlers.mail_operators._latest",
+        "letters[-1]",
+        "letters[0]",
+        _UNIT("mail_operators", "of_a_device_that_failed_and_healed_the_last_is_told"),
+    ),
+    Mutation(
+        "handlers.mail_operators._send",
+        "range(0, len(letters), _AT_ONCE)",
+        "range(0)",
+        _UNIT("mail_operators", "one_device_is_one_clear_mail"),
+    ),
+    Mutation(
+        "handlers.mail_operators._send",
+        'if answer.get("Failed"):',
+        "if False:",
+        _UNIT("mail_operators", "a_letter_that_stays_though_it_was_mailed_is_noted"),
     ),
     Mutation(
         "recovery._overwrite",
@@ -938,7 +1013,7 @@ SAFEGUARDS = (
     Mutation(
         "handlers.check_if_device_exists.handler",
         "registry.describe(message.device_id)",
-        "pass",
+        'registry.Thing(message.device_id, "", 0, {})',
         _UNIT("handlers", "a_thing_that_does_not_exist_leaves_nothing"),
     ),
     Mutation(
@@ -1010,13 +1085,7 @@ SAFEGUARDS = (
         _UNIT("release_device", "one_that_went_on_meanwhile_is_looked_at_again"),
     ),
     Mutation(
-        "handlers.reconcile_devices.handler",
-        "if what not in _LEFT_ALONE",
-        "",
-        _UNIT("reconcile_devices", "devices_that_are_left_alone_stand_in_nobodys_way"),
-    ),
-    Mutation(
-        "handlers.reconcile_devices._finish",
+        "handlers.reconcile_devices._finish_overdue",
         "if device.ending and device.away_since:",
         "if False:",
         _UNIT(
@@ -1025,42 +1094,272 @@ SAFEGUARDS = (
         ),
     ),
     Mutation(
-        "handlers.reconcile_devices._finish",
+        "handlers.reconcile_devices._finish_overdue",
         "device.ending and device.away_since",
         "device.ending",
         _UNIT("reconcile_devices", "an_end_that_waits_for_a_dead_run_is_made"),
         "the other",
     ),
     Mutation(
-        "handlers.reconcile_devices._finish",
-        "device.has_failed and device.is_told",
-        "False",
-        _UNIT("reconcile_devices", "a_failed_device_that_was_taken_out_of_its_group_is_released"),
-    ),
-    Mutation(
-        "handlers.reconcile_devices._finish",
-        "device.has_failed and device.is_told",
-        "device.has_failed",
-        _UNIT("reconcile_devices", "an_escalation_stopped_at_any_state_is_finished"),
-        "the other",
-    ),
-    Mutation(
-        "handlers.reconcile_devices._finish",
+        "handlers.reconcile_devices._finish_overdue",
         "if live:",
         "if False:",
         _UNIT("reconcile_devices", "a_live_run_is_left_alone"),
     ),
     Mutation(
-        "handlers.reconcile_devices._finish",
+        "handlers.reconcile_devices._finish_overdue",
         "live is None and is_unclaimed",
         "is_unclaimed",
         _UNIT("reconcile_devices", "a_run_stopped_before_its_first_step_is_finished"),
     ),
     Mutation(
-        "handlers.reconcile_devices._finish_failed",
-        "if device.device_id in members():",
-        "if False:",
+        "handlers.reconcile_devices._finish_overdue",
+        "or device.due_since >= moment",
+        "",
+        _UNIT("reconcile_devices", "a_device_that_went_on_since_it_was_counted_is_left_alone"),
+    ),
+    Mutation(
+        "handlers.reconcile_devices._release",
+        "or device.settled_since >= moment",
+        "",
+        _UNIT(
+            "reconcile_devices",
+            "one_that_failed_again_since_it_was_counted_is_not_taken_for_released",
+        ),
+    ),
+    Mutation(
+        "handlers.reconcile_devices._each_settled",
+        "if device not in members",
+        "",
         _UNIT("reconcile_devices", "a_failed_device_in_its_group_is_left_alone"),
+    ),
+    Mutation(
+        "handlers.reconcile_devices._each_settled",
+        "or is_over()",
+        "",
+        _UNIT(
+            "reconcile_devices",
+            "failed_devices_are_left_for_the_next_pass_when_the_time_is_over",
+        ),
+    ),
+    Mutation(
+        "handlers.reconcile_devices._each",
+        '"left" if is_over() else ',
+        "",
+        _UNIT("reconcile_devices", "a_pass_ends_in_time"),
+    ),
+    Mutation(
+        "handlers.reconcile_devices.at_once",
+        "ThreadPoolExecutor(AT_ONCE)",
+        "ThreadPoolExecutor(1)",
+        _UNIT("reconcile_devices", "many_devices_are_acted_on_at_the_same_time"),
+    ),
+    Mutation(
+        "handlers.reconcile_devices._done",
+        "except CampaignPausedError:",
+        "except ZeroDivisionError:",
+        _UNIT("campaigns", "one_whose_campaign_was_paused_since_it_was_counted_is_held"),
+    ),
+    Mutation(
+        "handlers.reconcile_devices._looked",
+        "except FirmwareRetryError as error:",
+        "except ZeroDivisionError as error:",
+        _UNIT("breaker", "a_breaker_that_cannot_tell_holds_nobody_up"),
+    ),
+    Mutation(
+        "aws.scan",
+        'if "LastEvaluatedKey" not in page:',
+        "if True:",
+        _UNIT("reconcile_devices", "every_page_of_the_table_is_read"),
+    ),
+    Mutation(
+        "device.Record.due_since",
+        "[self.due_at] if self.due_at else []",
+        "[]",
+        _UNIT("reconcile_devices", "a_run_stopped_while_waiting_is_finished"),
+    ),
+    Mutation(
+        "device.Record.due_since",
+        "self.ending or ",
+        "",
+        _UNIT(
+            "reconcile_devices",
+            "an_end_that_somebody_asked_for_and_did_not_reach_is_made_though_the_run_sleeps",
+        ),
+    ),
+    Mutation(
+        "device.Record.due_since",
+        "(self.state is State.TRACKING and self.is_used_up)",
+        "False",
+        _UNIT("reconcile_devices", "a_recovery_that_was_never_started_is_started"),
+    ),
+    Mutation(
+        "device.Record.due_since",
+        "self.state is State.TRACKING and ",
+        "",
+        _UNIT(
+            "reconcile_devices",
+            "a_fatal_failure_whose_escalation_was_stopped_is_escalated_in_time",
+        ),
+    ),
+    Mutation(
+        "device.Record.due_since",
+        " and self.is_used_up",
+        "",
+        _UNIT("reconcile_devices", "every_page_of_the_table_is_read"),
+    ),
+    Mutation(
+        "device.Record.settled_since",
+        "self.is_told and ",
+        "",
+        _UNIT("reconcile_devices", "a_recovery_that_was_never_started_is_started"),
+    ),
+    Mutation(
+        "device.Record.settled_since",
+        " and not self.ending",
+        "",
+        _UNIT(
+            "reconcile_devices",
+            "an_end_that_somebody_asked_for_and_did_not_reach_is_made_though_the_run_sleeps",
+        ),
+    ),
+    Mutation(
+        "device.Record.is_to_return",
+        "self.state is State.COOLING_DOWN",
+        "True",
+        _UNIT("campaigns", "an_escalation_of_a_paused_campaign_that_was_stopped_is_finished"),
+    ),
+    Mutation(
+        "device.Record.is_to_return",
+        "bool(self.away_since)",
+        "True",
+        _UNIT("campaigns", "a_cool_down_of_a_paused_campaign_that_was_stopped_still_begins"),
+    ),
+    Mutation(
+        "device.Record.is_to_return",
+        "not self.ending",
+        "True",
+        _UNIT("campaigns", "an_end_that_nobody_finished_is_made_though_the_campaign_is_paused"),
+    ),
+    Mutation(
+        "census.Census._add_overdue",
+        "campaign.is_paused",
+        "False",
+        _UNIT("campaigns", "one_that_is_held_costs_nothing_but_its_place_in_the_table"),
+    ),
+    Mutation(
+        "census.Census.take",
+        "if is_over():",
+        "if False:",
+        _UNIT("census", "a_table_that_is_too_large_for_a_pass_is_counted_in_part"),
+    ),
+    Mutation(
+        "census.Sample.add",
+        "len(self.names) < self.most",
+        "True",
+        _UNIT("census", "each_name_has_the_same_chance"),
+    ),
+    Mutation(
+        "census.Sample.add",
+        "int(ambient.share() * self.seen)",
+        "0",
+        _UNIT("census", "each_name_has_the_same_chance"),
+    ),
+    Mutation(
+        "census.Sample.shuffled",
+        "sorted(self.names, key=lambda _: ambient.share())",
+        "self.names",
+        _UNIT("reconcile_devices", "devices_that_are_left_alone_stand_in_nobodys_way"),
+    ),
+    Mutation(
+        "record.everyone",
+        "ProjectionExpression",
+        "Ignored",
+        _UNIT("census", "only_what_a_census_needs_is_read"),
+    ),
+    Mutation(
+        "record.claim",
+        "usedUpAt = :used, ",
+        "",
+        _UNIT("breaker", "a_device_counts_from_its_move_on_also_when_it_is_back"),
+    ),
+    Mutation(
+        "recovery.restore",
+        "campaigns.is_paused(device.campaign)",
+        "False",
+        _UNIT("campaigns", "a_device_of_a_paused_campaign_is_not_put_back"),
+    ),
+    Mutation(
+        "recovery.restore",
+        "is_away and campaigns",
+        "campaigns",
+        _UNIT("campaigns", "one_whose_attributes_are_back_already_is_not_held"),
+    ),
+    Mutation(
+        "campaigns.is_paused",
+        "ConsistentRead=True,",
+        "",
+        _UNIT("breaker", "what_is_known_is_read_as_it_is_now"),
+    ),
+    Mutation(
+        "campaigns.is_paused",
+        "if not name:",
+        "if False:",
+        _UNIT("campaigns", "a_device_of_no_campaign_cannot_be_held"),
+    ),
+    Mutation(
+        "campaigns.known",
+        ", ConsistentRead=True",
+        "",
+        _UNIT("breaker", "what_is_known_is_read_as_it_is_now"),
+    ),
+    Mutation(
+        "breaker.Window.add",
+        "moment < self.now - self.rule.window_seconds",
+        "False",
+        _UNIT("breaker", "what_is_old_does_not_count"),
+    ),
+    Mutation(
+        "breaker.Window.add",
+        "moment <= self._campaign(name).resumed_since",
+        "False",
+        _UNIT("breaker", "what_was_before_it_was_resumed_is_forgiven"),
+    ),
+    Mutation(
+        "breaker.Window.look",
+        "has_name and ",
+        "",
+        _UNIT("breaker", "devices_that_name_no_campaign_have_none_in_common"),
+    ),
+    Mutation(
+        "breaker.Window.look",
+        "campaign.told_at or ",
+        "",
+        _UNIT("breaker", "it_is_told_once"),
+    ),
+    Mutation(
+        "breaker.Window.look",
+        " or campaign.is_paused",
+        "",
+        _UNIT("breaker", "nothing_is_told_of_what_an_operator_has_paused"),
+    ),
+    Mutation(
+        "breaker.Window._trip",
+        "ambient.iso(self.since[campaign.name])",
+        "ambient.iso(ambient.now())",
+        _UNIT("breaker", "two_passes_at_once_tell_once"),
+    ),
+    Mutation(
+        "breaker.is_too_much",
+        "devices >= rule.min_devices and ",
+        "",
+        _UNIT("breaker", "few_devices_are_no_proof"),
+    ),
+    Mutation(
+        "breaker.is_too_much",
+        " and is_sure",
+        "",
+        _UNIT("breaker", "few_devices_are_no_proof"),
     ),
     Mutation(
         "handlers.reconcile_devices._finish_cool_down",

@@ -18,6 +18,7 @@ from localcloud import LocalCloud
 from simulation import asl
 from simulation.cloud.iot import DynamicGroup, IoT
 from simulation.cloud.sns import DEDUPLICATION_SECONDS, SNS
+from simulation.cloud.sqs import VISIBILITY_SECONDS, FifoQueue
 from simulation.faults import Faults
 from simulation.functions import Functions
 from simulation.machines import NAME_SECONDS, StateMachine, StepFunctions
@@ -235,6 +236,62 @@ def test_a_fifo_topic_forgets_after_five_minutes() -> None:
         clock[0] = moment
         here.publish(message)
     assert [one.at for one in here.published] == [0.0, DEDUPLICATION_SECONDS + 1.0]
+
+
+def test_a_fifo_queue_holds_a_group_back_while_one_is_busy_with_it(cloud: LocalCloud) -> None:
+    queues = cloud.client("sqs")
+    url = queues.create_queue(QueueName="held.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
+    here = FifoQueue(now=lambda: 1.0)
+    for number, group in enumerate("ggghgi"):
+        here.send(str(number), group)
+        queues.send_message(
+            QueueUrl=url,
+            MessageBody=str(number),
+            MessageGroupId=group,
+            MessageDeduplicationId=str(number),
+        )
+
+    def received(most: int) -> list[str]:
+        """What both give; deleted in both, where it is of the group g."""
+        parameters = {"QueueUrl": url, "MaxNumberOfMessages": most}
+        ours = here.receive_message(parameters).get("Messages", [])
+        theirs = queues.receive_message(**parameters).get("Messages", [])
+        bodies = [one["Body"] for one in ours]
+        assert bodies == [one["Body"] for one in theirs]
+        if ours:
+            here.delete_message_batch({"QueueUrl": url, "Entries": _of_group_g(ours)})
+            queues.delete_message_batch(QueueUrl=url, Entries=_of_group_g(theirs))
+        return bodies
+
+    assert [received(2), received(2), received(9), received(9)] == [
+        ["0", "1"],
+        ["2", "3"],
+        ["4", "5"],
+        [],
+    ]
+
+
+def _of_group_g(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {"Id": one["Body"], "ReceiptHandle": one["ReceiptHandle"]}
+        for one in messages
+        if one["Body"] not in "35"
+    ]
+
+
+def test_a_fifo_queue_gives_what_was_not_deleted_again_and_forgets_the_handle() -> None:
+    clock = [1.0]
+    here = FifoQueue(now=lambda: clock[0])
+    here.send("a", "g")
+    ask = {"QueueUrl": "q", "MaxNumberOfMessages": 10}
+    first = here.receive_message(ask)["Messages"][0]["ReceiptHandle"]
+    clock[0] += VISIBILITY_SECONDS
+    (again,) = here.receive_message(ask)["Messages"]
+    here.delete_message_batch({"QueueUrl": "q", "Entries": [{"Id": "0", "ReceiptHandle": first}]})
+    assert [letter.body for letter in here.letters] == ["a"]
+    entry = {"Id": "0", "ReceiptHandle": again["ReceiptHandle"]}
+    here.delete_message_batch({"QueueUrl": "q", "Entries": [entry]})
+    assert here.letters == []
 
 
 def step_functions(scheduler: Scheduler) -> StepFunctions:

@@ -25,17 +25,17 @@ run "tables" {
   }
 
   assert {
-    condition     = [for table in aws_dynamodb_table.this : table.deletion_protection_enabled] == [true, true]
-    error_message = "Neither table can be deleted by mistake."
+    condition     = alltrue([for table in local.made : table.deletion_protection_enabled])
+    error_message = "No table can be deleted by mistake."
   }
 
   assert {
-    condition     = [for table in aws_dynamodb_table.this : table.point_in_time_recovery[0].enabled] == [true, true]
-    error_message = "Both tables can be brought back to any second."
+    condition     = alltrue([for table in local.made : table.point_in_time_recovery[0].enabled])
+    error_message = "All tables can be brought back to any second."
   }
 
   assert {
-    condition     = [for table in aws_dynamodb_table.this : table.server_side_encryption[0].enabled] == [true, true]
+    condition     = alltrue([for table in local.made : table.server_side_encryption[0].enabled])
     error_message = "Without a customer key DynamoDB's AWS-managed one encrypts."
   }
 }
@@ -47,7 +47,7 @@ run "topics" {
 
   assert {
     condition = alltrue([
-      for document in concat([data.aws_iam_policy_document.devices], data.aws_iam_policy_document.operators) :
+      for document in concat(data.aws_iam_policy_document.devices, data.aws_iam_policy_document.operators) :
       length([
         for statement in document.statement : statement
         if statement.effect == "Deny"
@@ -64,7 +64,7 @@ run "topics" {
 
   assert {
     condition = (
-      data.aws_iam_policy_document.devices.statement[0].resources == toset([aws_sns_topic.devices.arn])
+      data.aws_iam_policy_document.devices[0].statement[0].resources == toset([aws_sns_topic.devices[0].arn])
       && data.aws_iam_policy_document.operators[0].statement[0].resources == toset([aws_sns_topic.operators[0].arn])
     )
     error_message = "Each policy names its own topic."

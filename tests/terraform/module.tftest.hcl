@@ -46,6 +46,7 @@ run "needs_no_variable" {
       output.retries_table_name == "DeviceFirmwareRetries"
       && output.backup_table_name == "DeviceAttributeBackup"
       && output.history_table_name == "DeviceFirmwareHistory"
+      && output.campaigns_table_name == "FirmwareCampaigns"
       && output.failed_thing_group_name == "FailedToUpdate"
       && output.failure_log_group_name == "iot_failed_updates"
       && output.dashboard_name == "FirmwareRetry"
@@ -58,8 +59,8 @@ run "needs_no_variable" {
   }
 
   assert {
-    condition     = alltrue([for step, name in output.handler_function_names : step == name]) && length(output.handler_function_names) == 12
-    error_message = "There is a function for each of the nine steps and for each of the three that were added, named as the step."
+    condition     = alltrue([for step, name in output.handler_function_names : step == name]) && length(output.handler_function_names) == 13
+    error_message = "There is a function for each of the nine steps and for each of the four that were added, named as the step."
   }
 
   assert {
@@ -138,17 +139,26 @@ run "tables" {
   }
 
   assert {
+    condition = { for table, of in local.made : table => compact([of.hash_key, of.range_key]) } == {
+      retries   = tolist(["deviceId"])
+      backup    = tolist(["deviceId"])
+      history   = tolist(["deviceId", "at"])
+      campaigns = tolist(["campaign"])
+    }
+    error_message = "Each table has the key that the package reads it by."
+  }
+
+  assert {
     condition = alltrue([
-      for table in aws_dynamodb_table.this :
-      table.hash_key == "deviceId"
-      && table.billing_mode == "PAY_PER_REQUEST"
+      for table in local.made :
+      table.billing_mode == "PAY_PER_REQUEST"
       && table.deletion_protection_enabled
       && table.point_in_time_recovery[0].enabled
       && table.server_side_encryption[0].enabled
       && table.server_side_encryption[0].kms_key_arn == var.kms_key_arn
       && table.tags == tomap({ fleet = "b" })
     ])
-    error_message = "Both tables are on demand, recoverable, encrypted with the given key, protected and tagged."
+    error_message = "All tables are on demand, recoverable, encrypted with the given key, protected and tagged."
   }
 }
 
@@ -163,16 +173,16 @@ run "alerts" {
 
   assert {
     condition = (
-      aws_sns_topic.devices.name == "FailedFirmwareUpdate.fifo"
-      && aws_sns_topic.devices.fifo_topic
-      && !aws_sns_topic.devices.content_based_deduplication
-      && aws_sns_topic.devices.fifo_throughput_scope == "MessageGroup"
+      aws_sns_topic.devices[0].name == "FailedFirmwareUpdate.fifo"
+      && aws_sns_topic.devices[0].fifo_topic
+      && !aws_sns_topic.devices[0].content_based_deduplication
+      && aws_sns_topic.devices[0].fifo_throughput_scope == "MessageGroup"
     )
     error_message = "The topic for machines is FIFO; the publisher names what is a duplicate."
   }
 
   assert {
-    condition     = alltrue([for topic in concat([aws_sns_topic.devices], aws_sns_topic.operators) : topic.kms_master_key_id == null])
+    condition     = alltrue([for topic in concat(aws_sns_topic.devices, aws_sns_topic.operators) : topic.kms_master_key_id == null])
     error_message = "Without a customer key a topic has none: the AWS-managed one drops what services publish."
   }
 
@@ -195,6 +205,9 @@ run "handlers" {
     retries_table_arn       = "arn:aws-us-gov:dynamodb:us-gov-west-1:123456789012:table/retries"
     backup_table_name       = "backup"
     backup_table_arn        = "arn:aws-us-gov:dynamodb:us-gov-west-1:123456789012:table/backup"
+    campaigns_table_name    = "campaigns"
+    campaigns_table_arn     = "arn:aws-us-gov:dynamodb:us-gov-west-1:123456789012:table/campaigns"
+    breaker                 = { share = 0.5, window_seconds = 3600, min_devices = 20, pauses = true }
     history_table_name      = "history"
     history_table_arn       = "arn:aws-us-gov:dynamodb:us-gov-west-1:123456789012:table/history"
     history_retention_days  = 30
@@ -231,6 +244,7 @@ run "handlers" {
       ClearDeviceRecord             = "firmware_retry.handlers.clear_device_record.handler"
       ReleaseDevice                 = "firmware_retry.handlers.release_device.handler"
       ReconcileDevices              = "firmware_retry.handlers.reconcile_devices.handler"
+      MailOperators                 = "firmware_retry.handlers.mail_operators.handler"
     }
     error_message = "Each step runs the handler module of its own name."
   }
@@ -241,6 +255,8 @@ run "handlers" {
       BACKUP_TABLE            = "backup"
       HISTORY_TABLE           = "history"
       HISTORY_DAYS            = "30"
+      CAMPAIGNS_TABLE         = "campaigns"
+      BREAKER                 = "{\"min_devices\":20,\"pauses\":true,\"share\":0.5,\"window_seconds\":3600}"
       IGNORED_REASONS         = "[\"*battery*\"]"
       FATAL_REASONS           = "[\"*signature*\"]"
       JOB_EVENTS_ENABLED      = "false"
@@ -253,6 +269,9 @@ run "handlers" {
       FAILED_THING_GROUP_NAME = "FailedToUpdate"
       ALERTS_TOPIC_ARN        = "arn:aws-us-gov:sns:us-gov-west-1:123456789012:FailedFirmwareUpdate.fifo"
       OPERATOR_TOPIC_ARN      = ""
+      OPERATOR_QUEUE_URL      = ""
+      ALERT_DIGEST_THRESHOLD  = "5"
+      NAME_PREFIX             = "a-prefix-of-32-characters-length"
 
       COOL_DOWN_STATE_MACHINE_ARN  = "arn:aws-us-gov:states:us-gov-west-1:123456789012:stateMachine:CoolDown"
       ESCALATION_STATE_MACHINE_ARN = "arn:aws-us-gov:states:us-gov-west-1:123456789012:stateMachine:Escalation"
@@ -266,7 +285,7 @@ run "handlers" {
   }
 
   assert {
-    condition     = alltrue([for role in aws_iam_role.step : length(role.name) <= 64]) && length(distinct([for role in aws_iam_role.step : role.name])) == 12
+    condition     = alltrue([for role in aws_iam_role.step : length(role.name) <= 64]) && length(distinct([for role in aws_iam_role.step : role.name])) == 13
     error_message = "With the longest prefix the roles' names are within IAM's 64 characters and differ."
   }
 
@@ -274,7 +293,8 @@ run "handlers" {
     condition = alltrue([
       for step, function in aws_lambda_function.step :
       function.runtime == "python3.13"
-      && function.timeout == (contains(["ReconcileDevices", "ReleaseDevice"], step) ? 300 : 15)
+      && function.timeout == lookup({ ReconcileDevices = 900, ReleaseDevice = 300, MailOperators = 300 }, step, 15)
+      && function.memory_size == (step == "ReconcileDevices" ? 1024 : 128)
       && function.logging_config[0].log_format == "JSON"
       && function.logging_config[0].log_group == "/aws/lambda/${function.function_name}"
     ])
@@ -327,6 +347,131 @@ run "handlers" {
       && aws_scheduler_schedule.reconcile.target[0].arn == aws_lambda_function.step["ReconcileDevices"].arn
     )
     error_message = "ReconcileDevices runs by the clock."
+  }
+
+  assert {
+    condition     = length(aws_scheduler_schedule.mail) == 0 && length(data.aws_iam_policy_document.step["MailOperators"].statement) == 3
+    error_message = "Where there is nobody to mail, MailOperators does not run, and may only write its log and traces and use the key."
+  }
+}
+
+run "handlers_that_mail" {
+  module {
+    source = "./modules/handlers"
+  }
+
+  variables {
+    retries_table_name      = "retries"
+    retries_table_arn       = "arn:aws-cn:dynamodb:cn-north-1:123456789012:table/retries"
+    backup_table_name       = "backup"
+    backup_table_arn        = "arn:aws-cn:dynamodb:cn-north-1:123456789012:table/backup"
+    history_table_name      = "history"
+    history_table_arn       = "arn:aws-cn:dynamodb:cn-north-1:123456789012:table/history"
+    campaigns_table_name    = "campaigns"
+    campaigns_table_arn     = "arn:aws-cn:dynamodb:cn-north-1:123456789012:table/campaigns"
+    history_retention_days  = 30
+    failed_thing_group_name = "FailedToUpdate"
+    failed_thing_group_arn  = "arn:aws-cn:iot:cn-north-1:123456789012:thinggroup/FailedToUpdate"
+    alerts_topic_arn        = "arn:aws-cn:sns:cn-north-1:123456789012:FailedFirmwareUpdate.fifo"
+    mails_operators         = true
+    operator_topic_arn      = "arn:aws-cn:sns:cn-north-1:123456789012:Operators"
+    operator_queue_url      = "https://sqs.cn-north-1.amazonaws.com.cn/123456789012/Operators.fifo"
+    operator_queue_arn      = "arn:aws-cn:sqs:cn-north-1:123456789012:Operators.fifo"
+    alert_interval          = "1 hour"
+    alert_digest_threshold  = 0
+    retry_limit             = 3
+    cool_down_seconds       = []
+    cool_down_jitter        = 0
+    settle_seconds          = 0
+    move_out_attributes     = { FW = "moveOut" }
+    failed_attributes       = { FW = "failed" }
+    reconcile_interval      = "1 hour"
+
+    recovery_state_machine_names = { cool_down = "CoolDown", escalation = "Escalation" }
+  }
+
+  assert {
+    condition = (
+      aws_scheduler_schedule.mail[0].schedule_expression == "rate(1 hour)"
+      && aws_scheduler_schedule.mail[0].target[0].arn == aws_lambda_function.step["MailOperators"].arn
+    )
+    error_message = "Where there is somebody to mail, MailOperators runs by the clock."
+  }
+
+  assert {
+    condition = {
+      for statement in data.aws_iam_policy_document.step["MailOperators"].statement :
+      statement.sid => [statement.actions, statement.resources] if statement.sid != "Logs"
+      } == {
+      Letters   = [toset(["sqs:ReceiveMessage", "sqs:DeleteMessage"]), toset([var.operator_queue_arn])]
+      Operators = [toset(["sns:Publish"]), toset([var.operator_topic_arn])]
+    }
+    error_message = "It takes letters out of its queue and publishes on the topic for people, and no more."
+  }
+
+  assert {
+    condition = alltrue([
+      for step, document in data.aws_iam_policy_document.step :
+      alltrue([for statement in document.statement : !contains(statement.resources, var.operator_topic_arn)]) if step != "MailOperators"
+    ])
+    error_message = "Nobody else mails people."
+  }
+
+  assert {
+    condition = (
+      aws_lambda_function.step["MailOperators"].environment[0].variables["OPERATOR_QUEUE_URL"] == var.operator_queue_url
+      && aws_lambda_function.step["MailOperators"].environment[0].variables["ALERT_DIGEST_THRESHOLD"] == "0"
+    )
+    error_message = "It knows its queue, and when to write a digest."
+  }
+}
+
+run "alerts_that_are_mailed" {
+  module {
+    source = "./modules/alerts"
+  }
+
+  variables {
+    name_prefix  = "fleet-b-"
+    alert_emails = ["fleet@example.com"]
+  }
+
+  assert {
+    condition = (
+      aws_sqs_queue.operators[0].name == "fleet-b-FailedFirmwareUpdateOperators.fifo"
+      && aws_sqs_queue.operators[0].fifo_queue
+      && aws_sqs_queue.operators[0].message_retention_seconds == 14 * 86400
+      && aws_sqs_queue.operators[0].visibility_timeout_seconds > 300
+    )
+    error_message = "The queue keeps as long as SQS can, and gives a letter to nobody else while MailOperators may be at it."
+  }
+
+  assert {
+    condition     = aws_sns_topic_subscription.operators[0].raw_message_delivery && aws_sns_topic_subscription.operators[0].protocol == "sqs"
+    error_message = "The queue gets what is published on the FIFO topic, as it is."
+  }
+
+  assert {
+    condition = {
+      for statement in data.aws_iam_policy_document.operator_queue[0].statement : statement.sid => [
+        statement.actions, one(statement.principals).identifiers, one(statement.condition).variable,
+      ]
+      } == {
+      RefusePlainHttp = [toset(["sqs:*"]), toset(["*"]), "aws:SecureTransport"]
+      Topic           = [toset(["sqs:SendMessage"]), toset(["sns.amazonaws.com"]), "aws:SourceArn"]
+    }
+    error_message = "Only the topic sends to the queue, and nobody speaks plain HTTP to it."
+  }
+}
+
+run "alerts_that_nobody_is_mailed" {
+  module {
+    source = "./modules/alerts"
+  }
+
+  assert {
+    condition     = length(aws_sqs_queue.operators) == 0 && length(aws_sns_topic_subscription.operators) == 0 && output.operator_queue_name == null
+    error_message = "Without addresses nothing is kept for anybody."
   }
 }
 
@@ -613,37 +758,111 @@ run "monitoring_acts_on_the_operator_topic" {
     }
     function_names = { for step in [
       "IncrementRetryCounter", "ClearDeviceRecord", "ReleaseDevice", "CheckIfDeviceExists", "StoreDeviceAttributes",
-      "CreateDeviceRecord", "RestoreDeviceAttributes", "MoveDeviceToFailedGroup", "ReconcileDevices",
-    ] : step => step }
+      "CreateDeviceRecord", "ResetRetryCounterAndMoveOut", "RestoreDeviceAttributes", "ResetRetryCountToFailedUpdate",
+      "MoveDeviceToFailedGroup", "SendSNSNotification", "ReconcileDevices", "MailOperators",
+    ] : step => "fleet-b-${step}" }
+    table_names            = { retries = "fleet-b-DeviceFirmwareRetries" }
+    rule_names             = ["fleet_b_FailedFirmwareUpdateRule", "fleet_b_Other"]
     dead_letter_queue_name = "dead-letters"
     operator_topic_arn     = "arn:aws-us-gov:sns:us-gov-west-1:123456789012:operators"
+    operator_queue_name    = "operators"
+    reconcile_interval     = "1 hour"
+    alert_interval         = "2 days"
+    name_prefix            = "fleet-b-"
   }
 
   assert {
     condition = alltrue([
-      for alarm in concat(values(aws_cloudwatch_metric_alarm.executions), [aws_cloudwatch_metric_alarm.dead_letters, aws_cloudwatch_metric_alarm.handlers, aws_cloudwatch_metric_alarm.reconcile]) :
-      alarm.alarm_actions == toset([var.operator_topic_arn]) && contains(["notBreaching", "ignore"], alarm.treat_missing_data)
+      for alarm in concat(
+        values(aws_cloudwatch_metric_alarm.executions), values(aws_cloudwatch_metric_alarm.messages_lost),
+        aws_cloudwatch_metric_alarm.letters, [
+          aws_cloudwatch_metric_alarm.intake_timed_out, aws_cloudwatch_metric_alarm.dead_letters,
+          aws_cloudwatch_metric_alarm.handlers, aws_cloudwatch_metric_alarm.reconcile,
+          aws_cloudwatch_metric_alarm.overdue, aws_cloudwatch_metric_alarm.throttled,
+        ],
+      ) :
+      alarm.alarm_actions == toset([var.operator_topic_arn])
+      && contains(["notBreaching", "ignore"], alarm.treat_missing_data)
+      && startswith(alarm.alarm_name, "fleet-b-FirmwareRetry-")
+      && strcontains(alarm.alarm_description, "docs/runbook.md#")
     ])
-    error_message = "Each alarm publishes on the topic, and silence is no alarm."
+    error_message = "Each alarm publishes on the topic and names its section of the runbook, and silence is no alarm."
+  }
+
+  assert {
+    condition = alltrue([
+      for alarm in concat(values(aws_cloudwatch_metric_alarm.executions), [
+        aws_cloudwatch_metric_alarm.handlers, aws_cloudwatch_metric_alarm.throttled,
+      ]) : length(alarm.metric_query) <= 11
+    ])
+    error_message = "An alarm on an expression takes ten metrics at most."
   }
 
   assert {
     condition = (
-      contains(aws_cloudwatch_metric_alarm.handlers.metric_query[*].id, "createdevicerecord")
-      && !contains(aws_cloudwatch_metric_alarm.handlers.metric_query[*].id, "incrementretrycounter")
+      !contains(aws_cloudwatch_metric_alarm.executions["intake"].metric_query[*].id, "executionstimedout")
+      && contains(aws_cloudwatch_metric_alarm.executions["cool_down"].metric_query[*].id, "executionstimedout")
     )
-    error_message = "A handler that refuses bad messages sets off no alarm by doing so."
+    error_message = "An intake that timed out wakes people once, by the alarm that says what to do."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.overdue.threshold == 2 * 3600 + 1800 && aws_cloudwatch_metric_alarm.letters[0].threshold == 2 * 2 * 86400 + 600
+    error_message = "How late is too late follows from how often the schedules run."
+  }
+
+  assert {
+    condition     = toset(keys(aws_cloudwatch_metric_alarm.messages_lost)) == toset(var.rule_names)
+    error_message = "Each rule is watched."
   }
 
   assert {
     condition = alltrue([
-      for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : widget.properties.region == "us-gov-west-1"
+      for name, filter in aws_cloudwatch_log_metric_filter.this :
+      startswith(filter.log_group_name, "/aws/lambda/fleet-b-")
+      && filter.metric_transformation[0].namespace == "fleet-b-FirmwareRetry"
+      && filter.metric_transformation[0].dimensions == null
+    ])
+    error_message = "Metrics are of this fleet, and their number does not grow with it."
+  }
+
+  assert {
+    condition     = length(distinct([for filter in aws_cloudwatch_log_metric_filter.this : filter.metric_transformation[0].name])) == 14
+    error_message = "There are fourteen metrics, which are billed."
+  }
+
+  assert {
+    condition = alltrue([
+      for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets :
+      widget.properties.region == "us-gov-west-1" if contains(["metric", "log"], widget.type)
     ])
     error_message = "Each widget reads the region of the state machines."
   }
 
   assert {
-    condition     = toset(keys(local.watched_functions)) == toset(["CreateDeviceRecord", "MoveDeviceToFailedGroup"])
+    condition = alltrue([
+      for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets :
+      widget.x + widget.width <= 24
+    ])
+    error_message = "The dashboard has 24 columns."
+  }
+
+  assert {
+    condition = length(distinct(flatten([
+      for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : [
+        for y in range(widget.y, widget.y + widget.height) : [for x in range(widget.x, widget.x + widget.width) : "${x},${y}"]
+      ]
+      ]))) == sum([
+      for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : widget.width * widget.height
+    ])
+    error_message = "No widget lies upon another."
+  }
+
+  assert {
+    condition = toset(keys(local.watched_functions)) == toset([
+      "CreateDeviceRecord", "ResetRetryCounterAndMoveOut", "ResetRetryCountToFailedUpdate",
+      "MoveDeviceToFailedGroup", "SendSNSNotification",
+    ])
     error_message = "No message of a device, and no group that lags behind, can set off the alarm on functions."
   }
 }
@@ -654,13 +873,23 @@ run "monitoring_without_operators" {
   }
 
   variables {
-    state_machine_arns     = { intake = "arn:aws:states:eu-west-1:123456789012:stateMachine:intake" }
-    function_names         = { CreateDeviceRecord = "CreateDeviceRecord", ReconcileDevices = "ReconcileDevices" }
+    state_machine_arns = { intake = "arn:aws:states:eu-west-1:123456789012:stateMachine:intake" }
+    function_names = { for step in [
+      "IncrementRetryCounter", "ClearDeviceRecord", "ResetRetryCounterAndMoveOut", "RestoreDeviceAttributes",
+      "ResetRetryCountToFailedUpdate", "SendSNSNotification", "ReconcileDevices", "CreateDeviceRecord",
+    ] : step => step }
+    table_names            = { retries = "DeviceFirmwareRetries" }
+    rule_names             = []
     dead_letter_queue_name = "dead-letters"
   }
 
   assert {
     condition     = length(aws_cloudwatch_metric_alarm.dead_letters.alarm_actions) == 0
     error_message = "Without a topic the alarms only show."
+  }
+
+  assert {
+    condition     = length(aws_cloudwatch_metric_alarm.letters) == 0
+    error_message = "Where nobody is mailed, no mail can be late."
   }
 }

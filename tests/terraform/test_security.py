@@ -82,12 +82,12 @@ def test_whatever_can_have_the_customer_key_has_it(
     assert {address for address, keys in have.items() if not any(keys)} == set()
     assert len({key for keys in have.values() for key in keys}) == 1
     assert Counter(one["type"] for one in resources if one["address"] in have) == {
-        "aws_dynamodb_table": 3,
+        "aws_dynamodb_table": 4,
         "aws_sns_topic": 2,
-        "aws_sqs_queue": 1,
-        "aws_lambda_function": 12,
-        "aws_cloudwatch_log_group": 16,
-        "aws_scheduler_schedule": 1,
+        "aws_sqs_queue": 2,
+        "aws_lambda_function": 13,
+        "aws_cloudwatch_log_group": 17,
+        "aws_scheduler_schedule": 2,
     }
 
 

@@ -70,3 +70,34 @@ def test_no_partition_account_or_region_is_written_down() -> None:
         if fixed.search(line) and not line.lstrip().startswith(("#", "error_message"))
     ]
     assert written == []
+
+
+# Examples and submodules
+
+
+EXAMPLES = sorted(path.parent for path in ROOT.glob("examples/*/main.tf"))
+THREE_COMMANDS = "```sh\nterraform init\nterraform apply\nterraform destroy\n```"
+
+
+def test_complete_shows_every_option() -> None:
+    with (ROOT / "examples/complete/main.tf").open() as file:
+        (module,) = hcl2.load(file)["module"]
+    (shown,) = module.values()
+    options = {name for name, _ in blocks(ROOT, "variable")}
+    assert options - shown.keys() == set()
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+def test_an_example_says_when_to_choose_it_and_what_it_costs(example: Path) -> None:
+    said = (example / "README.md").read_text()
+    assert re.search(r"\bchoose\b", said, re.IGNORECASE)
+    # It is there to stay: nobody destroys it.
+    assert (THREE_COMMANDS in said) == (example.name != "moving-from-cdk")
+    assert re.search(r"^Costs: ", said, re.MULTILINE)
+
+
+@pytest.mark.parametrize("module", MODULES[1:], ids=NAMES[1:])
+def test_a_submodule_shows_how_it_is_used_alone_or_says_that_it_is_not(module: Path) -> None:
+    said = (module / "README.md").read_text()
+    assert ("Use it alone" in said) != ("Internal submodule" in said)
+    assert ("```hcl" in said) == ("Use it alone" in said)

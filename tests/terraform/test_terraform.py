@@ -1,5 +1,8 @@
 """Terraform's own checks of the module, without any server."""
 
+import json
+import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -35,3 +38,21 @@ def test_nothing_of_terraforms_is_checked_in() -> None:
     ).stdout.split()
     left = [name for name in files if ".terraform" in name or ".tfstate" in name]
     assert left == []
+
+
+USAGES = [path for path in sorted(ROOT.glob("modules/*/README.md")) if "```hcl" in path.read_text()]
+SOURCE = "github.com/OWNER/terraform-aws-iot-firmware-retry"
+
+
+@pytest.mark.parametrize("readme", USAGES, ids=lambda path: path.parent.name)
+def test_the_usage_that_a_submodule_shows_is_valid(copy: Path, readme: Path) -> None:
+    (usage,) = re.findall(r"^```hcl\n(.*?)^```", readme.read_text(), re.MULTILINE | re.DOTALL)
+    root = copy / "examples" / f"usage-of-{readme.parent.name}"
+    root.mkdir()
+    local = usage.replace(f"{SOURCE}//", "../../").replace(SOURCE, "../..")
+    (root / "main.tf").write_text(local)
+    terraform = Terraform(root)
+    terraform.init()
+    warnings = json.loads(terraform.run("validate", "-json"))["diagnostics"]
+    shutil.rmtree(root)  # the copy is shared
+    assert warnings == []

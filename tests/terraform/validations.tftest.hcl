@@ -59,6 +59,38 @@ run "refuses_no_rate" {
   expect_failures = [var.reconcile_interval]
 }
 
+run "refuses_mails_at_no_rate" {
+  command = plan
+
+  variables {
+    alert_interval         = "1 minutes"
+    alert_digest_threshold = 101
+  }
+
+  expect_failures = [var.alert_interval, var.alert_digest_threshold]
+}
+
+run "refuses_half_a_device" {
+  command = plan
+
+  variables {
+    alert_interval         = "5"
+    alert_digest_threshold = 0.5
+  }
+
+  expect_failures = [var.alert_interval, var.alert_digest_threshold]
+}
+
+run "refuses_a_negative_number_of_devices" {
+  command = plan
+
+  variables {
+    alert_digest_threshold = -1
+  }
+
+  expect_failures = [var.alert_digest_threshold]
+}
+
 run "refuses_one_of_many" {
   command = plan
 
@@ -67,6 +99,56 @@ run "refuses_one_of_many" {
   }
 
   expect_failures = [var.reconcile_interval]
+}
+
+run "refuses_a_share_of_nothing" {
+  command = plan
+
+  variables {
+    breaker = { share = 0 }
+  }
+
+  expect_failures = [var.breaker]
+}
+
+run "refuses_a_share_above_one" {
+  command = plan
+
+  variables {
+    breaker = { share = 50 }
+  }
+
+  expect_failures = [var.breaker]
+}
+
+run "refuses_a_window_that_no_pass_sees" {
+  command = plan
+
+  variables {
+    breaker = { window_seconds = 59 }
+  }
+
+  expect_failures = [var.breaker]
+}
+
+run "refuses_a_window_of_parts_of_seconds" {
+  command = plan
+
+  variables {
+    breaker = { window_seconds = 90.5 }
+  }
+
+  expect_failures = [var.breaker]
+}
+
+run "refuses_a_breaker_of_no_devices" {
+  command = plan
+
+  variables {
+    breaker = { min_devices = 0 }
+  }
+
+  expect_failures = [var.breaker]
 }
 
 run "refuses_too_little" {
@@ -367,8 +449,12 @@ run "lowest_values_pass" {
     cool_down_jitter   = 0
     settle_seconds     = 0
     reconcile_interval = "1 minute"
+    breaker            = { share = 0.01, window_seconds = 60, min_devices = 1 }
+    alert_interval     = "1 minute"
     failed_attributes  = { a = "1" }
     lambda_memory_mb   = 128
+
+    alert_digest_threshold = 0
   }
 }
 
@@ -385,6 +471,8 @@ run "highest_values_pass" {
     cool_down_jitter    = 1
     settle_seconds      = 604800
     reconcile_interval  = "999 days"
+    breaker             = { share = 1, window_seconds = 2592000, min_devices = 1000000, pauses = true }
+    alert_interval      = "999 days"
     move_out_attributes = { "a_.,@/:#-" = "a_.,@/:#=[]-", firmwareRetry = "coolingDown", FW = "moveOut" }
     alert_emails        = ["fleet+iot@example.co.uk", "a@example.com"]
     kms_key_arn         = "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab"
@@ -392,6 +480,7 @@ run "highest_values_pass" {
     role_path           = "/fleet/iot/"
 
     permissions_boundary_arn = "arn:aws-cn:iam::123456789012:policy/fleet/boundary"
+    alert_digest_threshold   = 100
 
     lambda_memory_mb    = 10240
     lambda_architecture = "x86_64"

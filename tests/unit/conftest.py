@@ -1,7 +1,8 @@
 """The handlers against moto: in process, no server, no deployment."""
 
 import itertools
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
@@ -16,6 +17,7 @@ from moto.iot.models import FakeThingGroup
 from moto.iot.responses import IoTResponse
 
 from firmware_retry import ambient, aws
+from firmware_retry.mails import Mail
 from firmware_retry.settings import settings
 
 REGION = "eu-west-1"
@@ -25,7 +27,13 @@ HISTORY = "DeviceFirmwareHistory"
 HISTORY_DAYS = 90
 GROUP = "FailedToUpdate"
 LIMIT = 3
-TABLES = {RETRIES: ["deviceId"], BACKUP: ["deviceId"], HISTORY: ["deviceId", "at"]}
+CAMPAIGNS = "FirmwareCampaigns"
+TABLES = {
+    RETRIES: ["deviceId"],
+    BACKUP: ["deviceId"],
+    HISTORY: ["deviceId", "at"],
+    CAMPAIGNS: ["campaign"],
+}
 MACHINES = f"arn:aws:states:{REGION}:123456789012:stateMachine:"
 
 
@@ -76,6 +84,27 @@ class Cloud:
     def remove_from(self, group: str, name: str = "dev-1") -> None:
         """Takes a thing out of a group; out of a dynamic one as its query does, a little later."""
         self.iot.remove_thing_from_thing_group(thingGroupName=group, thingName=name)
+
+    def campaign(self, name: str = "2.27") -> dict[str, Any]:
+        """What is known of a campaign."""
+        item = self.dynamodb.Table(CAMPAIGNS).get_item(Key={"campaign": name}).get("Item", {})
+        return dict(item)
+
+    def pause(self, name: str = "2.27", at: str = "2024-03-24T22:00:00Z") -> None:
+        """Pauses a campaign, as ``fleet-retry pause`` does."""
+        self.dynamodb.Table(CAMPAIGNS).update_item(
+            Key={"campaign": name},
+            UpdateExpression="SET pausedAt = :at, pausedBy = :by, why = :why REMOVE resumedAt",
+            ExpressionAttributeValues={":at": at, ":by": "operator", ":why": "bad image"},
+        )
+
+    def resume(self, at: str, name: str = "2.27") -> None:
+        """Resumes a campaign, as ``fleet-retry resume`` does."""
+        self.dynamodb.Table(CAMPAIGNS).update_item(
+            Key={"campaign": name},
+            UpdateExpression="SET resumedAt = :at REMOVE pausedAt, pausedBy, why, toldAt",
+            ExpressionAttributeValues={":at": at},
+        )
 
     def messages(self) -> list[str]:
         """What the FIFO topic delivered since the last look."""
@@ -169,6 +198,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
         "BACKUP_TABLE": BACKUP,
         "HISTORY_TABLE": HISTORY,
         "HISTORY_DAYS": str(HISTORY_DAYS),
+        "CAMPAIGNS_TABLE": CAMPAIGNS,
         "RETRY_LIMIT": str(LIMIT),
         "COOL_DOWN_SECONDS": "[86400]",
         "COOL_DOWN_JITTER": "0.1",
@@ -179,8 +209,12 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
         "IGNORED_REASONS": "[]",
         "JOB_EVENTS_ENABLED": "true",
         "FATAL_REASONS": "[]",
+        "BREAKER": "null",
         "ALERTS_TOPIC_ARN": f"arn:aws:sns:{REGION}:123456789012:FailedFirmwareUpdate.fifo",
         "OPERATOR_TOPIC_ARN": "",
+        "OPERATOR_QUEUE_URL": "",
+        "ALERT_DIGEST_THRESHOLD": "2",
+        "NAME_PREFIX": "",
         "COOL_DOWN_STATE_MACHINE_ARN": f"{MACHINES}CoolDown",
         "ESCALATION_STATE_MACHINE_ARN": f"{MACHINES}Escalation",
     }
@@ -226,22 +260,45 @@ def cloud(clients: dict[str, Any], environment: pytest.MonkeyPatch) -> Iterator[
     settings.cache_clear()
 
 
-Letters = Callable[[], list[str]]
+@dataclass
+class Operators:
+    """People who are mailed."""
+
+    cloud: Cloud
+    queue_url: str
+    """What they are still to be told."""
+    inbox_url: str
+
+    def mails(self) -> list[Mail]:
+        """What they were mailed since the last look."""
+        received = map(json.loads, self.cloud.received(self.inbox_url))
+        return [Mail(each["Subject"], each["Message"]) for each in received]
+
+    def waiting(self) -> int:
+        """How many letters are still to be mailed, received or not."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        counted = self.cloud.sqs.get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=names)
+        return sum(int(counted["Attributes"][name]) for name in names)
 
 
 @pytest.fixture
-def letters(cloud: Cloud, environment: pytest.MonkeyPatch) -> Letters:
-    """Somebody subscribed to the operator topic: what was mailed since the last look."""
+def operators(cloud: Cloud, environment: pytest.MonkeyPatch) -> Operators:
+    """Somebody subscribed to the operator topic."""
     topic = cloud.sns.create_topic(Name="people")["TopicArn"]
-    queue = cloud.sqs.create_queue(QueueName="people")["QueueUrl"]
+    inbox = cloud.sqs.create_queue(QueueName="people")["QueueUrl"]
+    queue = cloud.sqs.create_queue(
+        QueueName="operators.fifo", Attributes={"FifoQueue": "true", "VisibilityTimeout": "360"}
+    )["QueueUrl"]
+    arn = f"arn:aws:sqs:{REGION}:123456789012:"
+    cloud.sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=f"{arn}people")
     cloud.sns.subscribe(
-        TopicArn=topic,
+        TopicArn=settings().alerts_topic_arn,
         Protocol="sqs",
-        Endpoint=f"arn:aws:sqs:{REGION}:123456789012:people",
+        Endpoint=f"{arn}operators.fifo",
         Attributes={"RawMessageDelivery": "true"},
     )
-    configure(environment, OPERATOR_TOPIC_ARN=topic)
-    return lambda: cloud.received(queue)
+    configure(environment, OPERATOR_TOPIC_ARN=topic, OPERATOR_QUEUE_URL=queue)
+    return Operators(cloud, queue, inbox)
 
 
 def _recorded(calls: list[str], call: Any) -> Any:

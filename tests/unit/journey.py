@@ -54,9 +54,9 @@ def begin(device: str = "dev-1") -> None:
 
 
 def _begin(event: dict[str, Any]) -> None:
-    past = check_if_device_exists.handler(event, None)
+    event = {**event, "past": check_if_device_exists.handler(event, None)}
     store_device_attributes.handler(event, None)
-    create_device_record.handler({**event, "past": past}, None)
+    create_device_record.handler(event, None)
 
 
 def use_up_a_cycle(first: int = 0, device: str = "dev-1") -> Recovery:

@@ -181,7 +181,8 @@ def state_of(cloud: Cloud) -> tuple[Any, Any]:
 
 def test_of_a_device_that_nothing_is_known_of_nothing_is_of_the_past(cloud: Cloud) -> None:
     cloud.create_thing()
-    assert check_if_device_exists.handler(failure(), None) == {"notBefore": 0, "rounds": 1}
+    found = check_if_device_exists.handler(failure(), None)
+    assert (found["notBefore"], found["rounds"]) == (0, 1)
 
 
 def test_what_was_sent_before_the_last_episode_ended_is_of_the_past(cloud: Cloud) -> None:
@@ -190,10 +191,8 @@ def test_what_was_sent_before_the_last_episode_ended_is_of_the_past(cloud: Cloud
     with pytest.raises(StaleMessageError, match="dev-1: sent before the last episode ended"):
         check_if_device_exists.handler(failure(LATER - 1), None)
     not_before = int(success(LATER)["timestamp"])
-    assert check_if_device_exists.handler(failure(LATER), None) == {
-        "notBefore": not_before,
-        "rounds": 1,
-    }
+    found = check_if_device_exists.handler(failure(LATER), None)
+    assert (found["notBefore"], found["rounds"]) == (not_before, 1)
 
 
 def test_the_newest_end_counts(cloud: Cloud) -> None:

@@ -12,7 +12,6 @@ from firmware_retry.handlers import (
     reset_retry_counter_and_move_out,
     send_sns_notification,
 )
-from firmware_retry.settings import settings
 
 from .conftest import MACHINES, Cloud
 from .journey import Recovery, begin, use_up_a_cycle
@@ -33,14 +32,6 @@ def failed(recovery: Recovery) -> Recovery:
     return recovery
 
 
-@pytest.fixture
-def people(cloud: Cloud, environment: pytest.MonkeyPatch) -> Cloud:
-    """There are people to be told."""
-    environment.setenv("OPERATOR_TOPIC_ARN", cloud.sns.create_topic(Name="people")["TopicArn"])
-    settings.cache_clear()
-    return cloud
-
-
 def _dies(*_: Any, **__: Any) -> None:
     raise TransientError("died")
 
@@ -57,29 +48,15 @@ def test_a_death_between_telling_and_marking_adds_no_second_message(
     assert len(cloud.messages()) == 1
 
 
-def test_people_are_mailed_once_however_often_the_step_runs(
-    people: Cloud, failed: Recovery
-) -> None:
-    for _ in range(3):
-        send_sns_notification.handler(failed, None)
-    assert people.calls.count("sns.publish") == 2  # machines, and people
-
-
 def test_when_somebody_was_told_first_stays(
     cloud: Cloud, failed: Recovery, clock: list[float]
 ) -> None:
-    def told() -> tuple[str, str]:
-        item = cloud.record() or {}
-        return item["notifiedAt"], item["mailedAt"]
-
     run = Run.parse(failed)
-    record.mark_notified(run, is_last=False)
-    record.mark_mailed(run)
-    first = told()
+    record.mark_notified(run)
+    first = (cloud.record() or {})["notifiedAt"]
     clock[0] += 60
-    record.mark_notified(run, is_last=False)
-    record.mark_mailed(run)
-    assert told() == first
+    record.mark_notified(run)
+    assert (cloud.record() or {})["notifiedAt"] == first
 
 
 def test_a_device_that_is_away_is_not_moved_out_again(cloud: Cloud, recovery: Recovery) -> None:

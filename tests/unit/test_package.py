@@ -16,6 +16,7 @@ STEPS = {
     "clear_device_record",
     "create_device_record",
     "increment_retry_counter",
+    "mail_operators",
     "move_device_to_failed_group",
     "reconcile_devices",
     "release_device",

@@ -216,7 +216,7 @@ def test_people_who_were_told_just_before_the_end_are_told_that_the_device_heale
 ) -> None:
     """Whoever ends the episode had read the record before."""
     recovery = bring(cloud, Stage.FAILED)
-    once(record, "end", before=lambda: record.mark_notified(Run.parse(recovery), True))
+    once(record, "end", before=lambda: record.mark_notified(Run.parse(recovery)))
     with pytest.raises(TransientError, match="went on meanwhile"):
         succeed()
     succeed()

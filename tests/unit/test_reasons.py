@@ -12,7 +12,7 @@ from firmware_retry.handlers import (
     send_sns_notification,
 )
 
-from .conftest import LIMIT, Cloud, Letters, configure, failure, job_event
+from .conftest import LIMIT, Cloud, configure, failure, job_event
 from .journey import FAILED, ORIGINAL, Stage, bring, handle
 
 IGNORED = '["battery*", "*offline", "E17"]'
@@ -96,7 +96,7 @@ def test_what_is_ignored_and_fatal_is_ignored(thing: Cloud) -> None:
 
 
 def test_the_reason_of_the_last_failure_is_in_record_history_and_alert(
-    thing: Cloud, environment: pytest.MonkeyPatch, letters: Letters
+    thing: Cloud, environment: pytest.MonkeyPatch
 ) -> None:
     configure(environment, COOL_DOWN_SECONDS="[]")
     for number in range(LIMIT):
@@ -110,5 +110,3 @@ def test_the_reason_of_the_last_failure_is_in_record_history_and_alert(
     assert thing.steps()[-1] == ("tracking", "failed", "retry limit reached: 2, flash is full")
     (message,) = map(json.loads, thing.messages())
     assert message["reason"] == "2, flash is full"
-    (letter,) = letters()
-    assert "Reason of the last failure: 2, flash is full" in letter

@@ -1,11 +1,15 @@
 """ReconcileDevices: whatever state a recovery was lost in, the device goes on."""
 
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Barrier
 from typing import Any
 
 import pytest
 
-from firmware_retry import aws
+from firmware_retry import ambient, aws, executions
+from firmware_retry.census import Census
 from firmware_retry.errors import ReconcileIncompleteError, TransientError
 from firmware_retry.handlers import (
     clear_device_record,
@@ -18,7 +22,7 @@ from firmware_retry.handlers import (
 )
 from firmware_retry.recovery import MOST_CHECKS
 
-from .conftest import BACKUP, GROUP, MACHINES, Cloud, configure, failure, success
+from .conftest import BACKUP, GROUP, MACHINES, RETRIES, Cloud, configure, failure, success
 from .journey import (
     FAILED,
     MOVED_OUT,
@@ -176,19 +180,47 @@ def refuse(*_: Any) -> None:
     raise TransientError("throttled")
 
 
+@dataclass
 class Context:
-    """Lambda's context, as far as it says how much time is left."""
+    """Lambda's context, as far as it says how much time is left: less each time it is asked."""
+
+    seconds: list[int]
 
     def get_remaining_time_in_millis(self) -> int:
-        return 1_000
+        return 1_000 * (self.seconds.pop(0) if len(self.seconds) > 1 else self.seconds[0])
 
 
-def test_a_pass_ends_in_time(cloud: Cloud, cooling: Recovery, clock: list[float]) -> None:
-    cloud.create_thing("dev-2", **ORIGINAL)
-    begin("dev-2")
-    use_up_a_cycle(device="dev-2")
+IN_TIME = [900, 890]
+"""For the counting of one page."""
+
+
+def one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconcile_devices, "AT_ONCE", 1)
+
+
+def test_a_pass_ends_in_time(
+    cloud: Cloud, cooling: Recovery, clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one_after_the_other(monkeypatch)
+    for number in range(2, 5):
+        bring(cloud, Stage.DUE, f"dev-{number}")
     clock[0] += HOUR
-    assert reconcile_devices.handler({}, Context()) == {"started": 1}
+    context = Context([*IN_TIME, 31, 30, 29])
+    assert reconcile_devices.handler({}, context) == {"started": 2, "left": 2}
+    done = reconcile()
+    assert done["started"] + done["live"] == 4
+
+
+def test_failed_devices_are_left_for_the_next_pass_when_the_time_is_over(
+    cloud: Cloud, clock: list[float]
+) -> None:
+    bring(cloud, Stage.TOLD)
+    cloud.remove_from(GROUP)
+    clock[0] += HOUR
+    cloud.calls.clear()
+    assert reconcile_devices.handler({}, Context([*IN_TIME, 29])) == {"left": 1}
+    assert "iot.list_things_in_thing_group" not in cloud.calls
+    assert reconcile() == {"released": 1}
 
 
 @pytest.mark.parametrize("done", range(3))
@@ -237,16 +269,67 @@ def test_one_refused_device_does_not_hold_up_the_others(
     assert cloud.attributes("dev-2") == ORIGINAL
 
 
-def test_a_pass_acts_on_a_limited_number_of_devices(
+def test_many_devices_are_acted_on_at_the_same_time(
+    cloud: Cloud, clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each waits until as many as may are under way."""
+    together = Barrier(reconcile_devices.AT_ONCE)
+    start = executions.start
+
+    def start_together(*arguments: Any) -> None:
+        together.wait(timeout=5)
+        start(*arguments)
+
+    monkeypatch.setattr(executions, "start", start_together)
+    for number in range(reconcile_devices.AT_ONCE):
+        bring(cloud, Stage.DUE, f"dev-{number}")
+    clock[0] += HOUR
+    assert reconcile() == {"started": reconcile_devices.AT_ONCE}
+
+
+def test_a_device_that_went_on_since_it_was_counted_is_left_alone(
     cloud: Cloud, cooling: Recovery, clock: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reconcile_devices, "MOST_DEVICES", 1)
-    cloud.create_thing("dev-2", **ORIGINAL)
-    begin("dev-2")
-    use_up_a_cycle(device="dev-2")
+    reset_retry_counter_and_move_out.handler(cooling, None)
+    bring(cloud, Stage.TOLD, "dev-2")
+    cloud.remove_from(GROUP, "dev-2")
+    clock[0] += 2 * DAY
+    meanwhile(
+        monkeypatch,
+        lambda: restore_device_attributes.handler(cooling, None),
+        lambda: clear_device_record.handler(success(1_000, deviceId="dev-2"), None),
+    )
+    assert reconcile() == {"superseded": 2}
+
+
+def test_one_that_failed_again_since_it_was_counted_is_not_taken_for_released(
+    cloud: Cloud, clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The list of its group may be from before that."""
+    bring(cloud, Stage.TOLD)
+    cloud.remove_from(GROUP)
     clock[0] += HOUR
-    assert reconcile() == {"started": 1}
-    assert reconcile()["started"] == 1
+
+    def fail_again() -> None:
+        item = cloud.record()
+        assert item
+        cloud.dynamodb.Table(RETRIES).put_item(Item={**item, "timestamp": ambient.iso(clock[0])})
+
+    meanwhile(monkeypatch, fail_again)
+    assert reconcile() == {"superseded": 1}
+    assert cloud.attributes() == FAILED
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, *actions: Callable[[], object]) -> None:
+    """Lets something happen after the devices were counted, and before any is acted on."""
+    take = Census.take
+
+    def taken(self: Census, is_over: Callable[[], bool]) -> None:
+        take(self, is_over)
+        for action in actions:
+            action()
+
+    monkeypatch.setattr(Census, "take", taken)
 
 
 def test_every_page_of_the_table_is_read(
@@ -316,12 +399,18 @@ def test_the_group_is_listed_once_a_pass_and_only_where_a_device_has_failed(
 def test_devices_that_are_left_alone_stand_in_nobodys_way(
     cloud: Cloud, clock: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reconcile_devices, "MOST_DEVICES", 1)
+    """A pass that gets one device done takes another than the one before."""
+    one_after_the_other(monkeypatch)
     for number in range(3):
-        bring(cloud, Stage.TOLD, f"failed-{number}")
-    bring(cloud, Stage.DUE, "last")
+        recovery = bring(cloud, Stage.DUE, f"dev-{number}")
+        if number == 0:
+            run_in(cloud, "CoolDown", recovery)
     clock[0] += HOUR
-    assert reconcile()["started"] == 1
+    orders = iter([0.1, 0.2, 0.3, 0.3, 0.2, 0.1])
+    monkeypatch.setattr(ambient, "share", lambda: next(orders))
+    first, second = (reconcile_devices.handler({}, Context([*IN_TIME, 31, 29])) for _ in range(2))
+    assert first == {"live": 1, "left": 2}
+    assert second == {"started": 1, "left": 2}
 
 
 def test_without_its_group_no_failed_device_is_taken_for_released(

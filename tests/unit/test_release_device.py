@@ -21,7 +21,7 @@ from firmware_retry.handlers import (
     send_sns_notification,
 )
 
-from .conftest import BACKUP, GROUP, RETRIES, Cloud, Letters, failure
+from .conftest import BACKUP, GROUP, Cloud, failure
 from .journey import FAILED, ORIGINAL, Handler, Stage, bring, handle, interrupted
 
 NOW_MS = 1_711_320_300_000
@@ -54,15 +54,12 @@ def assert_free(cloud: Cloud, name: str = "dev-1") -> None:
 
 
 @pytest.mark.parametrize("stage", AT_REST)
-def test_a_device_is_free_as_if_nothing_had_been(
-    cloud: Cloud, letters: Letters, stage: Stage
-) -> None:
+def test_a_device_is_free_as_if_nothing_had_been(cloud: Cloud, stage: Stage) -> None:
     bring(cloud, stage)
     cloud.messages()
-    letters()
     assert release("dev-1") == {"released": ["dev-1"]}
     assert_free(cloud)
-    assert (cloud.messages(), letters()) == ([], [])
+    assert cloud.messages() == []
     assert release("dev-1") == {"not_tracked": ["dev-1"]}
 
 
@@ -235,16 +232,6 @@ def test_nor_is_one_before_people_were_told(cloud: Cloud) -> None:
     bring(cloud, Stage.TOLD)
     assert removed(at=NOW_MS - 1) == {"not_settled": ["dev-1"]}
     assert (cloud.attributes(), cloud.members()) == (FAILED, ["dev-1"])
-
-
-def test_nor_is_one_while_people_are_still_to_be_mailed(cloud: Cloud, letters: Letters) -> None:
-    bring(cloud, Stage.TOLD)
-    cloud.dynamodb.Table(RETRIES).update_item(
-        Key={"deviceId": "dev-1"},
-        UpdateExpression="REMOVE mailedAt SET dueAt = :due",
-        ExpressionAttributeValues={":due": 1},
-    )
-    assert removed() == {"not_settled": ["dev-1"]}
 
 
 def test_nor_is_the_one_of_an_episode_that_is_just_ending(cloud: Cloud) -> None:

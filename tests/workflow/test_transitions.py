@@ -155,6 +155,7 @@ LASTING: Mapping[tuple[Machine, str], Mapping[str, str | None]] = {
     ("cool_down", "RestoreDeviceAttributes"): {
         "RecoverySupersededError": "Superseded",
         "ThingNotFoundError": "ThingVanished",
+        "CampaignPausedError": "HeldByPause",
         "BackupMissingError": FAILS,
         "RequestRefusedError": FAILS,
         "KeyError": FAILS,

@@ -1,5 +1,6 @@
 """CheckIfDeviceExists: nothing is recorded for a device that is unknown, or of what is over."""
 
+from dataclasses import asdict
 from typing import Any
 
 from firmware_retry import history, registry
@@ -10,7 +11,7 @@ MOST_ROUNDS = 3
 """How often one message may begin an episode that another ends before it is counted there."""
 
 
-def handler(event: dict[str, Any], context: object) -> dict[str, int]:
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Looks the device up, in the registry and in its history.
 
     Args:
@@ -18,8 +19,9 @@ def handler(event: dict[str, Any], context: object) -> dict[str, int]:
         context: Lambda's, not used.
 
     Returns:
-        ``{"notBefore": …, "rounds": …}``: messages sent before are of an episode that has ended,
-        milliseconds since the epoch, 0 where none has; and how often the intake came by here.
+        ``{"notBefore": …, "rounds": …, "thing": …}``: messages sent before are of an episode that
+        has ended, milliseconds since the epoch, 0 where none has; how often the intake came by
+        here; and the thing as it was read, for the next step: AWS counts the readings.
 
     Raises:
         ThingNotFoundError: there is no such thing.
@@ -31,8 +33,8 @@ def handler(event: dict[str, Any], context: object) -> dict[str, int]:
     rounds = event.get("past", {"rounds": 0})["rounds"] + 1
     if rounds > MOST_ROUNDS:
         raise EpisodeContendedError(f"{message.device_id}: its episode ended {MOST_ROUNDS} times")
-    registry.describe(message.device_id)
+    thing = registry.describe(message.device_id)
     not_before = history.ended_up_to(message.device_id)
     if message.sent_at < not_before:
         raise StaleMessageError(f"{message.device_id}: sent before the last episode ended")
-    return {"notBefore": not_before, "rounds": rounds}
+    return {"notBefore": not_before, "rounds": rounds, "thing": asdict(thing)}

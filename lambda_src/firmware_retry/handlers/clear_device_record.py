@@ -39,7 +39,13 @@ def handler(event: dict[str, Any], context: object) -> None:
         raise TransientError(f"{device.device_id} went on meanwhile: look again") from error
     _logger.info(
         "episode ended" if has_ended else "episode ends as soon as the device is away",
-        extra={"deviceId": device.device_id, "trackingId": device.tracking_id, "cause": cause},
+        extra={
+            "deviceId": device.device_id,
+            "trackingId": device.tracking_id,
+            "campaign": device.campaign,
+            "state": device.state,
+            "cause": cause,
+        },
     )
     if not has_ended and cause is Cause.CAMPAIGN_CHANGED:
         raise TransientError(

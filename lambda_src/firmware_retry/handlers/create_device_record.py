@@ -23,5 +23,9 @@ def handler(event: dict[str, Any], context: object) -> None:
     tracking_id = record.create(message, event["past"]["notBefore"])
     _logger.info(
         "episode begun" if tracking_id else "episode was on already",
-        extra={"deviceId": message.device_id, "trackingId": tracking_id},
+        extra={
+            "deviceId": message.device_id,
+            "trackingId": tracking_id,
+            "campaign": message.campaign,
+        },
     )

@@ -42,6 +42,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         "failure message handled",
         extra={
             "deviceId": message.device_id,
+            "campaign": device.campaign if device else message.campaign,
             "outcome": outcome,
             "RetryCounter": device.retry_counter if device else 0,
             "ResetRetryCount": device.reset_retry_count if device else 0,

@@ -25,5 +25,9 @@ def handler(event: dict[str, Any], context: object) -> None:
     recovery.join_failed_group(run)
     _logger.info(
         "device moved to the failed group",
-        extra={"deviceId": run.device_id, "recoveryId": run.recovery_id},
+        extra={
+            "deviceId": run.device_id,
+            "recoveryId": run.recovery_id,
+            "campaign": run.campaign,
+        },
     )

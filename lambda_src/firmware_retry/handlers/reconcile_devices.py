@@ -1,14 +1,32 @@
-"""ReconcileDevices: finishes what a lost, stopped or failed recovery left behind. Scheduled."""
+"""ReconcileDevices: finishes what a lost, stopped or failed recovery left behind. Scheduled.
+
+A pass counts the fleet, looks whether a campaign is to blame, and then acts on what is overdue for
+as long as its time lasts. It reads each device anew before it acts: since it was counted, minutes
+may have passed.
+"""
 
 import logging
 from collections import Counter
-from collections.abc import Callable
-from functools import cache, partial
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
-from firmware_retry import alerts, ambient, executions, record, recovery, registry
+from firmware_retry import (
+    alerts,
+    ambient,
+    aws,
+    campaigns,
+    executions,
+    record,
+    recovery,
+    registry,
+)
+from firmware_retry.breaker import Window
+from firmware_retry.census import Census
 from firmware_retry.device import Cause, Record, Run, State
 from firmware_retry.errors import (
+    CampaignPausedError,
     FirmwareRetryError,
     ReconcileIncompleteError,
     RecoverySupersededError,
@@ -21,43 +39,46 @@ _logger = logging.getLogger(__name__)
 
 GRACE_SECONDS = 300
 """How long after the time something was due a run may take to do it."""
-MOST_DEVICES = 200
-"""How many devices a pass acts on at most; the rest is for the next."""
-_LEFT_ALONE = frozenset({"live", "waiting", "failed", "refused"})
+AT_ONCE = 8
+"""How many devices are acted on at the same time; botocore keeps 10 connections to a service."""
+_LEFT_ALONE = frozenset({"live", "waiting", "held", "failed", "refused", "left"})
 _LAST_SECONDS = 30
 """How long before its time is over a pass takes no further device."""
+
+IsOver = Callable[[], bool]
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
     """Looks after every device where something was due and nobody acted.
 
-    A device whose run is alive is left alone. Everything else is idempotent, so it does no harm if
-    somebody redrives the run at the same time.
+    A device whose run is alive is left alone, and so is one whose campaign is paused. Everything
+    else is idempotent, so it does no harm if somebody redrives the run at the same time.
 
     Args:
         event: ``{}``, or ``{"graceSeconds": n}`` for another grace than ``GRACE_SECONDS``.
         context: Lambda's; says how much time is left.
 
     Returns:
-        How many devices were left ``live``, ``waiting`` (still in their dynamic groups) or
-        ``failed`` (in the failed group, for an operator), ``started``, ``moved_out``, ``restored``,
-        ``marked_failed``, ``told``, ``ended``, ``released``, found ``gone`` or ``superseded``, and
-        ``refused``.
+        How many devices were left ``live``, ``waiting`` (still in their dynamic groups), ``held``
+        (their campaign is paused) or ``failed`` (in the failed group, for an operator),
+        ``started``, ``moved_out``, ``restored``, ``marked_failed``, ``told``, ``ended``,
+        ``released``, found ``gone`` or ``superseded``, ``refused``, and ``left`` for the next pass
+        because the time was over; and how many campaigns ``tripped`` the breaker.
 
     Raises:
-        ReconcileIncompleteError: some devices were refused; the log says which and why.
-        TransientError, RequestRefusedError: the table cannot be read.
+        ReconcileIncompleteError: something was refused; the log says what and why.
+        TransientError, RequestRefusedError: a table cannot be read.
     """
-    moment = ambient.now() - event.get("graceSeconds", GRACE_SECONDS)
-    # Listed once a pass, and only when a failed device is there.
-    members = cache(partial(registry.members_of, settings().failed_thing_group_name))
-    tally: Counter[str] = Counter()
-    for device in record.overdue(moment):
-        tally[_reconciled(device, members)] += 1
-        # Those that are left as they are do not count: they must not stand in the others' way.
-        acted = sum(devices for what, devices in tally.items() if what not in _LEFT_ALONE)
-        if acted >= MOST_DEVICES or _seconds_left(context) < _LAST_SECONDS:
-            break
+    known, rule, now = campaigns.known(), settings().breaker, ambient.now()
+    window = Window(rule, known, now) if rule else None
+    census = Census(now - event.get("graceSeconds", GRACE_SECONDS), known, window)
+    half = _seconds_left(context) / 2
+    census.take(lambda: _seconds_left(context) < half)
+    # Before anything is done: whom the breaker holds back is not to come back in this very pass.
+    tally = Counter({"held": census.held}) + _looked(window)
+    is_over = partial(_is_over, context)
+    tally += _each(partial(_finish_overdue, census.moment), census.overdue.shuffled(), is_over)
+    tally += _each_settled(census.moment, census.settled.shuffled(), is_over)
     _logger.info("devices reconciled", extra={"devices": dict(tally)})
     if tally["refused"]:
         message = f"{tally['refused']} device(s) could not be reconciled"
@@ -65,33 +86,68 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
     return dict(tally)
 
 
-def _reconciled(device: Record, members: Callable[[], frozenset[str]]) -> str:
+def _looked(window: Window | None) -> Counter[str]:
+    """Has the breaker look; what it cannot tell now, it tells in the next pass."""
+    try:
+        return Counter({"tripped": window.look() if window else 0})
+    except FirmwareRetryError as error:
+        _refused("campaign", error)
+        return Counter({"refused": 1})
+
+
+def _each(act: Callable[[str], str], devices: list[str], is_over: IsOver) -> Counter[str]:
+    """Acts on devices while there is time; how many came to what."""
+    return Counter(at_once(lambda device: "left" if is_over() else _done(act, device), devices))
+
+
+def at_once(act: Callable[[str], str], devices: list[str]) -> Iterable[str]:
+    """Acts on several devices at the same time: a million must not take days.
+
+    Returns:
+        What each came to.
+    """
+    if not devices:
+        return []
+    for service in ("iot", "stepfunctions"):
+        aws.client(service)  # or each thread would make its own, which takes longer than many calls
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(act, devices))
+
+
+def _done(act: Callable[[str], str], device: str) -> str:
     """Does what is due for a device; what that was."""
     try:
-        done = _finish(device, members)
+        done = act(device)
     except ThingNotFoundError:
         done = "gone"
     except RecoverySupersededError:
         done = "superseded"
     except StillInGroupError:
         done = "waiting"
+    except CampaignPausedError:
+        done = "held"
     except FirmwareRetryError as error:
-        _logger.warning(
-            "device not reconciled",
-            extra={"deviceId": device.device_id, "error": type(error).__name__, "why": str(error)},
-        )
-        return "refused"
+        _refused(device, error)
+        done = "refused"
     if done not in _LEFT_ALONE:
-        _logger.info("device reconciled", extra={"deviceId": device.device_id, "done": done})
+        _logger.info("device reconciled", extra={"deviceId": device, "done": done})
     return done
 
 
-def _finish(device: Record, members: Callable[[], frozenset[str]]) -> str:
+def _refused(device: str, error: FirmwareRetryError) -> None:
+    _logger.warning(
+        "device not reconciled",
+        extra={"deviceId": device, "error": type(error).__name__, "why": str(error)},
+    )
+
+
+def _finish_overdue(moment: float, name: str) -> str:
+    device = record.read(name)
+    if device is None or device.due_since >= moment:
+        return "superseded"
     if device.ending and device.away_since:
         recovery.finish(device.present_run)
         return "ended"
-    if device.has_failed and device.is_told:
-        return _finish_failed(device, members)
     is_unclaimed = device.state is State.TRACKING
     run = device.next_run if is_unclaimed else device.present_run
     escalates = device.escalates if is_unclaimed else device.has_failed
@@ -111,14 +167,6 @@ def _finish(device: Record, members: Callable[[], frozenset[str]]) -> str:
     return _finish_cool_down(run, device)
 
 
-def _finish_failed(device: Record, members: Callable[[], frozenset[str]]) -> str:
-    """An operator releases a device by taking it out of the failed group."""
-    if device.device_id in members():
-        return "failed"
-    recovery.end_episode(device, Cause.RELEASED, device.present_up_to)
-    return "released"
-
-
 def _finish_cool_down(run: Run, device: Record) -> str:
     if not device.away_since:
         recovery.move_out(run)
@@ -134,6 +182,33 @@ def _finish_escalation(run: Run, device: Record) -> str:
     recovery.join_failed_group(run)
     alerts.tell_once(run)
     return "told"
+
+
+def _each_settled(moment: float, devices: list[str], is_over: IsOver) -> Counter[str]:
+    """An operator releases a device by taking it out of the failed group."""
+    if not devices or is_over():
+        return Counter({"left": len(devices)})
+    group = settings().failed_thing_group_name
+    try:
+        members = registry.members_of(group)
+    except FirmwareRetryError as error:
+        _refused(f"all in {group}", error)
+        return Counter({"refused": 1})
+    taken_out = [device for device in devices if device not in members]
+    stayed = Counter({"failed": len(devices) - len(taken_out)})
+    return stayed + _each(partial(_release, moment), taken_out, is_over)
+
+
+def _release(moment: float, name: str) -> str:
+    device = record.read(name)
+    if device is None or device.settled_since >= moment:
+        return "superseded"
+    recovery.end_episode(device, Cause.RELEASED, device.present_up_to)
+    return "released"
+
+
+def _is_over(context: Any) -> bool:
+    return _seconds_left(context) < _LAST_SECONDS
 
 
 def _seconds_left(context: Any) -> float:

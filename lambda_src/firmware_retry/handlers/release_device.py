@@ -1,10 +1,9 @@
 """ReleaseDevice: an operator is done with a device; it gets its attributes back and is free."""
 
 import logging
-from datetime import datetime
 from typing import Any
 
-from firmware_retry import record, recovery, registry
+from firmware_retry import ambient, record, recovery, registry
 from firmware_retry.device import Cause, Record
 from firmware_retry.errors import (
     FirmwareRetryError,
@@ -95,7 +94,7 @@ def _was_removed_by_operator(device: Record, removed_at: int) -> bool:
 
 def _told_at(device: Record) -> int:
     """Milliseconds since the epoch."""
-    return int(datetime.fromisoformat(device.notified_at).timestamp() * 1000)
+    return int(ambient.epoch(device.notified_at) * 1000)
 
 
 def _ended(device: Record) -> str:
@@ -107,6 +106,10 @@ def _ended(device: Record) -> str:
         raise TransientError(f"{device.device_id} went on meanwhile: look again") from error
     _logger.info(
         "device released" if has_ended else "device is released as soon as it is away",
-        extra={"deviceId": device.device_id, "trackingId": device.tracking_id},
+        extra={
+            "deviceId": device.device_id,
+            "trackingId": device.tracking_id,
+            "campaign": device.campaign,
+        },
     )
     return "released" if has_ended else "releasing"

@@ -28,6 +28,11 @@ def handler(event: dict[str, Any], context: object) -> dict[str, str]:
     due_at = ambient.iso(recovery.mark_failed(run))
     _logger.info(
         "device marked as failed",
-        extra={"deviceId": run.device_id, "recoveryId": run.recovery_id, "dueAt": due_at},
+        extra={
+            "deviceId": run.device_id,
+            "recoveryId": run.recovery_id,
+            "campaign": run.campaign,
+            "dueAt": due_at,
+        },
     )
     return {"dueAt": due_at}

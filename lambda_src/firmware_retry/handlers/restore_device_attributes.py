@@ -22,6 +22,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, list[str]]:
 
     Raises:
         RecoverySupersededError, ThingNotFoundError: the run ends quietly.
+        CampaignPausedError: its campaign is paused: the device stays away, and the run ends.
         StillInGroupError: the device has left none of its groups yet: it is looked at again later.
         BackupMissingError, TransientError, RequestRefusedError: see ``recovery.restore``.
     """
@@ -29,6 +30,11 @@ def handler(event: dict[str, Any], context: object) -> dict[str, list[str]]:
     restored = recovery.restore(run)
     _logger.info(
         "device restored",
-        extra={"deviceId": run.device_id, "recoveryId": run.recovery_id, "restored": restored},
+        extra={
+            "deviceId": run.device_id,
+            "recoveryId": run.recovery_id,
+            "campaign": run.campaign,
+            "restored": restored,
+        },
     )
     return {"restored": restored}

@@ -25,5 +25,9 @@ def handler(event: dict[str, Any], context: object) -> None:
     alerts.tell_once(run)
     _logger.info(
         "failed device reported",
-        extra={"deviceId": run.device_id, "recoveryId": run.recovery_id},
+        extra={
+            "deviceId": run.device_id,
+            "recoveryId": run.recovery_id,
+            "campaign": run.campaign,
+        },
     )

@@ -2,19 +2,20 @@
 
 from typing import Any
 
-from firmware_retry import backup, registry
+from firmware_retry import backup
 from firmware_retry.message import Message
+from firmware_retry.registry import Thing
 
 
 def handler(event: dict[str, Any], context: object) -> None:
     """Stores the original attributes of the device, from the registry and not from the message.
 
     Args:
-        event: the message, see ``message``.
+        event: the message, see ``message``; in ``past`` what CheckIfDeviceExists found.
         context: Lambda's, not used.
 
     Raises:
-        ThingNotFoundError: there is no such thing.
         InvalidMessageError, TransientError, RequestRefusedError.
     """
-    backup.store(registry.describe(Message.parse(event).device_id))
+    Message.parse(event)
+    backup.store(Thing(**event["past"]["thing"]))

@@ -19,6 +19,9 @@ module "second" {
   ignored_reasons    = ["*battery low*", "E_BUSY"]
   fatal_reasons      = ["*signature invalid*"]
 
+  # Out of reach, and what test_breaker brings into it.
+  breaker = { share = 0.3, window_seconds = 60, min_devices = 1000, pauses = true }
+
   retry_limit       = 2
   cool_down_seconds = [36000]
   cool_down_jitter  = 0
@@ -35,6 +38,7 @@ module "second" {
   }
 
   alert_emails        = ["operators@example.com"]
+  alert_interval      = "1 day" # schedules run in real time here, and tests tell when people are mailed
   tags                = { fleet = "second" }
   deletion_protection = false
 }

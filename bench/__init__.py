@@ -1,0 +1,1 @@
+"""Measures what the deployed module costs: `python -m bench`."""

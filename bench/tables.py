@@ -1,0 +1,253 @@
+"""The tables that a reader sees, made of figures; for a terminal and for a page."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+
+from rich.table import Table as RichTable
+
+from bench import journeys, run
+from bench.figures import Figures, Measured, usage_of
+from bench.original import NINE, TWENTY, Original
+from bench.targets import COMPARED_SERVICES, compared_dollars
+from costs.bill import Usage
+from costs.prices import LOOKED_UP, MILLION, PRICES, REGION
+
+RECONCILES_A_MONTH = 30 * 24 * 4
+"""ReconcileDevices, every quarter of an hour, in a month of 30 days."""
+MAILS_A_MONTH = 30 * 24 * 12
+"""MailOperators, every five minutes."""
+_BESIDE_THE_BILL = {
+    "items_changed": "items changed",
+    "dynamodb_calls": "DynamoDB calls",
+    "dynamodb_reads": "of them reads",
+}
+_UNKNOWN = "not told"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A title, the heads of the columns, and the rows, all text."""
+
+    title: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def rich(self) -> RichTable:
+        """For a terminal: numbers to the right."""
+        table = RichTable(title=self.title, title_justify="left", title_style="bold")
+        for number, head in enumerate(self.heads):
+            table.add_column(head, justify="right" if number else "left")
+        for row in self.rows:
+            table.add_row(*row)
+        return table
+
+    def markdown(self) -> str:
+        """For a page; the title stays out, a heading there says it."""
+        lines = [self.heads, ("---", *["---:"] * (len(self.heads) - 1)), *self.rows]
+        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def all_tables(measured: Measured) -> dict[str, Table]:
+    """Every table by its name, which is that of its place in ``docs/costs.md``."""
+    return {
+        "messages": messages(measured),
+        "devices": devices(measured),
+        "original": beside_the_original(measured),
+        "services": by_service(measured),
+        "failures": by_failures(measured),
+        "fleet": by_fleet(measured),
+        "reconcile": reconcile(measured),
+        "mails": mails(measured),
+        "month": fixed_month(measured),
+        "prices": prices(),
+    }
+
+
+def messages(measured: Measured) -> Table:
+    """What one message takes."""
+    columns = {journey.title: measured[journey.name] for journey in journeys.MESSAGES}
+    return _figures("One message", columns, _priced_rows)
+
+
+def devices(measured: Measured) -> Table:
+    """What a whole journey takes."""
+    titles = {
+        "recovered": "recovered: 10 failures, then success",
+        "escalated": "escalated: 20 failures",
+    }
+    columns = {title: measured[name] for name, title in titles.items()}
+    return _figures("One device", columns, _priced_rows)
+
+
+def beside_the_original(measured: Measured) -> Table:
+    """The same failures with the workflow that this module replaces."""
+    names = ("standard_transitions", "lambda_invocations", "dynamodb_calls", "dynamodb_reads")
+    pairs: list[tuple[Original, Figures]] = [
+        (NINE, measured["failures_9"]),
+        (TWENTY, measured["failures_20"]),
+    ]
+    heads = [
+        text
+        for before, _ in pairs
+        for text in (f"{before.failures} failures: original", f"{before.failures} failures: here")
+    ]
+    rows = [
+        (
+            _label(name),
+            *(
+                text
+                for before, now in pairs
+                for text in (_number(getattr(before, name)), _number(now.get(name, 0)))
+            ),
+        )
+        for name in names
+    ]
+    prices_of = [
+        text
+        for before, now in pairs
+        for text in (_dollars(before.dollars), _dollars(compared_dollars(now)))
+    ]
+    services = ", ".join(COMPARED_SERVICES)
+    share = (TWENTY.dollars or 0) / compared_dollars(measured["failures_20"])
+    rows.append((f"list price of {services}", *prices_of))
+    rows.append(("of that price", "", "", f"{share:.1f} times as much", "1"))
+    return Table("Beside the original", ("", *heads), tuple(rows))
+
+
+def by_service(measured: Measured) -> Table:
+    """Whose bill an escalated device is on."""
+    usage = usage_of(measured["escalated"])
+    rows = [
+        (service, _dollars(dollars), f"{dollars / usage.dollars():.0%}")
+        for service, dollars in usage.by_service().items()
+    ]
+    rows.append(("all", _dollars(usage.dollars()), "100%"))
+    return Table("An escalated device, by service", ("", "list price", "share"), tuple(rows))
+
+
+def by_failures(measured: Measured) -> Table:
+    """A device's cost as it fails again and again."""
+    names = ("standard_transitions", "lambda_invocations", "write_units", "read_units")
+    figures = {step: measured[f"failures_{step}"] for step in journeys.STEPS}
+    dollars = {step: usage_of(each).dollars() for step, each in figures.items()}
+    further = {
+        after: (dollars[after] - dollars[before]) / (after - before)
+        for before, after in pairwise(figures)
+    }
+    rows = [
+        (
+            str(step),
+            *(_number(each.get(name, 0)) for name in names),
+            _dollars(dollars[step]),
+            _dollars(further.get(step)),
+        )
+        for step, each in figures.items()
+    ]
+    heads = ("failures", *map(_label, names), "list price", "each further failure")
+    return Table("One device, by failures", heads, tuple(rows))
+
+
+def by_fleet(measured: Measured) -> Table:
+    """The same journey in a small and in a large fleet."""
+    name = journeys.ESCALATED.name
+    columns = {"alone": measured[name], "beside 1,000 devices": measured[name + run.BESIDE]}
+    return _figures("An escalated device, by fleet", columns, _priced_rows)
+
+
+def reconcile(measured: Measured) -> Table:
+    """What a pass of ReconcileDevices takes that finds nothing to do."""
+    columns = {f"{records:,} records": measured[f"reconcile_{records}"] for records in run.AT_REST}
+
+    def monthly(usage: Usage) -> dict[str, str]:
+        return {
+            "list price": _dollars(usage.dollars()),
+            "a month of them": f"${usage.dollars() * RECONCILES_A_MONTH:.2f}",
+        }
+
+    return _figures("One pass of ReconcileDevices", columns, monthly)
+
+
+def mails(measured: Measured) -> Table:
+    """What a pass of MailOperators takes."""
+    columns = {"nothing to tell": measured["mail_0"], "one device": measured["mail_1"]}
+    return _figures("One pass of MailOperators", columns, _priced_rows)
+
+
+def fixed_month(measured: Measured) -> Table:
+    """What is paid without a single failure."""
+    monitoring = measured["monitoring"]
+    scheduled = {
+        "passes of ReconcileDevices": (RECONCILES_A_MONTH, measured["reconcile_0"]),
+        "passes of MailOperators": (MAILS_A_MONTH, measured["mail_0"]),
+    }
+    rows = [
+        (price.unit, _number(monitoring[name]), f"${monitoring[name] * price.of_one:.2f}")
+        for name, price in PRICES.items()
+        if name in monitoring
+    ]
+    whole = usage_of(monitoring)
+    for name, (passes, figures) in scheduled.items():
+        usage = usage_of(figures) * passes
+        rows.append((name, f"{passes:,}", f"${usage.dollars():.2f}"))
+        whole += usage
+    rows.append(("all", "", f"${whole.dollars():.2f}"))
+    return Table("A month without failures", ("", "number", "list price"), tuple(rows))
+
+
+def prices() -> Table:
+    """The list prices that all of it is made of."""
+    rows = tuple(
+        (
+            price.unit,
+            f"${_number(price.dollars, 10)}",
+            _per(price.per),
+            f"[{price.service}]({price.page})",
+        )
+        for price in PRICES.values()
+    )
+    return Table(f"List prices, {REGION}, {LOOKED_UP}", ("", "price", "per", "page"), rows)
+
+
+def _figures(
+    title: str, columns: dict[str, Figures], last: Callable[[Usage], dict[str, str]]
+) -> Table:
+    """A row for each figure that any column has, and ``last`` for what the column's usage costs."""
+    usages = [usage_of(figures) for figures in columns.values()]
+    whole = [
+        figures | usage.counts() for figures, usage in zip(columns.values(), usages, strict=True)
+    ]
+    rows = [
+        (_label(name), *(_number(figures.get(name, 0)) for figures in whole))
+        for name in (*PRICES, *_BESIDE_THE_BILL)
+        if any(figures.get(name) for figures in whole)
+    ]
+    costs = [last(usage) for usage in usages]
+    rows += [(label, *(cost[label] for cost in costs)) for label in costs[0]]
+    return Table(title, ("", *columns), tuple(rows))
+
+
+def _priced_rows(usage: Usage) -> dict[str, str]:
+    return {
+        "list price": _dollars(usage.dollars()),
+        "a million of them": f"${usage.dollars() * MILLION:,.2f}",
+    }
+
+
+def _label(name: str) -> str:
+    return _BESIDE_THE_BILL.get(name) or PRICES[name].unit
+
+
+def _number(units: float | None, digits: int = 4) -> str:
+    if units is None:
+        return _UNKNOWN
+    text = f"{units:,.{digits}f}"
+    return text.rstrip("0").rstrip(".")
+
+
+def _dollars(dollars: float | None) -> str:
+    return _UNKNOWN if dollars is None else f"${dollars:.7f}"
+
+
+def _per(units: float) -> str:
+    return f"{units:,.0f}"

@@ -1,0 +1,1 @@
+"""The commands of ``fleet-retry``: what they take, and what they print."""

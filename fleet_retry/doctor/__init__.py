@@ -1,0 +1,61 @@
+"""``fleet-retry doctor``: whether all that the module needs is switched on, and in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from fleet_retry.deployment import DeploymentError
+from fleet_retry.doctor import parts, quotas, registry, telling
+from fleet_retry.doctor.findings import Finding, Result, Status, not_checked
+from fleet_retry.doctor.patient import Patient
+
+Check = Callable[[Patient], Iterator[Finding]]
+
+CHECKS: Mapping[str, Check] = MappingProxyType(
+    {
+        "functions": parts.functions,
+        "state machines": parts.state_machines,
+        "tables": parts.tables,
+        "rules": parts.rules,
+        "schedules": parts.schedules,
+        "fleet indexing": registry.indexing,
+        "group queries": registry.group_queries,
+        "devices that stayed": registry.devices_that_stayed,
+        "job events": registry.job_events,
+        "membership events": registry.membership_events,
+        "subscriptions": telling.subscriptions,
+        "alarms": telling.alarms,
+        "dead letters": telling.dead_letters,
+        "overdue devices": telling.overdue,
+        "paused campaigns": telling.paused_campaigns,
+        "quotas": quotas.quotas,
+    }
+)
+
+
+def examine(patient: Patient) -> Iterator[Result]:
+    """Makes all checks; one that cannot be made stands in no other's way.
+
+    Yields:
+        What each check says; at least one result of each.
+
+    Raises:
+        DeploymentError: there is no such deployment at all.
+    """
+    _ = patient.settings
+    for name, check in CHECKS.items():
+        for finding in _made(check, patient):
+            yield Result(name, finding)
+
+
+def _made(check: Check, patient: Patient) -> list[Finding]:
+    try:
+        return list(check(patient)) or [Finding(Status.OK, check.__doc__ or "")]
+    except ClientError as error:
+        told = error.response["Error"]
+        return [not_checked(f"{told['Code']}: {told['Message']}")]
+    except (BotoCoreError, DeploymentError) as error:
+        return [not_checked(str(error))]

@@ -1,0 +1,115 @@
+"""Whether AWS IoT does what the module builds on: indexing, dynamic groups, events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from fleet_retry import queries, times
+from fleet_retry.device import groups_of
+from fleet_retry.doctor.findings import Finding, fault, not_checked, note
+from fleet_retry.doctor.patient import DynamicGroup, Patient
+from fleet_retry.queries import QueryError
+
+_SETTLE_SECONDS = 900
+"""Dynamic groups follow their query within minutes."""
+
+
+def indexing(patient: Patient) -> Iterator[Finding]:
+    """Fleet indexing is on: without it there are no dynamic groups."""
+    answer = patient.deployment.client("iot").get_indexing_configuration()
+    mode = answer.get("thingIndexingConfiguration", {}).get("thingIndexingMode", "OFF")
+    if mode == "OFF":
+        yield fault(
+            "fleet indexing is off",
+            "dynamic thing groups do not follow their queries, so no device leaves its group",
+            "aws iot update-indexing-configuration"
+            " --thing-indexing-configuration thingIndexingMode=REGISTRY",
+        )
+
+
+def group_queries(patient: Patient) -> Iterator[Finding]:
+    """No dynamic group's query matches a thing that is away or has failed."""
+    written = {
+        "cools down": patient.settings.move_out_attributes,
+        "has failed": patient.settings.failed_attributes,
+    }
+    for group in patient.dynamic_groups:
+        try:
+            stays = [when for when, of in written.items() if queries.may_match(group.query, of)]
+        except QueryError as error:
+            yield not_checked(f"the query of {group.name}, `{group.query}`: {error}")
+            continue
+        if stays:
+            yield _matching(group, stays, patient)
+
+
+def _matching(group: DynamicGroup, stays: list[str], patient: Patient) -> Finding:
+    markers = {
+        f"attributes.{name}:{value}"
+        for of in (patient.settings.move_out_attributes, patient.settings.failed_attributes)
+        for name, value in list(of.items())[:1]
+    }
+    excluded = " ".join(f"AND NOT {marker}" for marker in sorted(markers))
+    return fault(
+        f"the query of the dynamic group {group.name}, `{group.query}`, may match a device that"
+        f" {' or '.join(stays)}",
+        "such a device never leaves the group, and gets no new retries from AWS IoT Jobs",
+        f"make it `({group.query}) {excluded}`; if no firmware updates go to this group:"
+        f" {patient.deployment.command(f'doctor --ignore-group {group.name}')}",
+    )
+
+
+def devices_that_stayed(patient: Patient) -> Iterator[Finding]:
+    """Devices that are away have left at least one of their dynamic groups."""
+    census = patient.census
+    for record in census.away:
+        away_for = census.now.moment - record.away_since
+        left = {name for name in record.left_groups if not patient.is_ignored(name)}
+        if not record.away_since or away_for < _SETTLE_SECONDS or not left:
+            continue
+        if not left - set(groups_of(patient.deployment, record.device_id)):
+            yield fault(
+                f"{record.device_id} is away since {times.age(away_for)}, and still in"
+                f" {', '.join(sorted(left))}",
+                "it will come back without new retries from AWS IoT Jobs",
+                "correct the query of the group;"
+                f" {patient.deployment.command(f'show {record.device_id}')}",
+            )
+    if census.away_count > len(census.away):
+        yield note(
+            f"of {census.away_count} devices that are away, only the {len(census.away)} that are so"
+            " for longest were looked at"
+        )
+
+
+def job_events(patient: Patient) -> Iterator[Finding]:
+    """The events of AWS IoT Jobs are on, where the module listens to them."""
+    if patient.settings.job_events_enabled and not _is_on(_events(patient), "JOB_EXECUTION"):
+        yield fault(
+            "the events of AWS IoT Jobs are off in this region",
+            "failures and successes that only AWS IoT Jobs tells of are not noticed",
+            "aws iot update-event-configurations"
+            " --event-configurations JOB_EXECUTION={Enabled=true}",
+        )
+
+
+def membership_events(patient: Patient) -> Iterator[Finding]:
+    """Off is fine: then ReconcileDevices notices removals."""
+    if not _is_on(_events(patient), "THING_GROUP_MEMBERSHIP"):
+        yield note(
+            "the thing-group membership events are off in this region",
+            "a device that is removed from the failed group is released by the next pass of"
+            " ReconcileDevices, not at once",
+            "nothing has to be done; to have it at once: aws iot update-event-configurations"
+            " --event-configurations THING_GROUP_MEMBERSHIP={Enabled=true}",
+        )
+
+
+def _events(patient: Patient) -> dict[str, Any]:
+    answer = patient.deployment.client("iot").describe_event_configurations()
+    return dict(answer.get("eventConfigurations", {}))
+
+
+def _is_on(events: dict[str, Any], kind: str) -> bool:
+    return bool(events.get(kind, {}).get("Enabled", False))

@@ -1,0 +1,146 @@
+"""The CDK stack that came before this module: what it left behind, and how it is stopped.
+
+``iot-firmware-update``, https://github.com/RebeccaLSmith/iot-failed-job-updates (its stack, its
+functions under ``lib/lambda`` and ``resources/statemachine-definition.json``):
+
+- ``DeviceFirmwareRetries``, an item a device that ever failed: ``deviceId`` (S, the key),
+  ``RetryCounter`` (N, failures since the last reset), ``ResetRetryCount`` (N: 0, after the move out
+  1, after the last cycle 2), ``timestamp`` (S, ISO 8601 in UTC: when the item was made). Nothing
+  ends an episode: an item stays when the update succeeds.
+- ``DeviceAttributeBackup``: ``deviceId`` (S, the key), ``FW`` and ``model`` (S), as the device's
+  first failure message ever had them. Never written again, so they may be years old.
+- A thing that is moved out has ``FW`` and ``model`` = ``moveOut``; one that failed twice has
+  ``failedtoupdate``, and is a member of ``FailedToUpdate`` a quarter of an hour later.
+- The rule ``FailedFirmwareUpdateRule`` starts ``FirmwareUpdateStateMachine``, Standard, once a
+  message, with the message as its input (``_id_``, ``FW``, ``model``). That very run sleeps until
+  the device is restored: how long is nowhere else.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from fleet_retry.deployment import BACKUP, RETRIES, Deployment, DeploymentError
+
+RULE = "FailedFirmwareUpdateRule"
+MACHINE = "FirmwareUpdateStateMachine"
+ATTRIBUTES = ("FW", "model")
+"""What it keeps, overwrites and restores."""
+MOVED_OUT = "moveOut"
+FAILED = "failedtoupdate"
+
+
+class Fate(StrEnum):
+    """What became of one of its runs."""
+
+    STOPPED = "stopped"
+    BUSY = "busy"
+    """It does not sleep, and ends by itself within seconds."""
+
+
+def stop(deployment: Deployment, dry_run: bool = False) -> Iterator[tuple[str, Fate]]:
+    """Disables the rule and ends the sleeping runs, after noting how long they would have slept.
+
+    What is noted are two more attributes of the record, ``waitsSince`` and ``waitsUntil`` (N, epoch
+    seconds), and the attributes that the device had as it was moved out, which its message tells:
+    they go into the backup. The original reads the one and not the other, so nothing is lost if it
+    is switched on again. May be run again.
+
+    Args:
+        deployment: its tables' prefix is not looked at, since the original has none.
+        dry_run: only look.
+
+    Yields:
+        The device of each run, and what became of the run.
+
+    Raises:
+        DeploymentError: the original is not there.
+    """
+    states = deployment.client("stepfunctions")
+    machine = _machine(deployment)
+    if not dry_run:
+        _disable_rule(deployment.client("iot"))
+    definition = json.loads(states.describe_state_machine(stateMachineArn=machine)["definition"])
+    pages = states.get_paginator("list_executions").paginate(
+        stateMachineArn=machine, statusFilter="RUNNING"
+    )
+    # All at once: a list from which something is taken while it is read may leave something out.
+    for arn in [run["executionArn"] for page in pages for run in page["executions"]]:
+        message = json.loads(states.describe_execution(executionArn=arn)["input"])
+        sleep = _sleep(states, arn, definition)
+        if sleep and not dry_run:
+            _note(deployment.client("dynamodb"), message, *sleep)
+            states.stop_execution(
+                executionArn=arn, cause="fleet-retry adopt: the module restores the device"
+            )
+        yield str(message["_id_"]), Fate.STOPPED if sleep else Fate.BUSY
+
+
+def _machine(deployment: Deployment) -> str:
+    pages = deployment.client("stepfunctions").get_paginator("list_state_machines").paginate()
+    for page in pages:
+        for machine in page["stateMachines"]:
+            # The module's own of this name is Express.
+            if (machine["name"], machine["type"]) == (MACHINE, "STANDARD"):
+                return str(machine["stateMachineArn"])
+    raise DeploymentError(
+        f"there is no Standard state machine {MACHINE}, so the CDK stack is not there (any more):"
+        " adopt its devices without --stop-original"
+    )
+
+
+def _disable_rule(iot: Any) -> None:
+    for page in iot.get_paginator("list_topic_rules").paginate():
+        if any(rule["ruleName"] == RULE for rule in page["rules"]):
+            iot.disable_topic_rule(ruleName=RULE)
+
+
+def _sleep(states: Any, arn: str, definition: dict[str, Any]) -> tuple[int, int] | None:
+    """Since and until when a run sleeps, epoch seconds; None when it does not."""
+    (last,) = states.get_execution_history(executionArn=arn, reverseOrder=True, maxResults=1)[
+        "events"
+    ]
+    if last["type"] != "WaitStateEntered":
+        return None
+    since = int(last["timestamp"].timestamp())
+    # Not a constant: who has the stack may have changed it.
+    state = definition["States"][last["stateEnteredEventDetails"]["name"]]
+    return since, since + int(state.get("Seconds", 0))
+
+
+def _note(dynamodb: Any, message: dict[str, Any], since: int, until: int) -> None:
+    key = {"deviceId": {"S": message["_id_"]}}
+    values = {":since": {"N": str(since)}, ":until": {"N": str(until)}}
+    originals = {f":{name}": {"S": str(message[name])} for name in ATTRIBUTES}
+    _update(
+        dynamodb,
+        TableName=RETRIES,
+        Key=key,
+        UpdateExpression="SET waitsSince = :since, waitsUntil = :until",
+        ConditionExpression="attribute_exists(deviceId) AND attribute_not_exists(#state)",
+        ExpressionAttributeNames={"#state": "state"},
+        ExpressionAttributeValues=values,
+    )
+    _update(
+        dynamodb,
+        TableName=BACKUP,
+        Key=key,
+        UpdateExpression=f"SET {', '.join(f'{name} = :{name}' for name in ATTRIBUTES)}",
+        ConditionExpression="attribute_not_exists(#attributes)",
+        ExpressionAttributeNames={"#attributes": "attributes"},
+        ExpressionAttributeValues=originals,
+    )
+
+
+def _update(dynamodb: Any, **change: Any) -> None:
+    """Changes an item that is still the original's; another is left alone."""
+    try:
+        dynamodb.update_item(**change)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+            raise

@@ -1,0 +1,82 @@
+# What people are still to be told: MailOperators reads it now and then, and tells of many devices in
+# one mail. FIFO, as the topic, so that of one device what happened last comes last.
+resource "aws_sqs_queue" "operators" {
+  count = local.mails_operators ? 1 : 0
+
+  name                       = "${var.name_prefix}FailedFirmwareUpdateOperators.fifo"
+  fifo_queue                 = true
+  deduplication_scope        = "messageGroup"
+  fifo_throughput_limit      = "perMessageGroupId"
+  message_retention_seconds  = 1209600 # 14 days, the longest there is
+  visibility_timeout_seconds = 360     # longer than MailOperators may take
+  receive_wait_time_seconds  = 1       # asks all of SQS's servers: a storm is to be one digest
+  kms_master_key_id          = var.kms_key_arn
+  sqs_managed_sse_enabled    = var.kms_key_arn == null ? true : null
+  tags                       = var.tags
+}
+
+resource "aws_sns_topic_subscription" "operators" {
+  count = length(aws_sqs_queue.operators)
+
+  topic_arn            = local.alerts_topic_arn
+  protocol             = "sqs"
+  endpoint             = aws_sqs_queue.operators[0].arn
+  raw_message_delivery = true
+
+  # Fleets may share the topic: each mails of its own devices. SNS takes no empty attribute, so the
+  # one without a prefix has none.
+  filter_policy = (
+    var.name_prefix == ""
+    ? jsonencode({ fleet = [{ exists = false }] })
+    : jsonencode({ fleet = [var.name_prefix] })
+  )
+
+  # A message that comes before the queue takes it is lost.
+  depends_on = [aws_sqs_queue_policy.operators]
+}
+
+data "aws_iam_policy_document" "operator_queue" {
+  count = length(aws_sqs_queue.operators)
+
+  statement {
+    sid       = "RefusePlainHttp"
+    effect    = "Deny"
+    actions   = ["sqs:*"]
+    resources = [aws_sqs_queue.operators[0].arn]
+
+    principals {
+      type        = "*"
+      identifiers = ["*"]
+    }
+
+    condition {
+      test     = "Bool"
+      variable = "aws:SecureTransport"
+      values   = ["false"]
+    }
+  }
+
+  statement {
+    sid       = "Topic"
+    actions   = ["sqs:SendMessage"]
+    resources = [aws_sqs_queue.operators[0].arn]
+
+    principals {
+      type        = "Service"
+      identifiers = ["sns.amazonaws.com"]
+    }
+
+    condition {
+      test     = "ArnEquals"
+      variable = "aws:SourceArn"
+      values   = [local.alerts_topic_arn]
+    }
+  }
+}
+
+resource "aws_sqs_queue_policy" "operators" {
+  count = length(aws_sqs_queue.operators)
+
+  queue_url = aws_sqs_queue.operators[0].url
+  policy    = data.aws_iam_policy_document.operator_queue[0].json
+}

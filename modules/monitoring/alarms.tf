@@ -1,0 +1,283 @@
+# Each alarm is for something that a person has to do, or to know before it gets worse; docs/runbook.md
+# has a section for each, of the name that follows "FirmwareRetry-".
+locals {
+  alarm_prefix  = "${var.name_prefix}FirmwareRetry-"
+  alarm_actions = var.operator_topic_arn == null ? [] : [var.operator_topic_arn]
+  runbook       = "What to do: docs/runbook.md#"
+
+  seconds = {
+    for name, interval in { reconcile = var.reconcile_interval, alert = var.alert_interval } :
+    name => tonumber(split(" ", interval)[0]) * { minute = 60, hour = 3600, day = 86400 }[trimsuffix(split(" ", interval)[1], "s")]
+  }
+
+  # A step may be late by a quarter of an hour in which its device leaves its groups, and by two
+  # passes of ReconcileDevices that finish it otherwise.
+  overdue_seconds = 2 * local.seconds.reconcile + 1800
+
+  # Two passes of MailOperators, and some minutes for SQS and CloudWatch.
+  letter_seconds = 2 * local.seconds.alert + 600
+
+  # An Express execution that runs out of time has no time for a dead letter either: that is another
+  # alarm, because there is other work to do.
+  bad_ends = {
+    for machine in keys(var.state_machine_arns) : machine => toset(concat(
+      ["ExecutionsFailed", "ExecutionsAborted"], machine == "intake" ? [] : ["ExecutionsTimedOut"]
+    ))
+  }
+
+  # Without those that raise as they should, which must wake nobody: the steps that a device's
+  # message comes to first (a bad message, an unknown thing) and RestoreDeviceAttributes (a device
+  # that has not left its groups yet). Where they fail for good, their execution fails minutes
+  # later, and that alarm is here too. What runs by the clock has alarms of its own.
+  watched_functions = {
+    for step, name in var.function_names : step => name
+    if !contains([
+      "IncrementRetryCounter", "ClearDeviceRecord", "ReleaseDevice", "CheckIfDeviceExists",
+      "StoreDeviceAttributes", "RestoreDeviceAttributes", "ReconcileDevices", "MailOperators",
+    ], step)
+  }
+
+  # What shows that the account's quotas are too small, at most ten: an alarm takes no more. The
+  # functions share one quota, so the busiest ones tell for all.
+  throttles = merge(
+    { calls = { namespace = local.namespace, name = "CallsThrottled", dimensions = null } },
+    {
+      for step in ["IncrementRetryCounter", "ResetRetryCounterAndMoveOut", "RestoreDeviceAttributes"] :
+      lower(step) => {
+        namespace  = "AWS/Lambda"
+        name       = "Throttles"
+        dimensions = { FunctionName = var.function_names[step] }
+      }
+    },
+    {
+      for machine, arn in var.state_machine_arns : machine => {
+        namespace  = "AWS/States"
+        name       = "ExecutionThrottled"
+        dimensions = { StateMachineArn = arn }
+      }
+    },
+    {
+      for kind in ["Read", "Write"] : lower(kind) => {
+        namespace  = "AWS/DynamoDB"
+        name       = "${kind}ThrottleEvents"
+        dimensions = { TableName = var.table_names["retries"] }
+      }
+    },
+  )
+}
+
+resource "aws_cloudwatch_metric_alarm" "executions" {
+  for_each = var.state_machine_arns
+
+  alarm_name          = "${local.alarm_prefix}${each.key}-failed"
+  alarm_description   = "An execution of ${each.value} ended badly. ${local.runbook}${each.key}-failed"
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  evaluation_periods  = 1
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = local.alarm_actions
+  tags                = var.tags
+
+  metric_query {
+    id          = "ended_badly"
+    label       = "Executions that ended badly"
+    expression  = "SUM(METRICS())"
+    return_data = true
+  }
+
+  dynamic "metric_query" {
+    for_each = local.bad_ends[each.key]
+
+    content {
+      id = lower(metric_query.value)
+
+      metric {
+        namespace   = "AWS/States"
+        metric_name = metric_query.value
+        dimensions  = { StateMachineArn = each.value }
+        period      = 300
+        stat        = "Sum"
+      }
+    }
+  }
+}
+
+resource "aws_cloudwatch_metric_alarm" "intake_timed_out" {
+  alarm_name          = "${local.alarm_prefix}intake-timed-out"
+  alarm_description   = "Messages took the intake longer than the five minutes that it has, and may not be counted. ${local.runbook}intake-timed-out"
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  evaluation_periods  = 1
+  namespace           = "AWS/States"
+  metric_name         = "ExecutionsTimedOut"
+  dimensions          = { StateMachineArn = var.state_machine_arns["intake"] }
+  period              = 300
+  statistic           = "Sum"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = local.alarm_actions
+  tags                = var.tags
+}
+
+resource "aws_cloudwatch_metric_alarm" "dead_letters" {
+  alarm_name          = "${local.alarm_prefix}dead-letters"
+  alarm_description   = "Messages that could not be counted wait in ${var.dead_letter_queue_name}; they are kept for 14 days. ${local.runbook}dead-letters"
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  evaluation_periods  = 1
+  namespace           = "AWS/SQS"
+  metric_name         = "ApproximateNumberOfMessagesVisible"
+  dimensions          = { QueueName = var.dead_letter_queue_name }
+  period              = 300
+  statistic           = "Maximum"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = local.alarm_actions
+  tags                = var.tags
+}
+
+# A rule's action that fails makes a dead letter. Where that fails, too, the message is in no queue.
+# AWS's page does not say how the types of actions are spelt, hence a query, which needs none; it
+# takes one rule, since it knows no OR.
+resource "aws_cloudwatch_metric_alarm" "messages_lost" {
+  for_each = toset(var.rule_names)
+
+  alarm_name          = "${local.alarm_prefix}messages-lost-${each.value}"
+  alarm_description   = "The rule ${each.value} could neither hand on a message nor keep it as a dead letter. ${local.runbook}messages-lost"
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  evaluation_periods  = 1
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = local.alarm_actions
+  tags                = var.tags
+
+  metric_query {
+    id          = "lost"
+    label       = "Messages lost"
+    expression  = "SELECT SUM(ErrorActionFailure) FROM SCHEMA(\"AWS/IoT\", ActionType, RuleName) WHERE RuleName = '${each.value}'"
+    period      = 300
+    return_data = true
+  }
+}
+
+# A recovery tries for hours before it fails; this says so earlier. A single error is tried again
+# and means nothing, errors that keep coming do; the backoff leaves up to 15 minutes between them.
+resource "aws_cloudwatch_metric_alarm" "handlers" {
+  alarm_name          = "${local.alarm_prefix}handlers-failing"
+  alarm_description   = "Handlers have been failing again and again within an hour: their log groups say why. ${local.runbook}handlers-failing"
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  evaluation_periods  = 12
+  datapoints_to_alarm = 3
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = local.alarm_actions
+  tags                = var.tags
+
+  metric_query {
+    id          = "errors"
+    label       = "Errors of the handlers"
+    expression  = "SUM(METRICS())"
+    return_data = true
+  }
+
+  dynamic "metric_query" {
+    for_each = local.watched_functions
+
+    content {
+      id = lower(metric_query.key)
+
+      metric {
+        namespace   = "AWS/Lambda"
+        metric_name = "Errors"
+        dimensions  = { FunctionName = metric_query.value }
+        period      = 300
+        stat        = "Sum"
+      }
+    }
+  }
+}
+
+# It raises when it had to leave a device behind, and it runs too seldom for the alarm above.
+resource "aws_cloudwatch_metric_alarm" "reconcile" {
+  alarm_name          = "${local.alarm_prefix}reconcile-failing"
+  alarm_description   = "Devices could not be reconciled: the log group of ReconcileDevices says which and why. ${local.runbook}reconcile-failing"
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  evaluation_periods  = 1
+  namespace           = "AWS/Lambda"
+  metric_name         = "Errors"
+  dimensions          = { FunctionName = var.function_names["ReconcileDevices"] }
+  period              = 300
+  statistic           = "Sum"
+  treat_missing_data  = "ignore" # between two passes it stays as the last one left it
+  alarm_actions       = local.alarm_actions
+  tags                = var.tags
+}
+
+resource "aws_cloudwatch_metric_alarm" "overdue" {
+  alarm_name          = "${local.alarm_prefix}devices-overdue"
+  alarm_description   = "Something has been due for a device for more than ${local.overdue_seconds} seconds, and neither its recovery nor ReconcileDevices did it. ${local.runbook}devices-overdue"
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = local.overdue_seconds
+  evaluation_periods  = 1
+  namespace           = local.namespace
+  metric_name         = "OldestOverdueSeconds"
+  period              = 300
+  statistic           = "Maximum"
+  treat_missing_data  = "ignore" # between two passes it stays as the last one left it
+  alarm_actions       = local.alarm_actions
+  tags                = var.tags
+}
+
+# Throttling is what backoff is for; when it does not end within an hour, a quota is too small.
+resource "aws_cloudwatch_metric_alarm" "throttled" {
+  alarm_name          = "${local.alarm_prefix}calls-throttled"
+  alarm_description   = "Calls have been throttled for an hour without a break: recoveries are late. ${local.runbook}calls-throttled"
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  evaluation_periods  = 12
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = local.alarm_actions
+  tags                = var.tags
+
+  metric_query {
+    id          = "throttled"
+    label       = "Calls and executions that were throttled"
+    expression  = "SUM(METRICS())"
+    return_data = true
+  }
+
+  dynamic "metric_query" {
+    for_each = local.throttles
+
+    content {
+      id = metric_query.key
+
+      metric {
+        namespace   = metric_query.value.namespace
+        metric_name = metric_query.value.name
+        dimensions  = metric_query.value.dimensions
+        period      = 300
+        stat        = "Sum"
+      }
+    }
+  }
+}
+
+# Covers errors of MailOperators, a schedule that does not run it, and a topic that refuses its mails:
+# all of them leave letters in the queue.
+resource "aws_cloudwatch_metric_alarm" "letters" {
+  count = var.operator_queue_name == null ? 0 : 1
+
+  alarm_name          = "${local.alarm_prefix}letters-waiting"
+  alarm_description   = "Since more than ${local.letter_seconds} seconds people have not been mailed what became of devices: the log group of MailOperators says why. ${local.runbook}letters-waiting"
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = local.letter_seconds
+  evaluation_periods  = 1
+  namespace           = "AWS/SQS"
+  metric_name         = "ApproximateAgeOfOldestMessage"
+  dimensions          = { QueueName = var.operator_queue_name }
+  period              = 300
+  statistic           = "Maximum"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = local.alarm_actions
+  tags                = var.tags
+}

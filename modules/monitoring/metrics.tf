@@ -1,0 +1,88 @@
+# What the handlers' logs say, as metrics. None has a dimension: neither the number of devices nor
+# that of campaigns makes more of them. What a campaign did is a query on the dashboard.
+locals {
+  namespace = "${var.name_prefix}FirmwareRetry"
+
+  # Of each metric: the steps whose log lines count, and which lines. What ReconcileDevices does in
+  # place of a step that was lost, counts as if the step had done it.
+  events = {
+    # The failure that uses up a cycle counts when its recovery has the device: until then, each
+    # further message, copies too, is answered that the recovery is due.
+    FailuresCounted = {
+      IncrementRetryCounter         = "{ $.message = \"failure message handled\" && $.outcome = \"counted\" }"
+      ResetRetryCounterAndMoveOut   = "{ $.message = \"device moved out\" }"
+      ResetRetryCountToFailedUpdate = "{ $.message = \"device marked as failed\" }"
+      ReconcileDevices              = "{ $.message = \"device reconciled\" && ($.done = \"moved_out\" || $.done = \"marked_failed\") }"
+    }
+    DuplicatesRefused = {
+      IncrementRetryCounter = "{ $.message = \"failure message handled\" && $.outcome = \"duplicate\" }"
+    }
+    DevicesMovedOut = {
+      ResetRetryCounterAndMoveOut = "{ $.message = \"device moved out\" }"
+      ReconcileDevices            = "{ $.message = \"device reconciled\" && $.done = \"moved_out\" }"
+    }
+    DevicesRestored = {
+      RestoreDeviceAttributes = "{ $.message = \"device restored\" }"
+      ReconcileDevices        = "{ $.message = \"device reconciled\" && $.done = \"restored\" }"
+    }
+    DevicesFailed = {
+      SendSNSNotification = "{ $.message = \"failed device reported\" }"
+      ReconcileDevices    = "{ $.message = \"device reconciled\" && $.done = \"told\" }"
+    }
+    UpdatesSucceeded = {
+      ClearDeviceRecord = "{ $.message = \"episode end*\" && $.cause = \"update succeeded\" }"
+    }
+    DevicesHealed = {
+      ClearDeviceRecord = "{ $.message = \"episode end*\" && $.cause = \"update succeeded\" && $.state = \"failed\" }"
+    }
+    # What AWS IoT or DynamoDB throttled, after botocore's own second try.
+    CallsThrottled = {
+      for step in keys(var.function_names) : step => "{ $.errorType = \"TransientError\" && (${local.throttled}) }"
+    }
+  }
+
+  throttled = join(" || ", [
+    for code in ["Throttl", "TooManyRequests", "LimitExceeded", "ThroughputExceeded"] :
+    "$.errorMessage = \"*${code}*\""
+  ])
+
+  # The fleet as ReconcileDevices counts it: the field of its log line, by metric.
+  gauges = {
+    Tracking             = "tracking"
+    CoolingDown          = "cooling_down"
+    Failed               = "failed"
+    Held                 = "held"
+    Overdue              = "overdue"
+    OldestOverdueSeconds = "oldestOverdueSeconds"
+  }
+
+  event_filters = merge([
+    for metric, patterns in local.events : {
+      for step, pattern in patterns :
+      "${metric}-${step}" => { metric = metric, step = step, pattern = pattern, value = "1" }
+    }
+  ]...)
+
+  gauge_filters = {
+    for metric, field in local.gauges : metric => {
+      metric  = metric
+      step    = "ReconcileDevices"
+      pattern = "{ $.message = \"fleet counted\" }"
+      value   = "$.${field}"
+    }
+  }
+}
+
+resource "aws_cloudwatch_log_metric_filter" "this" {
+  for_each = merge(local.event_filters, local.gauge_filters)
+
+  name           = each.key
+  log_group_name = "/aws/lambda/${var.function_names[each.value.step]}"
+  pattern        = each.value.pattern
+
+  metric_transformation {
+    namespace = local.namespace
+    name      = each.value.metric
+    value     = each.value.value
+  }
+}

@@ -1,0 +1,163 @@
+"""``fleet-retry release``: one device or many, asked first, and it says what became of each."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import Fleet
+
+Answer = dict[str, Any]
+
+
+def invoked(fleet: Fleet) -> list[list[str]]:
+    """The devices that ReleaseDevice got, call by call."""
+    return [json.loads(asked["Payload"])["deviceIds"] for asked in fleet.has_asked("Invoke")]
+
+
+def function(become: Callable[[list[str]], Answer], is_error: bool = False) -> Any:
+    """A ReleaseDevice whose devices become something."""
+
+    def invoke(asked: dict[str, Any]) -> Answer:
+        assert asked["FunctionName"] == "ReleaseDevice"
+        result = become(json.loads(asked["Payload"])["deviceIds"])
+        answer: Answer = {"Payload": io.BytesIO(json.dumps(result).encode())}
+        return answer | {"FunctionError": "Unhandled"} if is_error else answer
+
+    return invoke
+
+
+@pytest.fixture
+def releasing(fleet: Fleet) -> Fleet:
+    """Every device that is to be released is."""
+    fleet.answers["Invoke"] = function(lambda devices: {"released": devices})
+    fleet.put("failed-1", "failed")
+    fleet.put("failed-2", "failed", campaign="job-7")
+    fleet.put("resting", "cooling_down")
+    return fleet
+
+
+def test_it_asks_first_and_says_how_many(releasing: Fleet) -> None:
+    code, output = releasing.run("release", "failed-1", "resting", "fine", stdin="y\n")
+    assert code == 0
+    assert "Release 3 devices (1 failed, 1 cooling down, 1 not tracked)? [y/N]" in output
+    assert output.splitlines()[-1] == "3 released"
+    assert invoked(releasing) == [["failed-1", "resting", "fine"]]
+
+
+def test_who_says_no_releases_nothing(releasing: Fleet) -> None:
+    code, output = releasing.run("release", "failed-1", stdin="n\n")
+    assert (code, invoked(releasing)) == (1, [])
+    assert "Nothing was released." in output
+
+
+def test_yes_is_not_asked(releasing: Fleet) -> None:
+    assert releasing.run("release", "failed-1", "--yes") == (0, "1 released\n")
+
+
+def test_a_dry_run_says_which_and_releases_nothing(releasing: Fleet) -> None:
+    code, output = releasing.run("release", "--state", "failed", "--dry-run")
+    assert (code, invoked(releasing)) == (0, [])
+    assert output.splitlines() == [
+        "failed-1  failed",
+        "failed-2  failed",
+        "2 devices (2 failed) would be released (dry run: nothing was changed)",
+    ]
+
+
+def test_a_selection_is_released(releasing: Fleet) -> None:
+    releasing.run("release", "--state", "failed", "--campaign", "job-7", "--yes")
+    assert invoked(releasing) == [["failed-2"]]
+
+
+def test_names_come_from_a_file_too_each_once(releasing: Fleet, tmp_path: Path) -> None:
+    file = tmp_path / "fixed.txt"
+    file.write_text("failed-1\n\n  failed-2 \nfailed-1\n")
+    assert releasing.run("release", "resting", "--file", str(file), "--yes")[0] == 0
+    assert invoked(releasing) == [["resting", "failed-1", "failed-2"]]
+
+
+def test_names_come_from_stdin_where_nobody_can_answer(releasing: Fleet) -> None:
+    code, output = releasing.run("release", "--file", "-", stdin="failed-1\n")
+    assert (code, invoked(releasing)) == (2, [])
+    assert "add --yes" in output
+    assert releasing.run("release", "--file", "-", "--yes", stdin="failed-1\n")[0] == 0
+    assert invoked(releasing) == [["failed-1"]]
+
+
+def test_many_are_released_fifty_a_call(releasing: Fleet, tmp_path: Path) -> None:
+    file = tmp_path / "all.txt"
+    file.write_text("\n".join(f"pump-{number}" for number in range(120)))
+    assert releasing.run("release", "--file", str(file), "--yes") == (0, "120 released\n")
+    assert sorted(map(len, invoked(releasing))) == [20, 50, 50]
+
+
+def test_what_became_of_each_is_said(releasing: Fleet) -> None:
+    fates = {"released": ["a"], "releasing": ["b"], "not_tracked": ["c"], "gone": ["d"]}
+    releasing.answers["Invoke"] = function(lambda _: fates)
+    code, output = releasing.run("release", "a", "b", "c", "d", "--yes")
+    assert code == 0
+    assert output.splitlines() == [
+        "b  releasing",
+        "c  not tracked",
+        "d  gone",
+        "1 released, 1 releasing, 1 not tracked, 1 gone",
+    ]
+
+
+def test_those_that_are_refused_are_named_and_the_others_are_done(releasing: Fleet) -> None:
+    told = "b: TransientError: throttled; try again; c: BackupMissingError: no backup of c: set it"
+    error = {"errorType": "ReleaseIncompleteError", "errorMessage": told}
+    releasing.answers["Invoke"] = function(lambda _: error, is_error=True)
+    code, output = releasing.run("release", "a", "b", "c", "--yes")
+    assert code == 1
+    assert output.splitlines()[:3] == [
+        "b  refused  TransientError: throttled; try again",
+        "c  refused  BackupMissingError: no backup of c: set it",
+        "1 released, 2 refused",
+    ]
+
+
+def test_a_function_that_fails_has_refused_its_whole_batch(releasing: Fleet) -> None:
+    error = {"errorType": "Sandbox.Timedout", "errorMessage": "after 300 seconds"}
+    releasing.answers["Invoke"] = function(lambda _: error, is_error=True)
+    code, output = releasing.run("release", "a", "b", "--yes")
+    assert code == 1
+    assert "a  refused  Sandbox.Timedout: after 300 seconds" in output
+    assert "2 refused" in output
+
+
+@pytest.mark.parametrize("arguments", [[], ["a", "--state", "failed"]])
+def test_devices_are_either_named_or_selected(releasing: Fleet, arguments: list[str]) -> None:
+    code, output = releasing.run("release", *arguments, "--yes")
+    assert (code, invoked(releasing)) == (2, [])
+    assert "name devices, or select them" in output
+
+
+def test_what_cannot_be_a_name_is_refused_before_anything_is_done(releasing: Fleet) -> None:
+    code, output = releasing.run("release", "failed-1", "no such/thing", "--yes")
+    assert (code, invoked(releasing)) == (2, [])
+    assert "'no such/thing' is no thing's name" in output
+
+
+def test_a_file_that_is_not_there_is_said(releasing: Fleet) -> None:
+    code, output = releasing.run("release", "--file", "nowhere.txt", "--yes")
+    assert code == 2
+    assert "nowhere.txt cannot be read" in output
+
+
+def test_nobody_to_release_is_said(releasing: Fleet) -> None:
+    assert releasing.run("release", "--campaign", "none") == (0, "No such device.\n")
+
+
+def test_a_module_that_is_not_there_says_what_to_do(releasing: Fleet) -> None:
+    releasing.refuse("Invoke", "ResourceNotFoundException")
+    code, output = releasing.run("release", "failed-1", "--yes")
+    assert code == 2
+    assert "there is no function ReleaseDevice" in output
+    assert "--prefix" in output

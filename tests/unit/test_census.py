@@ -1,0 +1,183 @@
+"""The fleet, counted: what the log says of it, and what a pass takes up."""
+
+import logging
+import random
+from typing import Any
+
+import pytest
+
+from firmware_retry import ambient, aws
+from firmware_retry.census import Sample
+from firmware_retry.handlers import reconcile_devices
+
+from .conftest import GROUP, RETRIES, Cloud
+from .journey import Stage, bring
+
+DAY, HOUR = 86_400, 3_600
+
+
+@pytest.fixture
+def counted(caplog: pytest.LogCaptureFixture) -> Any:
+    """Runs a pass; what it logged of the fleet."""
+
+    def run(context: Any = None, **event: Any) -> dict[str, Any]:
+        caplog.clear()
+        with caplog.at_level(logging.INFO):
+            reconcile_devices.handler(event, context)
+        (line,) = [vars(of) for of in caplog.records if of.message == "fleet counted"]
+        names = ("tracking", "cooling_down", "failed", "held", "overdue", "oldestOverdueSeconds")
+        return {name: line[name] for name in (*names, "isPartial") if line[name]}
+
+    return run
+
+
+def test_an_empty_fleet(cloud: Cloud, counted: Any) -> None:
+    assert counted() == {}
+
+
+def test_devices_are_counted_by_state(cloud: Cloud, counted: Any) -> None:
+    for number, stage in enumerate(
+        (Stage.TRACKED, Stage.TRACKED, Stage.DUE, Stage.COOLING_DOWN, Stage.TOLD)
+    ):
+        bring(cloud, stage, f"dev-{number}")
+    assert counted() == {"tracking": 3, "cooling_down": 1, "failed": 1}
+
+
+def test_what_is_overdue_is_counted_and_how_long_the_oldest_is(
+    cloud: Cloud, counted: Any, clock: list[float]
+) -> None:
+    bring(cloud, Stage.TRACKED, "idle")
+    bring(cloud, Stage.TOLD, "failed")
+    bring(cloud, Stage.DUE, "due")
+    clock[0] += HOUR
+    bring(cloud, Stage.DUE, "due-later")
+    clock[0] += HOUR
+    assert counted() == {
+        "tracking": 3,
+        "failed": 1,
+        "overdue": 2,
+        "oldestOverdueSeconds": 2 * HOUR,
+    }
+
+
+def test_the_age_is_that_of_the_wait_that_ended(
+    cloud: Cloud, counted: Any, clock: list[float]
+) -> None:
+    bring(cloud, Stage.COOLING_DOWN)
+    clock[0] = ambient.epoch("2024-03-26T12:00:00Z")
+    item = cloud.record()
+    assert item
+    late = int(clock[0]) - int(item["dueAt"])
+    assert counted() == {"cooling_down": 1, "overdue": 1, "oldestOverdueSeconds": late}
+
+
+def test_one_within_its_grace_is_not_overdue(
+    cloud: Cloud, counted: Any, clock: list[float]
+) -> None:
+    bring(cloud, Stage.DUE)
+    clock[0] += reconcile_devices.GRACE_SECONDS
+    assert counted() == {"tracking": 1}
+    clock[0] += 1
+    assert counted()["overdue"] == 1
+
+
+def test_one_that_is_held_is_not_overdue(cloud: Cloud, counted: Any, clock: list[float]) -> None:
+    bring(cloud, Stage.COOLING_DOWN)
+    cloud.pause()
+    clock[0] += 2 * DAY
+    assert counted() == {"cooling_down": 1, "held": 1}
+
+
+class Hurried:
+    """Lambda's context, when there is less than half of the time left once a page is read."""
+
+    def __init__(self, pages: int) -> None:
+        self.seconds = [900] * (1 + pages)
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 1_000 * (self.seconds.pop() if self.seconds else 449)
+
+
+def test_a_table_that_is_too_large_for_a_pass_is_counted_in_part(
+    cloud: Cloud, counted: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = aws.call
+
+    def small_pages(service: str, operation: str, **parameters: Any) -> Any:
+        limit = {"Limit": 1} if operation == "scan" else {}
+        return call(service, operation, **parameters, **limit)
+
+    monkeypatch.setattr(aws, "call", small_pages)
+    for number in range(4):
+        bring(cloud, Stage.TRACKED, f"dev-{number}")
+    assert counted(Hurried(2)) == {"tracking": 2, "isPartial": True}
+    assert counted(Hurried(9)) == {"tracking": 4}
+
+
+def test_only_what_a_census_needs_is_read(
+    cloud: Cloud, counted: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The names of all counted messages would take most of the memory."""
+    bring(cloud, Stage.TRACKED)
+    pages: list[dict[str, Any]] = []
+    call = aws.call
+
+    def looking(*names: str, **parameters: Any) -> Any:
+        answer = call(*names, **parameters)
+        pages.append(answer)
+        return answer
+
+    monkeypatch.setattr(aws, "call", looking)
+    counted()
+    items = [item for page in pages for item in page.get("Items", ())]
+    assert items
+    assert "countedEvents" not in items[0]
+
+
+def test_an_item_that_is_none_of_the_packages_is_not_counted(cloud: Cloud, counted: Any) -> None:
+    """The table may be one that somebody else used before."""
+    cloud.dynamodb.Table(RETRIES).put_item(Item={"deviceId": "old", "RetryCounter": 10})
+    bring(cloud, Stage.TRACKED)
+    assert counted() == {"tracking": 1}
+
+
+# Which devices a pass takes
+
+
+def test_a_sample_is_all_there_is_as_long_as_that_is_few(clock: list[float]) -> None:
+    sample = Sample(most=3)
+    for name in "abc":
+        sample.add(name)
+    assert (sample.seen, sorted(sample.names)) == (3, ["a", "b", "c"])
+
+
+def test_each_name_has_the_same_chance(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ambient, "share", random.Random(1).random)
+    taken = dict.fromkeys("abcdefghij", 0)
+    for _ in range(5_000):
+        sample = Sample(most=3)
+        for name in taken:
+            sample.add(name)
+        assert len(set(sample.names)) == 3
+        for name in sample.names:
+            taken[name] += 1
+    # 1,500 each, and by chance 32 more or less.
+    assert all(1_350 < times < 1_650 for times in taken.values()), taken
+
+
+def test_an_order_is_another_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ambient, "share", random.Random(1).random)
+    sample = Sample()
+    for number in range(100):
+        sample.add(str(number))
+    first, second = sample.shuffled(), sample.shuffled()
+    assert sorted(first) == sorted(second) == sorted(sample.names)
+    assert len({tuple(first), tuple(second), tuple(sample.names)}) == 3
+
+
+def test_the_group_of_the_failed_is_no_census_of_its_own(cloud: Cloud, clock: list[float]) -> None:
+    """A failed device in its group is at rest, however long."""
+    bring(cloud, Stage.TOLD)
+    clock[0] += 30 * DAY
+    assert reconcile_devices.handler({}, None) == {"failed": 1}
+    assert cloud.members(GROUP) == ["dev-1"]

@@ -1,0 +1,544 @@
+"""People are told of everything, in few mails: what MailOperators makes of the FIFO topic."""
+
+import itertools
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import typer
+
+from firmware_retry import alerts, aws, mails
+from firmware_retry.errors import RequestRefusedError, TransientError
+from firmware_retry.handlers import (
+    clear_device_record,
+    mail_operators,
+    reset_retry_count_to_failed_update,
+    send_sns_notification,
+)
+from firmware_retry.mails import Mail
+from fleet_retry import cli
+
+from .conftest import REGION, Cloud, Operators, configure, success
+from .journey import ORIGINAL, Stage, begin, bring, use_up_a_cycle
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs/alert.schema.json").read_text())
+ALERT = {
+    "version": 2,
+    "event": "failed",
+    "fleet": "",
+    "deviceId": "dev-1",
+    "model": "wo:v8",
+    "firmware": "2.26",
+    "campaign": "job-1",
+    "reason": "E_FLASH",
+    "cycles": 2,
+    "startedAt": "2026-11-23T05:21:00Z",
+    "failedAt": "2026-11-24T05:21:00Z",
+    "attributes": {"model": "wo:v8", "FW": "2.26"},
+    "failedAttributes": {"model": "failedtoupdate", "FW": "failedtoupdate"},
+    "thingGroup": "FailedToUpdate",
+    "recoveryId": "x-2",
+}
+HEALED = ALERT | {"event": "healed", "healedAt": "2026-11-25T05:21:00Z"}
+TRIPPED: dict[str, Any] = {
+    "campaign": "release of May",
+    "devices": 20,
+    "total": 25,
+    "window_seconds": 86400,
+    "is_paused": True,
+    "since": "2026-11-24T05:21:00Z",
+}
+THRESHOLD = 2
+_NUMBERS = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def threshold(operators: Operators, environment: pytest.MonkeyPatch) -> None:
+    configure(environment, ALERT_DIGEST_THRESHOLD=str(THRESHOLD))
+
+
+class Hurry:
+    """Lambda's context of a function whose time is over after so many looks at it."""
+
+    def __init__(self, looks: int) -> None:
+        self._looks = looks
+
+    def get_remaining_time_in_millis(self) -> int:
+        self._looks -= 1
+        return 300_000 if self._looks >= 0 else 29_000
+
+
+def mail(context: object = None) -> dict[str, int]:
+    return mail_operators.handler({}, context)
+
+
+def tell(cloud: Cloud, *alerts_: dict[str, Any] | str) -> None:
+    """Publishes messages as the module does, or others."""
+    for alert in alerts_:
+        body = alert if isinstance(alert, str) else json.dumps(alert)
+        group = alert.get("deviceId", "none") if isinstance(alert, dict) else "none"
+        cloud.sns.publish(
+            TopicArn=f"arn:aws:sns:{REGION}:123456789012:FailedFirmwareUpdate.fifo",
+            Message=body,
+            MessageGroupId=group,
+            MessageDeduplicationId=str(next(_NUMBERS)),
+        )
+
+
+def spy(monkeypatch: pytest.MonkeyPatch, wanted: str) -> list[dict[str, Any]]:
+    """The parameters of all calls of an operation from now on."""
+    seen: list[dict[str, Any]] = []
+    call = aws.call
+
+    def spying(service: str, operation: str, **parameters: Any) -> Any:
+        if operation == wanted:
+            seen.append(parameters)
+        return call(service, operation, **parameters)
+
+    monkeypatch.setattr(aws, "call", spying)
+    return seen
+
+
+def devices(number: int, **more: Any) -> list[dict[str, Any]]:
+    return [ALERT | {"deviceId": f"dev-{n}"} | more for n in range(number)]
+
+
+# What is published
+
+
+def test_what_is_published_is_as_the_schema_says(cloud: Cloud) -> None:
+    bring(cloud, Stage.TOLD)
+    clear_device_record.handler(success(200), None)
+    alerts.tell_campaign_tripped(**TRIPPED)
+    published = [json.loads(message) for message in cloud.messages()]
+    assert [each["event"] for each in published] == ["failed", "healed", "campaign_tripped"]
+    for each in published:
+        jsonschema.validate(each, SCHEMA)
+
+
+def test_the_schema_wants_what_the_mails_need(cloud: Cloud) -> None:
+    for alert in (ALERT, HEALED):
+        jsonschema.validate(alert, SCHEMA)
+        for name in alert.keys() - {"version", "event", "fleet"}:
+            without = {key: value for key, value in alert.items() if key != name}
+            assert mails.read(json.dumps(alert))
+            assert not mails.read(json.dumps(without))
+            with pytest.raises(jsonschema.ValidationError):
+                jsonschema.validate(without, SCHEMA)
+
+
+def test_subscribers_filter_on_attributes_that_all_have_a_value(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SNS refuses an empty one; nobody said why this device failed."""
+    published = spy(monkeypatch, "publish")
+    bring(cloud, Stage.TOLD)
+    assert published[0]["MessageAttributes"] == {
+        name: {"DataType": "String", "StringValue": value}
+        for name, value in {
+            "event": "failed",
+            "version": "2",
+            "campaign": "2.27",
+            "model": "wo:v8",
+            "firmware": "2.26",
+        }.items()
+    }
+    assert published[0]["MessageGroupId"] == "dev-1"
+
+
+def test_fleets_that_share_a_topic_are_told_apart(
+    cloud: Cloud, environment: pytest.MonkeyPatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published = spy(monkeypatch, "publish")
+    alerts.tell_campaign_tripped(**TRIPPED)
+    configure(environment, NAME_PREFIX="fleet-a-")
+    alerts.tell_campaign_tripped(**TRIPPED)
+    fleets = [
+        (json.loads(each["Message"])["fleet"], each["MessageAttributes"].get("fleet"))
+        for each in published
+    ]
+    assert fleets == [("", None), ("fleet-a-", {"DataType": "String", "StringValue": "fleet-a-"})]
+    # Else SNS would take the second for a copy of the first.
+    assert len({each["MessageDeduplicationId"] for each in published}) == 2
+
+
+def test_a_fleet_that_sets_a_marker_learns_model_and_firmware_too(
+    cloud: Cloud, environment: pytest.MonkeyPatch
+) -> None:
+    configure(environment, FAILED_ATTRIBUTES='{"firmwareRetry": "failed"}', COOL_DOWN_SECONDS="[]")
+    configure(environment, MOVE_OUT_ATTRIBUTES='{"firmwareRetry": "coolingDown"}')
+    cloud.create_thing("dev-1", model="gw:v3", FW="1.0")
+    begin()
+    recovery = use_up_a_cycle()
+    reset_retry_count_to_failed_update.handler(recovery, None)
+    send_sns_notification.handler(recovery, None)
+    (message,) = map(json.loads, cloud.messages())
+    assert (message["model"], message["firmware"]) == ("gw:v3", "1.0")
+    assert message["attributes"]["firmwareRetry"] is None
+
+
+def test_a_campaign_that_trips_is_told_once_for_each_time(cloud: Cloud) -> None:
+    for since in ("2026-11-24T05:21:00Z", "2026-11-24T05:21:00Z", "2026-11-25T05:21:00Z"):
+        alerts.tell_campaign_tripped(**TRIPPED | {"since": since})
+    alerts.tell_campaign_tripped(**TRIPPED | {"campaign": "another"})
+    told = [json.loads(message) for message in cloud.messages()]
+    assert [(one["campaign"], one["since"][:10]) for one in told] == [
+        ("release of May", "2026-11-24"),
+        ("release of May", "2026-11-25"),
+        ("another", "2026-11-24"),
+    ]
+
+
+# One device
+
+
+def test_one_device_is_one_clear_mail(cloud: Cloud, operators: Operators) -> None:
+    tell(cloud, ALERT)
+    assert mail() == {"mails": 1, "devices": 1}
+    (letter,) = operators.mails()
+    assert letter.subject == "Firmware update failed: dev-1"
+    for fact in (
+        "Device:          dev-1\n",
+        "Model:           wo:v8\n",
+        "Firmware:        2.26\n",
+        "Campaign:        job-1\n",
+        "Reason:          E_FLASH\n",
+        "Cycles:          2\n",
+        "First failure:   2026-11-23T05:21:00Z\n",
+        "Failed for good: 2026-11-24T05:21:00Z\n",
+        "  FW: 2.26 -> failedtoupdate\n",
+        "thing group FailedToUpdate",
+        "  fleet-retry release dev-1\n",
+        f"https://{REGION}.console.aws.amazon.com/iot/home?region={REGION}#/thing/dev-1\n",
+    ):
+        assert fact in letter.text
+    assert operators.waiting() == 0
+    assert mail() == {}
+
+
+def test_its_command_names_the_deployment(
+    cloud: Cloud, operators: Operators, environment: pytest.MonkeyPatch
+) -> None:
+    configure(environment, NAME_PREFIX="fleet-a-")
+    tell(cloud, ALERT)
+    mail()
+    assert "  fleet-retry release dev-1 --prefix fleet-a-\n" in operators.mails()[0].text
+
+
+@pytest.mark.parametrize(
+    ("partition", "region", "host"),
+    [
+        ("aws", "eu-west-1", "eu-west-1.console.aws.amazon.com"),
+        ("aws-us-gov", "us-gov-west-1", "us-gov-west-1.console.amazonaws-us-gov.com"),
+        ("aws-cn", "cn-north-1", "cn-north-1.console.amazonaws.cn"),
+    ],
+)
+def test_its_link_leads_to_the_console_of_the_partition(
+    environment: pytest.MonkeyPatch, partition: str, region: str, host: str
+) -> None:
+    topic = f"arn:{partition}:sns:{region}:123456789012:alerts.fifo"
+    configure(environment, ALERTS_TOPIC_ARN=topic)
+    assert mails.console_link("a:b_c") == (
+        f"https://{host}/iot/home?region={region}#/thing/a%3Ab_c"
+    )
+
+
+def test_what_nobody_knows_is_said_to_be_unknown(cloud: Cloud, operators: Operators) -> None:
+    attributes = {"attributes": {"model": "x", "FW": None}}
+    tell(cloud, ALERT | {"reason": "", "model": "", "firmware": ""} | attributes)
+    mail()
+    (letter,) = operators.mails()
+    assert re.search(r"Model: +unknown\nFirmware: +unknown\n", letter.text)
+    assert re.search(r"Reason: +unknown\n", letter.text)
+    assert "  FW: none -> failedtoupdate\n" in letter.text
+
+
+def test_a_device_that_healed_says_when_it_had_failed(cloud: Cloud, operators: Operators) -> None:
+    tell(cloud, HEALED)
+    mail()
+    (letter,) = operators.mails()
+    assert letter.subject == "Firmware update succeeded after all: dev-1"
+    assert "nothing is left to do" in letter.text
+    assert "2026-11-25T05:21:00Z" in letter.text
+    assert "Failed for good: 2026-11-24T05:21:00Z\n" in letter.text
+
+
+@pytest.mark.parametrize(
+    ("told", "subject"),
+    [
+        ((ALERT, HEALED), "Firmware update succeeded after all: dev-1"),
+        ((ALERT, HEALED, ALERT), "Firmware update failed: dev-1"),
+    ],
+)
+def test_of_a_device_that_failed_and_healed_the_last_is_told(
+    cloud: Cloud, operators: Operators, told: tuple[dict[str, Any], ...], subject: str
+) -> None:
+    tell(cloud, *told)
+    assert mail() == {"mails": 1, "devices": 1}
+    assert [letter.subject for letter in operators.mails()] == [subject]
+    assert operators.waiting() == 0
+
+
+def test_a_subject_is_as_short_and_plain_as_sns_wants_it() -> None:
+    of_device = mails.of_device(ALERT | {"deviceId": "d" * 128})
+    of_campaign = mails.of_campaign(_tripped(campaign="Überfall\n" + "x" * 128))
+    for letter in (of_device, of_campaign):
+        assert re.fullmatch(r"[A-Z][ -~]{0,98}", letter.subject)
+
+
+# Many devices
+
+
+def test_up_to_the_threshold_each_device_has_its_mail(cloud: Cloud, operators: Operators) -> None:
+    tell(cloud, *devices(THRESHOLD))
+    assert mail() == {"mails": THRESHOLD, "devices": THRESHOLD}
+    subjects = [letter.subject for letter in operators.mails()]
+    assert subjects == ["Firmware update failed: dev-0", "Firmware update failed: dev-1"]
+
+
+def test_more_share_one_digest_that_names_each(cloud: Cloud, operators: Operators) -> None:
+    tell(cloud, *devices(16, reason="E_NET", firmware="2.25"))
+    tell(cloud, *(HEALED | {"deviceId": f"dev-{number}"} for number in range(16, 20)))
+    assert mail() == {"mails": 1, "devices": 20}
+    (letter,) = operators.mails()
+    assert letter.subject == "Firmware updates of 20 devices: 16 failed, 4 healed"
+    assert "of 16 devices failed for good" in letter.text
+    assert "of 4 devices that had failed succeeded after all" in letter.text
+    assert "By firmware:\n      16 2.25\n" in letter.text
+    assert "Commonest reasons:\n      16 E_NET\n" in letter.text
+    assert "  fleet-retry list --state failed\n" in letter.text
+    assert "  fleet-retry release --file devices.txt\n" in letter.text
+    assert letter.text.count("console.aws.amazon.com") == 5
+    lines = letter.text.splitlines()
+    assert [lines.count(f"dev-{number}") for number in range(20)] == [1] * 20
+    assert operators.waiting() == 0
+
+
+def test_a_device_that_heals_after_a_storm_is_told_of_after_it(
+    cloud: Cloud, operators: Operators
+) -> None:
+    """SQS gives no second letter of a device before the first is deleted."""
+    tell(cloud, *devices(12), HEALED | {"deviceId": "dev-0"})
+    mail()
+    assert [letter.subject for letter in operators.mails()] == [
+        "Firmware updates of 12 devices: 12 failed",
+        "Firmware updates of 1 device: 1 healed",
+    ]
+    assert operators.waiting() == 0
+
+
+def test_a_threshold_of_zero_makes_a_digest_of_one(
+    cloud: Cloud, operators: Operators, environment: pytest.MonkeyPatch
+) -> None:
+    configure(environment, ALERT_DIGEST_THRESHOLD="0")
+    tell(cloud, ALERT)
+    mail()
+    (letter,) = operators.mails()
+    assert letter.subject == "Firmware updates of 1 device: 1 failed"
+
+
+def test_of_many_kinds_the_rest_is_counted(cloud: Cloud, operators: Operators) -> None:
+    reasons = ["E_A"] * 4 + ["E_B", "E_C", "E_D", "E_E", "E_F", "E_G"]
+    tell(cloud, *(ALERT | {"deviceId": f"dev-{n}", "reason": r} for n, r in enumerate(reasons)))
+    mail()
+    (letter,) = operators.mails()
+    of_reasons = letter.text.partition("Commonest reasons:\n")[2].partition("\n\n")[0]
+    assert of_reasons.splitlines()[0] == "       4 E_A"
+    assert of_reasons.splitlines()[-1] == "       2 others (2)"
+    assert len(of_reasons.splitlines()) == 6
+
+
+def test_what_follows_a_digest_in_the_same_pass_is_no_mail_each(
+    cloud: Cloud, operators: Operators, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mails, "MOST_DEVICES", 6)
+    tell(cloud, *devices(13))
+    assert mail() == {"mails": 3, "devices": 13}
+    named = [re.findall(r"^dev-\d+$", one.text, re.MULTILINE) for one in operators.mails()]
+    assert list(map(len, named)) == [6, 6, 1]
+
+
+def test_the_largest_digest_is_within_what_sns_takes() -> None:
+    longest = {
+        "reason": "r" * 600,
+        "model": "m" * 800,
+        "firmware": "f" * 800,
+        "campaign": "c" * 128,
+    }
+    named = [f"{n:04}".ljust(128, "x") for n in range(mails.MOST_DEVICES)]
+    kinds = [{key: f"{n}{value}" for key, value in longest.items()} for n in range(len(named))]
+    half = mails.MOST_DEVICES // 2
+    many = [
+        (ALERT if n < half else HEALED) | kinds[n] | {"deviceId": named[n]}
+        for n in range(len(named))
+    ]
+    assert len(mails.digest(many).text.encode()) < 200_000
+
+
+def test_the_commands_are_those_of_the_tool(environment: pytest.MonkeyPatch) -> None:
+    configure(environment, NAME_PREFIX="fleet-a-")
+    written = [
+        mails.of_device(ALERT),
+        mails.digest(devices(3)),
+        mails.of_campaign(_tripped()),
+        mails.of_campaign(_tripped(isPaused=False)),
+    ]
+    tool = typer.main.get_command(cli.app)
+    assert isinstance(tool, typer.core.TyperGroup)
+    found = re.findall(
+        r"^  fleet-retry (.+)$", "\n".join(one.text for one in written), re.MULTILINE
+    )
+    used = set()
+    for command in found:
+        name, *words = shlex.split(command)
+        used.add(name)
+        tool.commands[name].make_context(name, words).close()
+    assert used == {"release", "list", "pause", "resume"}
+
+
+# Campaigns, and what nobody can read
+
+
+def _tripped(**more: Any) -> dict[str, Any]:
+    return {
+        "version": 2,
+        "event": "campaign_tripped",
+        "campaign": "release of May",
+        "devices": 20,
+        "total": 25,
+        "windowSeconds": 86400,
+        "isPaused": True,
+        "since": "2026-11-24T05:21:00Z",
+        **more,
+    }
+
+
+@pytest.mark.parametrize(
+    ("is_paused", "command"),
+    [(True, "fleet-retry resume 'release of May'"), (False, "fleet-retry pause 'release of May'")],
+)
+def test_a_campaign_is_told_first_and_on_its_own(
+    cloud: Cloud, operators: Operators, is_paused: bool, command: str
+) -> None:
+    tell(cloud, *devices(6))
+    alerts.tell_campaign_tripped(**TRIPPED | {"is_paused": is_paused})
+    assert mail() == {"mails": 2, "devices": 6, "campaigns": 1}
+    first, second = operators.mails()
+    assert first.subject == "Firmware campaign fails: release of May"
+    assert "20 of the 25 devices" in first.text
+    assert f"  {command}\n" in first.text
+    assert second.subject.startswith("Firmware updates of 6 devices")
+    assert operators.waiting() == 0
+
+
+UNREADABLE = [
+    "no JSON",
+    "[]",
+    "{}",
+    json.dumps(ALERT | {"version": 1}),
+    json.dumps(ALERT | {"event": "exploded"}),
+    json.dumps(ALERT | {"cycles": "two"}),
+    json.dumps(ALERT | {"deviceId": "no thing's name; rm"}),
+    json.dumps({key: value for key, value in ALERT.items() if key != "reason"}),
+]
+
+
+@pytest.mark.parametrize("body", UNREADABLE)
+def test_a_letter_that_cannot_be_read_is_logged_and_mailed_as_it_is(
+    cloud: Cloud, operators: Operators, caplog: pytest.LogCaptureFixture, body: str
+) -> None:
+    tell(cloud, body, ALERT)
+    assert mail() == {"mails": 2, "devices": 1, "unreadable": 1}
+    unreadable, readable = operators.mails()
+    assert unreadable.subject == "1 alert on firmware updates could not be read"
+    assert body in unreadable.text
+    assert readable.subject == "Firmware update failed: dev-1"
+    (line,) = (record for record in caplog.records if record.levelname == "ERROR")
+    assert line.__dict__["alert"] == body
+    assert operators.waiting() == 0
+
+
+def test_long_ones_and_many_are_shortened(cloud: Cloud) -> None:
+    letter = mails.of_unreadable(["x" * 200_000] * 1000)
+    assert letter.subject == "1000 alerts on firmware updates could not be read"
+    assert len(letter.text) < 25_000
+    assert "the first 20" in letter.text
+
+
+# Nothing is dropped, and nothing is told for ever
+
+
+def test_what_cannot_be_mailed_stays(
+    cloud: Cloud, operators: Operators, environment: pytest.MonkeyPatch
+) -> None:
+    configure(environment, OPERATOR_TOPIC_ARN=f"arn:aws:sns:{REGION}:123456789012:deleted")
+    tell(cloud, *devices(4))
+    with pytest.raises(RequestRefusedError):
+        mail()
+    assert operators.waiting() == 4
+
+
+def test_a_death_between_mailing_and_deleting_tells_again(
+    cloud: Cloud, operators: Operators, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tell(cloud, ALERT)
+    call = aws.call
+
+    def dying(service: str, operation: str, **parameters: Any) -> Any:
+        if operation == "delete_message_batch":
+            raise TransientError("died")
+        return call(service, operation, **parameters)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(aws, "call", dying)
+        with pytest.raises(TransientError):
+            mail()
+    assert len(operators.mails()) == 1
+    assert operators.waiting() == 1
+
+
+def test_a_letter_that_stays_though_it_was_mailed_is_noted(
+    cloud: Cloud, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tell(cloud, ALERT)
+    call = aws.call
+
+    def failing(service: str, operation: str, **parameters: Any) -> Any:
+        answer = call(service, operation, **parameters)
+        return {"Failed": [{"Id": "0"}]} if operation == "delete_message_batch" else answer
+
+    monkeypatch.setattr(aws, "call", failing)
+    mail()
+    assert "mailed letters stay: mailed again" in caplog.messages
+
+
+def test_a_pass_ends_in_time_and_leaves_the_rest_for_the_next(
+    cloud: Cloud, operators: Operators
+) -> None:
+    tell(cloud, *devices(15))
+    assert mail(Hurry(2)) == {"mails": 1, "devices": 10}
+    assert (len(operators.mails()), operators.waiting()) == (1, 5)
+    assert mail(Hurry(0)) == {}
+    assert operators.waiting() == 5
+    assert mail() == {"mails": 1, "devices": 5}
+
+
+def test_where_there_is_nobody_to_mail_nothing_is_done(
+    cloud: Cloud, environment: pytest.MonkeyPatch
+) -> None:
+    configure(environment, OPERATOR_QUEUE_URL="", OPERATOR_TOPIC_ARN="")
+    assert mail() == {}
+    assert cloud.calls == []
+
+
+def test_a_failed_device_comes_all_the_way_to_its_mail(cloud: Cloud, operators: Operators) -> None:
+    bring(cloud, Stage.TOLD)
+    assert mail() == {"mails": 1, "devices": 1}
+    (letter,) = operators.mails()
+    assert isinstance(letter, Mail)
+    for value in (ORIGINAL["model"], ORIGINAL["FW"], "2.27", "dev-1"):
+        assert value in letter.text
