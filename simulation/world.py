@@ -359,7 +359,8 @@ class World:
             return self.scheduler.now if is_released else None
         if state != TRACKING:
             return None
-        is_full = int(item["RetryCounter"]["N"]) >= self.options.retry_limit
+        counted = item.get("RetryCounter", {"N": "0"})  # a broken write may have left none
+        is_full = int(counted["N"]) >= self.options.retry_limit
         return self.scheduler.now if is_full or "isFatal" in item else None
 
     def _schedule_reconcile(self) -> None:
