@@ -77,6 +77,17 @@ def measure(repetitions: int, tell: Callable[[str], None]) -> list[Start]:
     return starts
 
 
+def clients() -> dict[str, tuple[str, ...]]:
+    """Whose clients each handler of the zip makes to do its work, in their order.
+
+    Raises:
+        ColdStartError: a handler did not come to its answer.
+    """
+    with answering() as answers, _unpacked() as folder:
+        environment = _environment(answers.url, folder)
+        return {step: _answered(step, answers, environment)[1] for step in steps()}
+
+
 class ColdStartError(Exception):
     """A process failed instead of answering; says which and why."""
 
@@ -92,11 +103,7 @@ def steps() -> list[str]:
 def _measure(
     step: str, repetitions: int, answers: Answers, environment: Mapping[str, str]
 ) -> Start:
-    answers.item, event = _scene(step)
-    handler = ("handler", f"firmware_retry.handlers.{step}", json.dumps(event))
-    answers.asked.clear()
-    _seconds(handler, environment)  # warms the disk, and says which services are asked
-    services = tuple(answers.asked)
+    handler, services = _answered(step, answers, environment)
     calls = json.dumps({service: _ONE_CALL[service] for service in services})
     kinds = [handler, ("botocore", calls), ("boto3", calls)]
     # Taking turns, so that what slows the machine for a while slows all of them.
@@ -107,6 +114,17 @@ def _measure(
         ratio=median(seconds / floor for seconds, floor, _ in rounds),
         boto3_ratio=median(boto3 / floor for _, floor, boto3 in rounds),
     )
+
+
+def _answered(
+    step: str, answers: Answers, environment: Mapping[str, str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Sets a handler's scene and runs it once: its arguments, and the services that it asked."""
+    answers.item, event = _scene(step)
+    handler = ("handler", f"firmware_retry.handlers.{step}", json.dumps(event))
+    answers.asked.clear()
+    _seconds(handler, environment)
+    return handler, tuple(answers.asked)
 
 
 def _seconds(arguments: tuple[str, ...], environment: Mapping[str, str]) -> float:
@@ -165,6 +183,7 @@ def _scene(step: str) -> tuple[dict[str, Any] | None, dict[str, Any]]:
     """The record that a handler finds, and the event that it gets."""
     now = int(time.time())
     run = {"deviceId": "d", "trackingId": "t", "cycle": 1, "campaign": "2.27", "reason": "r"}
+    thing: dict[str, Any] = {"name": "d", "thing_id": "t", "version": 1, "attributes": {}}
     message = {
         "kind": "failed",
         "reportedBy": "device",
@@ -172,7 +191,7 @@ def _scene(step: str) -> tuple[dict[str, Any] | None, dict[str, Any]]:
         "timestamp": str(now * 1000),
         "FW": "2.27",
         "receivedAt": now * 1000,
-        "past": {"notBefore": 0, "rounds": 0},
+        "past": {"notBefore": 0, "rounds": 0, "thing": thing},
     }
     tracked = {
         "deviceId": {"S": "d"},
