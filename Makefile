@@ -10,7 +10,7 @@ DIAGRAMS := .venv-tools/diagrams
 unexport AWS_PROFILE AWS_ENDPOINT_URL AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN
 
 .DEFAULT_GOAL := help
-.PHONY: help demo local bench soak mutants test undeployed deployed lint package docs pictures requirements clean
+.PHONY: help demo local bench soak million simulate mutants test undeployed deployed lint package docs pictures requirements clean
 
 help: ## Says what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 22
@@ -26,6 +26,12 @@ bench: .venv/ready ## Counts what a device costs, against the recorded figures (
 
 soak: .venv/ready ## Sends N simulated journeys through seeded faults (make soak N=100000)
 	$(BIN)/python -m simulation soak --journeys $(or $(N),1000) --jobs 2
+
+million: .venv/ready ## Has a bad release hit a million simulated devices, under the quotas of AWS
+	$(BIN)/python -m simulation million $(MILLION)
+
+simulate: .venv/ready ## Tries ladders on a fleet of one's own (make simulate FLEET="--devices 5000 …")
+	$(BIN)/python -m simulation fleet $(FLEET)
 
 mutants: .venv/ready ## Takes out each safeguard, one at a time: which test and which simulated seed notices
 	PYTHONPATH=lambda_src $(BIN)/python -m tests.simulation.mutants

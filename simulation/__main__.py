@@ -1,4 +1,7 @@
-"""``python -m simulation``: ``soak`` runs many journeys, ``replay SEED`` shows one."""
+"""``python -m simulation``: ``soak`` runs many journeys, ``replay SEED`` shows one.
+
+``million`` has a bad release hit a million devices, ``fleet`` tries ladders on one's own fleet.
+"""
 
 import argparse
 import sys
@@ -12,6 +15,7 @@ def main() -> int:
     """Runs a command; 1 when an invariant was violated."""
     # Only now can the package be found.
     from simulation import journey, soak  # noqa: PLC0415
+    from simulation.fleet import commands as fleet  # noqa: PLC0415
 
     parser = argparse.ArgumentParser(prog="python -m simulation", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -21,7 +25,10 @@ def main() -> int:
     many.add_argument("--jobs", type=int, default=1, help="processes")
     one = commands.add_parser("replay", help="print all that happens with one seed")
     one.add_argument("seed", type=int)
+    fleet.add(commands)
     given = parser.parse_args()
+    if "run" in given:
+        return int(given.run(given))
     if given.command == "replay":
         result = journey.run(given.seed)
         print(result.options)

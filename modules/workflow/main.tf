@@ -40,12 +40,14 @@ locals {
   # The dead letter is the last that an intake does: it has what is left of the time.
   last_backoff = merge(local.quick_backoff, { MaxAttempts = 8 })
 
-  # A recovery has time: it outlasts hours of trouble in 20 attempts, each a billed transition.
+  # A recovery has time: it outlasts a day of trouble. Its waits grow quickly and far, since AWS lets
+  # 100 things a second be changed: of a million devices the last has to wait three hours, and each
+  # attempt before its turn is a billed transition (docs/fleet.md tells how they were chosen).
   patient_backoff = {
-    IntervalSeconds = 2
-    BackoffRate     = 2
-    MaxDelaySeconds = 900
-    MaxAttempts     = 20
+    IntervalSeconds = 30
+    BackoffRate     = 4
+    MaxDelaySeconds = 3600
+    MaxAttempts     = 50
     JitterStrategy  = "FULL"
   }
 

@@ -13,6 +13,10 @@ RUN_BY = {
     "make pictures": "tests/docs/test_pictures.py::test_a_picture_is_what_its_source_says",
     "make soak": "tests/simulation/test_soak.py::test_the_commands_replay_what_they_found",
     "make mutants": "tests/simulation/test_mutations.py",
+    "make million": "tests/simulation/test_fleet_commands.py"
+    "::test_a_storm_is_reported_in_a_table_a_file_and_a_picture",
+    "make simulate": "tests/simulation/test_fleet_commands.py"
+    "::test_ladders_are_compared_side_by_side_in_a_table_a_file_and_a_picture",
     "python -m simulation replay": "tests/simulation/test_soak.py"
     "::test_the_commands_replay_what_they_found",
     "terraform init": "tests/localcloud/test_terraform.py::test_apply_plan_and_destroy",

@@ -211,8 +211,11 @@ def _waits(task: dict[str, Any]) -> list[float]:
 
 
 @RECOVERIES
-def test_a_recovery_outlasts_an_outage_of_an_hour(
+def test_a_recovery_outlasts_a_million_others_in_few_attempts(
     definitions: dict[Machine, Definition], machine: Machine
 ) -> None:
+    """AWS lets 100 things a second be changed; a wait lasts half of its longest, on average."""
     for task in tasks_of(definitions[machine]).values():
-        assert sum(_waits(task)) > 3600
+        waits = [wait / 2 for wait in _waits(task)]
+        assert sum(waits) > 2 * 1_000_000 / 100
+        assert sum(waits[:10]) > 1_000_000 / 100

@@ -30,7 +30,7 @@ ONCE = 1
 QUICK = 1 + 5
 LAST = 1 + 8
 """Attempts of the intake, whose run must end within five minutes."""
-PATIENT = 1 + 20
+PATIENT = 1 + 50
 """Attempts of a recovery, which has time."""
 CALM = 1 + 10
 """Attempts of a step that waits for AWS IoT to follow."""

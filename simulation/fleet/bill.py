@@ -1,0 +1,49 @@
+"""What a fleet's run costs: the units that were counted, for ``costs``."""
+
+from __future__ import annotations
+
+from costs import bill
+from costs.bill import Usage
+from simulation.fleet.tally import Tally
+
+RULE_ACTIONS = 4
+"""Billed for a message of a failure: the intake and a log line; and one for each other rule, since
+AWS bills at least one."""
+LOG_BYTES = 615
+"""Of a message, in the logs of the rule and of the handler: counted in ``bench/recorded.json``."""
+STEP_LOG_BYTES = 290
+"""Of any other invocation."""
+
+
+def usage_of(tally: Tally) -> Usage:
+    """The billed units of a run; bytes of alerts, mails, and what is fixed are left out."""
+    calls, units = tally.calls, tally.units
+    messages, invocations = calls["states.start_express"], calls["lambda.invoke"]
+    return (
+        bill.express_runs(messages)
+        + bill.invocations(invocations)
+        + Usage(
+            standard_transitions=units["states.transition"],
+            write_units=sum(count for name, count in units.items() if name.startswith("write.")),
+            read_units=sum(count for name, count in units.items() if name.startswith("read.")),
+            rules_triggered=units["iot.rules"],
+            rule_actions=messages * RULE_ACTIONS,
+            registry_operations=sum(
+                count
+                for name, count in calls.items()
+                if name.startswith("iot.") and name != "iot.rules"
+            ),
+            index_updates=calls["iot.update_thing"],
+            fifo_publishes=calls["sns.publish"],
+            log_bytes=messages * LOG_BYTES + max(0, invocations - messages) * STEP_LOG_BYTES,
+        )
+    )
+
+
+def retries(tally: Tally) -> Usage:
+    """What attempts cost that the recoveries repeat: a transition and an invocation each.
+
+    The calls that they make before they are refused again are not in it.
+    """
+    count = tally.events["retried"]
+    return Usage(standard_transitions=count) + bill.invocations(count)

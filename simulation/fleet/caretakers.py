@@ -1,0 +1,105 @@
+"""Who looks after what went wrong: ReconcileDevices, and operators with the dead letters."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from firmware_retry.handlers.reconcile_devices import GRACE_SECONDS
+from simulation.fleet import profile
+from simulation.fleet.engine import IN_PLACE, Batch, Engine, Work
+from simulation.fleet.intake import Intake
+from simulation.fleet.profile import Profile
+from simulation.fleet.records import NOT_YET, Flags, Ints, Records
+from simulation.fleet.recoveries import Recoveries
+from simulation.world import RECONCILE_SECONDS
+
+LOOKED_AT_A_SECOND = 100
+"""Devices that one pass looks at in a second: eight at once, 80 ms each, which is an assumption."""
+PASS_SECONDS = 840
+"""Of the 15 minutes that a function may take, the last are kept; see ``reconcile_devices``."""
+REDRIVE_SECONDS = 6 * 3600
+"""How long dead letters lie until an operator redrives them, an assumption."""
+REDRIVEN_A_SECOND = 10
+"""``fleet-retry redrive`` takes one letter after the other: three calls each."""
+
+
+class Caretakers:
+    """They come by every quarter of an hour for as long as there is something to do."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        records: Records,
+        steps: Profile,
+        intake: Intake,
+        recoveries: Recoveries,
+    ) -> None:
+        self._engine = engine
+        self._records = records
+        self._look_step = steps[profile.LIVE]
+        self._intake = intake
+        self._recoveries = recoveries
+        self._is_redriving = False
+        engine.doing |= {
+            Work.RECONCILE: self._reconcile,
+            Work.LOOK: self._look,
+            Work.REDRIVE: self._redrive,
+        }
+        self._next()
+
+    def _next(self) -> None:
+        nobody = np.zeros(1, np.int32)
+        self._engine.later(Work.RECONCILE, Batch.of(nobody), int(RECONCILE_SECONDS))
+
+    def _reconcile(self, _: Batch) -> None:
+        everyone = np.arange(len(self._records.state), dtype=np.int32)
+        overdue = self._engine.chance.permutation(everyone[self._is_overdue(everyone)])
+        overdue = overdue[: LOOKED_AT_A_SECOND * PASS_SECONDS]
+        self._engine.happened("looked at", len(overdue))
+        seconds = np.arange(len(overdue), dtype=np.int32) // LOOKED_AT_A_SECOND
+        self._engine.later(Work.LOOK, Batch.of(overdue, tries=IN_PLACE), seconds + 1)
+        if self._intake.dead_letters and not self._is_redriving:
+            self._is_redriving = True
+            self._engine.later(Work.REDRIVE, Batch.of(np.zeros(1, np.int32)), REDRIVE_SECONDS)
+        if not self._engine.is_idle or self._is_anything_due(everyone):
+            self._next()
+
+    def _is_anything_due(self, everyone: Ints) -> bool:
+        is_due = self._records.is_used_up(everyone) | (self._records.due_at != NOT_YET)
+        return bool(is_due.any())
+
+    def _is_overdue(self, devices: Ints) -> Flags:
+        records, latest = self._records, self._engine.now - GRACE_SECONDS
+        reached = self._engine.tally.reached_at[:, devices].max(axis=0)
+        due_at = records.due_at[devices]
+        is_unclaimed = records.is_used_up(devices) & (reached < latest)
+        is_late: Flags = is_unclaimed | ((due_at != NOT_YET) & (due_at < latest))
+        return is_late
+
+    def _look(self, batch: Batch) -> None:
+        reached = self._engine.call(self._look_step, len(batch))
+        is_done = reached == len(self._look_step)
+        self._engine.happened("not looked at", int((~is_done).sum()))
+        devices = batch.devices[is_done]
+        # Since the pass began, minutes may have gone by.
+        devices = devices[self._is_overdue(devices)]
+        devices = devices[~self._recoveries.is_alive[devices]]
+        records = self._records
+        is_unstarted = records.is_used_up(devices)
+        is_unstarted &= self._intake.started[devices] <= records.cycle[devices]
+        self._engine.later(Work.START, Batch.of(devices[is_unstarted], tries=IN_PLACE))
+        self._recoveries.finish(devices[~is_unstarted])
+
+    def _redrive(self, _: Batch) -> None:
+        letters, self._intake.dead_letters = self._intake.dead_letters, []
+        self._is_redriving = False
+        first = 1
+        for letter in letters:
+            seconds = first + np.arange(len(letter), dtype=np.int32) // REDRIVEN_A_SECOND
+            first = int(seconds[-1]) + 1
+            self._redriven(letter, seconds)
+
+    def _redriven(self, letter: Batch, seconds: Ints) -> None:
+        since = self._engine.now + seconds
+        again = Batch(letter.devices, letter.events, np.zeros_like(letter.tries), since)
+        self._engine.later(Work.ARRIVE, again, seconds)

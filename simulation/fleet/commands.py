@@ -1,0 +1,221 @@
+"""``python -m simulation million`` and ``python -m simulation fleet``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from simulation.fleet import ladders, picture, storm
+from simulation.fleet.ladders import Fleet, Ladder
+from simulation.fleet.sheet import Sheet, duration, written
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "fleet.md"
+STORM_PICTURE = ROOT / "docs" / "images" / "million.svg"
+LADDERS_PICTURE = ROOT / "docs" / "images" / "ladders.svg"
+EXAMPLE = Fleet(devices=100_000, fails=0.7, fails_later=0.5, never=0.001, messages_per_day=24)
+EXAMPLE_LADDERS: tuple[Ladder, ...] = ((86_400,), (3_600, 86_400), ())
+_MOST_LADDERS = 6
+_YEAR = 366 * 86_400
+
+Parsers = Any
+"""What argparse gives for subcommands; it has no public name."""
+
+
+def add(commands: Parsers) -> None:
+    """Adds the commands to those of ``python -m simulation``."""
+    million = commands.add_parser(
+        "million", help="a bad release hits a million devices, under the quotas of AWS"
+    )
+    million.add_argument("--devices", type=_whole(1, 5_000_000), default=1_000_000)
+    million.add_argument("--seed", type=int, default=1)
+    million.add_argument("--jobs", type=_whole(1, 64), default=2, help="processes")
+    million.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    million.add_argument("--picture", type=Path, metavar="FILE", help=".svg or .png")
+    million.add_argument("--docs", action="store_true", help="write docs/fleet.md and its picture")
+    million.set_defaults(run=_million)
+    fleet = commands.add_parser("fleet", help="your own fleet on one ladder, or on several")
+    _add_fleet(fleet)
+    fleet.set_defaults(run=_fleet)
+
+
+def _add_fleet(parser: argparse.ArgumentParser) -> None:
+    fallback = Fleet()
+    for option, kind, default, text in (
+        ("--devices", _whole(1, ladders.MOST_DEVICES), fallback.devices, "how many there are"),
+        ("--failure-probability", _share, fallback.fails, "of an attempt, 0 to 1"),
+        ("--never-recovers", _share, fallback.never, "share of the devices, 0 to 1"),
+        ("--messages-per-day", _amount, fallback.messages_per_day, "others, of a device"),
+        ("--releases-per-month", _amount, fallback.releases_per_month, "how many"),
+        ("--retry-limit", _whole(1, 10), fallback.retry_limit, "failures of a cycle"),
+        ("--cool-down-jitter", _share, fallback.jitter, "0 to 1"),
+        ("--seed", int, fallback.seed, "another fleet each"),
+    ):
+        parser.add_argument(option, type=kind, default=default, help=f"{text} (%(default)s)")
+    parser.add_argument(
+        "--failure-probability-later",
+        type=_share,
+        help="of an attempt after a cool-down, 0 to 1 (the same)",
+    )
+    parser.add_argument(
+        "--cool-down",
+        type=_ladder,
+        action="append",
+        metavar="SECONDS,…",
+        help='cool_down_seconds, such as 3600,86400; "" for none; again for another ladder (86400)',
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help=".svg or .png")
+    parser.add_argument(
+        "--docs", action="store_true", help="write the example of docs/fleet.md, with its own fleet"
+    )
+
+
+def _million(given: argparse.Namespace) -> int:
+    console = Console()
+    attack = storm.Storm(devices=given.devices, seed=given.seed)
+    with _progress(console) as told:
+        reports = storm.run(attack, given.jobs, told)
+    sheets = {"storm": storm.figures(reports)}
+    sheets |= {f"quotas {place}": storm.rates(one) for place, one in enumerate(reports[:2])}
+    _show(console, sheets)
+    for one in reports:
+        console.print(f"{one.name}: {duration(one.seconds)}, {one.megabytes:,.0f} MB")
+    if given.json:
+        _write(given.json, [asdict(one) for one in reports])
+    if given.picture:
+        picture.storm(reports[0], given.picture)
+    if given.docs:
+        _write_page(sheets)
+        picture.storm(reports[0], STORM_PICTURE)
+    return int(any(_is_wrong(one) for one in reports[:2]))
+
+
+def _is_wrong(one: storm.Report) -> bool:
+    return bool(one.audit["lost"] or one.audit["counted_twice"] or one.audit["told_twice"])
+
+
+def _fleet(given: argparse.Namespace) -> int:
+    console = Console()
+    fleet = EXAMPLE if given.docs else _fleet_of(given)
+    wanted = EXAMPLE_LADDERS if given.docs else tuple(given.cool_down or [(86_400,)])
+    if len(wanted) > _MOST_LADDERS:
+        console.print(f"--cool-down was given {len(wanted)} times: {_MOST_LADDERS} at most")
+        return 2
+    with _progress(console) as told:
+        outcomes = [
+            ladders.run(fleet, ladder, partial(told, str(list(ladder)))) for ladder in wanted
+        ]
+    sheets = {"ladders": ladders.table(fleet, outcomes)}
+    _show(console, sheets)
+    if given.json:
+        _write(given.json, ladders.as_json(fleet, outcomes))
+    if given.picture:
+        picture.ladders(fleet, outcomes, given.picture)
+    if given.docs:
+        _write_page(sheets)
+        picture.ladders(fleet, outcomes, LADDERS_PICTURE)
+    return 0
+
+
+def _fleet_of(given: argparse.Namespace) -> Fleet:
+    later = given.failure_probability_later
+    return Fleet(
+        devices=given.devices,
+        fails=given.failure_probability,
+        fails_later=given.failure_probability if later is None else later,
+        never=given.never_recovers,
+        messages_per_day=given.messages_per_day,
+        releases_per_month=given.releases_per_month,
+        retry_limit=given.retry_limit,
+        jitter=given.cool_down_jitter,
+        seed=given.seed,
+    )
+
+
+# -- what is printed and written ---------------------------------------------------------------
+
+
+@contextmanager
+def _progress(console: Console) -> Iterator[Callable[[str, int], None]]:
+    """A line for each run, with how far it is in its own time."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        lines: dict[str, Any] = {}
+
+        def told(name: str, second: int) -> None:
+            if name not in lines:
+                lines[name] = bar.add_task(name, total=None)
+            bar.update(lines[name], description=f"{name}: hour {second / 3600:.1f}")
+
+        yield told
+
+
+def _show(console: Console, sheets: dict[str, Sheet]) -> None:
+    for sheet in sheets.values():
+        console.print(sheet.rich())
+
+
+def _write(path: Path, what: Any) -> None:
+    path.write_text(json.dumps(what, indent=2) + "\n", encoding="utf-8")
+
+
+def _write_page(sheets: dict[str, Sheet]) -> None:
+    PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), sheets), encoding="utf-8")
+
+
+# -- what is given -------------------------------------------------------------------------------
+
+
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        plain = text.replace(",", "").replace("_", "")
+        if not plain.isdecimal() or not least <= int(plain) <= most:
+            raise argparse.ArgumentTypeError(
+                f"{text!r} is no whole number from {least:,} to {most:,}"
+            )
+        return int(plain)
+
+    return parse
+
+
+def _share(text: str) -> float:
+    value = _number(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no share: write 0.2 for 20 %")
+    return value
+
+
+def _amount(text: str) -> float:
+    value = _number(text)
+    if not 0 <= value <= 1_000_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not from 0 to 1,000,000")
+    return value
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+
+
+def _ladder(text: str) -> Ladder:
+    waits = [part.strip() for part in text.split(",")] if text.strip() else []
+    if not all(wait.isdecimal() and 60 <= int(wait) <= _YEAR for wait in waits):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no ladder: write the seconds of each wait, 60 to {_YEAR:,}, such as"
+            ' 3600,86400, or "" for none'
+        )
+    if len(waits) > 9:
+        raise argparse.ArgumentTypeError(f"{text!r} has {len(waits)} waits: 9 at most")
+    return tuple(int(wait) for wait in waits)

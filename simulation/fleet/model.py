@@ -1,0 +1,89 @@
+"""A fleet, put together: the devices, the state machines, and who looks after them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+
+from simulation.fleet import intake, profile, recoveries
+from simulation.fleet.audit import Audit, audit
+from simulation.fleet.backoff import Backoff
+from simulation.fleet.caretakers import Caretakers
+from simulation.fleet.devices import Devices
+from simulation.fleet.engine import Engine
+from simulation.fleet.intake import Intake
+from simulation.fleet.quotas import QUOTAS, Bucket, Quotas
+from simulation.fleet.records import Records
+from simulation.fleet.recoveries import Recoveries
+from simulation.fleet.story import Story
+from simulation.fleet.tally import Tally
+
+
+@lru_cache(maxsize=1)
+def backoffs() -> Mapping[str, Backoff]:
+    """How the module's states are retried, by state."""
+    states = {name: machine for machine, name in recoveries.STATES.values()}
+    states |= dict.fromkeys(intake.STATES.values(), "intake")
+    return {state: Backoff.of(machine, state) for state, machine in states.items()}
+
+
+@dataclass(frozen=True)
+class Setup:
+    """The module's variables, as far as they matter here, and the account that it is in."""
+
+    retry_limit: int = 10
+    cool_down_seconds: tuple[int, ...] = (86_400,)
+    cool_down_jitter: float = 0.1
+    settle_seconds: int = 900
+    quotas: Quotas = field(default_factory=lambda: QUOTAS)
+    backoffs: Mapping[str, Backoff] = field(default_factory=backoffs)
+    """By state."""
+    tick: int = 1
+    """Seconds, how closely time is looked at."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a story went."""
+
+    audit: Audit
+    tally: Tally
+    buckets: Mapping[str, Bucket]
+    devices: Devices
+    records: Records
+
+
+@lru_cache(maxsize=1)
+def steps() -> profile.Profile:
+    """What the package's steps call; recorded once."""
+    return profile.record()
+
+
+def run(story: Story, setup: Setup, progress: Callable[[int], None] = lambda _: None) -> Result:
+    """Plays a story to its end.
+
+    Args:
+        story: what happens to the devices.
+        setup: what the module makes of it; its retry limit is the tries of the story.
+        progress: called with the second, each minute in which something happens.
+    """
+    records = Records(story.size, setup.retry_limit, setup.cool_down_seconds)
+    tally = Tally(story.size, records.cycles)
+    engine = Engine(setup.quotas, np.random.default_rng(story.seed), tally, setup.tick)
+    devices = Devices(engine, story)
+    machines = Recoveries(
+        engine,
+        records,
+        steps(),
+        setup.backoffs,
+        devices.came_back,
+        jitter=setup.cool_down_jitter,
+        settle_seconds=setup.settle_seconds,
+    )
+    messages = Intake(engine, records, steps(), machines.start, setup.backoffs)
+    Caretakers(engine, records, steps(), messages, machines)
+    engine.run(progress)
+    return Result(audit(devices, records), tally, engine.account.buckets, devices, records)

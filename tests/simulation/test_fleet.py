@@ -1,0 +1,308 @@
+"""The model of a large fleet: its rules, what it reports, and what it is held against."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bench import figures as bench_figures
+from simulation.fleet import bill, model, profile, records, story, witness
+from simulation.fleet.agenda import Agenda
+from simulation.fleet.backoff import Backoff
+from simulation.fleet.intake import Intake
+from simulation.fleet.model import Result, Setup
+from simulation.fleet.quotas import QUOTAS, Account, Bucket, Quota, Quotas, only, scaled
+from simulation.fleet.records import COOLING_DOWN, FAILED, FREE, TRACKING, Records
+from simulation.fleet.storm import FORMER, Storm, report, setups
+from simulation.fleet.story import NEVER, Story
+
+DEVICES = 10_000
+SMALL = scaled(QUOTAS, DEVICES / 1_000_000)
+TICK = 10
+REGISTRY = tuple(name for name in QUOTAS if name.startswith("iot.") and name != "iot.rules")
+
+
+def ints(*values: int) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
+    return np.array(values, np.int32)
+
+
+@pytest.fixture(scope="module")
+def result() -> Result:
+    """A hundredth of a million devices, under a hundredth of the quotas."""
+    return model.run(story.bad_release(DEVICES), Setup(quotas=SMALL, tick=TICK))
+
+
+# A storm
+
+
+def test_nobody_is_lost_and_nothing_is_counted_twice(result: Result) -> None:
+    audit = result.audit
+    assert audit.devices == audit.recovered + audit.escalated == DEVICES
+    assert (audit.lost, audit.counted_twice, audit.told_twice) == (0, 0, 0)
+
+
+def test_every_message_arrives_twice_and_counts_at_most_once(result: Result) -> None:
+    events = result.tally.events
+    assert events["arrived"] >= 2 * events["failures"]
+    assert 0.99 * events["failures"] < events["counted"] <= events["failures"]
+
+
+def test_no_quota_grants_more_than_it_has(result: Result) -> None:
+    for name, bucket in result.buckets.items():
+        if not bucket.quota.grows:
+            most = max(bucket.quota.burst, bucket.quota.rate * TICK) + bucket.quota.rate * TICK
+            assert bucket.highest_served * TICK <= most, name
+
+
+def test_update_thing_is_what_a_storm_has_to_wait_for(result: Result) -> None:
+    bucket = result.buckets["iot.update_thing"]
+    longest = result.tally.moved_at[0].max() - result.tally.reached_at[0].min()
+    assert longest > DEVICES / bucket.quota.rate * 0.9
+
+
+def test_a_device_is_away_for_its_cool_down_at_least(result: Result) -> None:
+    away = result.tally.restored_at[0] - result.tally.moved_at[0]
+    claimed_before = result.tally.waits(0).max()
+    assert away.min() >= 86_400 - claimed_before
+    assert np.median(away) > 86_400 * 0.95
+
+
+def test_the_retry_of_before_gives_up_by_the_thousand_and_that_of_now_does_not() -> None:
+    reports = {
+        name: report(name, Storm(DEVICES, tick=TICK), replace(setup, quotas=_raised_and_scaled()))
+        for name, setup in setups(TICK).items()
+        if name.startswith("raised")
+    }
+    now, before = reports["raised, no jitter"], reports["raised, the retry before"]
+    assert now.events.get("runs failed", 0) == 0
+    assert before.events["runs failed"] > DEVICES / 50
+    assert before.events["retried"] > 1.5 * now.events["retried"]
+    assert before.restored_at > now.restored_at
+
+
+def _raised_and_scaled() -> Quotas:
+    raised = setups()["StartExecution raised"].quotas
+    return scaled(raised, DEVICES / 1_000_000)
+
+
+def test_the_same_seed_gives_the_same_and_another_seed_another() -> None:
+    small = Setup(quotas=SMALL, tick=60)
+    events = [model.run(story.bad_release(500, seed), small).tally.events for seed in (1, 1, 2)]
+    assert events[0] == events[1] != events[2]
+
+
+# The audit
+
+
+def test_without_the_deduplication_failures_are_counted_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def never(self: Records, devices: story.Ints, events: story.Ints) -> records.Flags:
+        return np.zeros(len(devices), np.bool_)
+
+    monkeypatch.setattr(Records, "is_counted", never)
+    audit = model.run(story.bad_release(500), Setup(tick=60)).audit
+    assert audit.counted_twice > 500
+
+
+def test_without_the_dead_letter_queue_devices_are_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Intake, "_bury", lambda *_: None)
+    throttled = scaled(only(QUOTAS, ["iot.describe_thing"]), 0.0001)
+    audit = model.run(story.bad_release(500), Setup(quotas=throttled, tick=60)).audit
+    assert audit.lost > 0
+
+
+# Held against the package's handlers
+
+
+@pytest.mark.parametrize(("devices", "limit"), [(300, 3), (200, 10)])
+def test_the_model_and_the_handlers_agree(devices: int, limit: int) -> None:
+    """Under quotas of AWS IoT that are so much smaller that most calls are refused at first."""
+    quotas = only(scaled(QUOTAS, devices / 250_000), REGISTRY)
+    told = replace(
+        story.bad_release(devices, tries=limit, within_seconds=1200),
+        gap_seconds=60,
+        rollout_per_minute=20.0,
+    )
+    setup = Setup(retry_limit=limit, quotas=quotas)
+    handlers, fleet = witness.tell(told, setup), model.run(told, setup)
+    table, everyone = fleet.records, np.arange(devices, dtype=np.int32)
+
+    assert handlers.violations == []
+    assert fleet.tally.events["retried"] > 2 * devices, "the quotas refuse nothing"
+    assert handlers.counted.tolist() == (table.counted_before + table.counted_of(everyone)).tolist()
+    assert handlers.failed.tolist() == fleet.devices.failed.tolist()
+    assert handlers.is_healthy.tolist() == fleet.devices.is_healthy.tolist()
+    assert handlers.has_failed.tolist() == (table.state == FAILED).tolist()
+    assert handlers.told.tolist() == table.told.tolist()
+
+    waits = np.concatenate([fleet.tally.waits(cycle) for cycle in range(table.cycles)])
+    assert len(handlers.waits) == len(waits)
+    assert handlers.waits.mean() == pytest.approx(waits.mean(), rel=0.1)
+    for share in (75, 95):
+        expected = np.percentile(handlers.waits, share)
+        assert np.percentile(waits, share) == pytest.approx(expected, rel=0.2), share
+
+
+def test_the_calls_of_a_step_are_recorded_from_its_handler() -> None:
+    steps = {name: [call.name for call in step] for name, step in profile.record().items()}
+    assert steps["IncrementRetryCounter"] == ["lambda.invoke", "dynamodb.update_item"]
+    moving = steps["ResetRetryCounterAndMoveOut"]
+    assert moving.index("iot.list_thing_groups_for_thing") < moving.index("iot.update_thing")
+    assert Counter(steps["StoreDeviceAttributes"])["iot.describe_thing"] == 0
+
+
+def test_a_quota_is_known_for_each_call_that_is_recorded() -> None:
+    taken = {name for step in profile.record().values() for call in step for name, _ in call.takes}
+    assert taken <= QUOTAS.keys()
+
+
+def test_the_bill_of_one_device_is_what_the_bench_counted() -> None:
+    """On the local cloud, and independently of all that is here."""
+    alone = Story(1, ints(0), ints(NEVER), copies=1, late_share=0.0)
+    usage = bill.usage_of(model.run(alone, Setup()).tally).counts()
+    recorded = bench_figures.read()["escalated"]
+    for name in (
+        "standard_transitions",
+        "express_requests",
+        "lambda_invocations",
+        "write_units",
+        "read_units",
+        "rules_triggered",
+        "rule_actions",
+        "registry_operations",
+        "index_updates",
+        "fifo_publishes",
+    ):
+        assert usage[name] == recorded[name], name
+    assert usage["log_bytes"] == pytest.approx(recorded["log_bytes"], rel=0.1)
+
+
+# The rules
+
+
+@pytest.fixture
+def table() -> Records:
+    """Three devices: of the first one failure is counted, the second is full, the third is free."""
+    table = Records(3, retry_limit=2, cool_down_seconds=(600,))
+    table.create(ints(0, 1))
+    table.count(ints(0), ints(0))
+    table.count(ints(1), ints(0))
+    table.count(ints(1), ints(1))
+    return table
+
+
+def test_a_failure_counts_once_of_a_tracked_device_below_its_limit(table: Records) -> None:
+    assert table.count(ints(0, 1, 2), ints(0, 2, 0)).tolist() == [False, False, False]
+    assert table.count(ints(0), ints(1)).tolist() == [True]
+    assert table.counter.tolist() == [2, 2, 0]
+
+
+def test_only_a_used_up_device_is_claimed_and_only_once(table: Records) -> None:
+    for _ in range(2):
+        table.claim(ints(0, 1, 2), COOLING_DOWN, ints(7, 7, 7))
+    assert table.state.tolist() == [TRACKING, COOLING_DOWN, FREE]
+    assert (table.cycle[1], table.counter[1], table.due_at[1]) == (1, 0, 7)
+
+
+def test_late_copies_of_an_earlier_cycle_count_for_nothing(table: Records) -> None:
+    table.claim(ints(1), COOLING_DOWN, ints(7))
+    table.release(ints(1))
+    assert table.count(ints(1), ints(1)).tolist() == [False]
+    assert table.count(ints(1), ints(2)).tolist() == [True]
+    assert table.escalates(ints(0, 1)).tolist() == [False, True]
+
+
+def test_what_was_counted_is_known_after_the_end_of_an_episode(table: Records) -> None:
+    table.end(ints(1))
+    assert (table.state[1], table.counter[1], table.counted_before[1]) == (FREE, 0, 2)
+
+
+# Time and quotas
+
+
+def test_an_agenda_gives_what_is_due_in_the_order_of_time() -> None:
+    agenda = Agenda(1)
+    chance = np.random.default_rng(1)
+    seconds = chance.integers(0, 1000, 500).astype(np.int32)
+    agenda.add(seconds, seconds[:, None])
+    taken: list[int] = []
+    while (second := agenda.next()) is not None:
+        rows = agenda.take(second)
+        assert set(rows[:, 0]) == {second}
+        taken.extend(rows[:, 0])
+        if second == seconds.min():
+            agenda.add(ints(second + 3), ints(second + 3)[:, None])
+    assert taken == sorted([*seconds.tolist(), int(seconds.min()) + 3])
+
+
+def test_a_bucket_grants_its_rate_and_after_a_rest_its_burst() -> None:
+    bucket = Bucket(Quota(rate=3, burst=10, page=""), tick=1)
+    bucket.begin(0)
+    assert bucket.take(20) == 10
+    bucket.begin(1)
+    assert bucket.take(20) == 3
+    bucket.begin(100)
+    assert bucket.take(20) == 10
+    bucket.begin(101)
+    assert (bucket.highest_demand, bucket.highest_served, bucket.refused) == (20, 10, 37)
+
+
+def test_a_table_grows_to_twice_of_what_was_used_half_an_hour_before() -> None:
+    bucket = Bucket(Quota(rate=100, burst=100, page="", grows=True), tick=1)
+    for second, granted in ((0, 100), (1799, 100), (1800, 200)):
+        bucket.begin(second)
+        assert bucket.take(1000) == granted, second
+
+
+def test_a_call_takes_all_that_it_needs() -> None:
+    account = Account({"a": Quota(10, 10, ""), "b": Quota(6, 6, "")})
+    account.begin(0)
+    assert account.take((("a", 1), ("b", 2)), 8) == 3
+    assert account.take((("unknown", 1),), 8) == 8
+
+
+def test_waits_are_those_of_the_definition_with_full_jitter() -> None:
+    backoff = Backoff.of("cool_down", "ResetRetryCounterAndMoveOut")
+    assert (backoff.interval, backoff.rate, backoff.longest, backoff.attempts) == (30, 4, 3600, 50)
+    waits = backoff.waits(np.full(10_000, 49, np.int32), np.random.default_rng(1))
+    assert 1 <= waits.min() < 60
+    assert 3540 < waits.max() <= 3601
+    assert waits.mean() == pytest.approx(1800, rel=0.05)
+    assert FORMER.mean_seconds < 2 * 3600 < backoff.mean_seconds
+
+
+def test_a_state_without_full_jitter_is_not_understood() -> None:
+    with pytest.raises(ValueError, match="is no task"):
+        Backoff.of("cool_down", "CoolDown")
+
+
+# Stories
+
+
+def test_a_story_is_told_the_same_in_any_order() -> None:
+    told = story.bad_release(50)
+    devices, events = np.arange(50, dtype=np.int32), np.full(50, 3, np.int32)
+    backwards = told.delays(devices[::-1], events, 1)[::-1]
+    assert told.delays(devices, events, 1).tolist() == backwards.tolist()
+    assert told.delays(devices, events, 0).tolist() != backwards.tolist()
+
+
+def test_in_a_bad_release_all_use_up_their_first_cycle() -> None:
+    told = story.bad_release(10_000, never=0.2)
+    assert told.failures.min() >= 10
+    assert (told.failures == NEVER).mean() == pytest.approx(0.2, abs=0.02)
+    assert told.failures[told.failures < NEVER].max() < 20
+    assert 0 <= told.starts.min() < told.starts.max() < 3600
+
+
+def test_in_an_ordinary_release_attempts_fail_independently() -> None:
+    told = story.ordinary_release(
+        100_000, fails=0.5, fails_later=0.25, never=0.01, tries=2, rollout_per_minute=600
+    )
+    shares = [(told.failures == number).mean() for number in range(4)]
+    assert shares == pytest.approx([0.99 * x for x in (0.5, 0.25, 0.1875, 0.0469)], abs=0.01)
+    assert told.starts[:20].tolist() == [0] * 10 + [1] * 10

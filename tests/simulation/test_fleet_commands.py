@@ -1,0 +1,191 @@
+"""``python -m simulation million`` and ``fleet``: what they answer, write and refuse."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from simulation import __main__ as command
+from simulation.fleet import commands, ladders, storm
+from simulation.fleet.ladders import Fleet
+from simulation.fleet.sheet import Sheet, duration, written
+
+Run = Callable[..., int]
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def run(*arguments: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["python -m simulation", *arguments])
+        return command.main()
+
+    return run
+
+
+# A fleet of one's own
+
+
+def test_the_shares_follow_from_the_probabilities() -> None:
+    fleet = Fleet(fails=0.5, fails_later=0.1, never=0.2, retry_limit=2)
+    shares = ladders.expected(fleet, (86_400,))
+    assert shares.at_once == pytest.approx(0.8 * 0.5)
+    assert shares.in_cycle == pytest.approx((0.8 * 0.25, 0.8 * 0.25 * 0.99))
+    assert shares.called == pytest.approx(0.2 + 0.8 * 0.25 * 0.01)
+    assert shares.at_once + sum(shares.in_cycle) + shares.called == pytest.approx(1)
+    assert shares.failures == pytest.approx(0.8 * (0.5 + 0.25) + 0.8 * 0.25 * 0.11 + 0.2 * 4)
+
+
+def test_the_simulation_comes_to_the_same_shares() -> None:
+    fleet = Fleet(devices=20_000, fails=0.7, fails_later=0.7, never=0.01, retry_limit=3)
+    outcome = ladders.run(fleet, (3600,))
+    assert outcome.escalated == pytest.approx(outcome.expected.called * fleet.devices, rel=0.05)
+    assert outcome.recovered[-1] == pytest.approx(
+        sum(outcome.expected.in_cycle) / (1 - outcome.expected.at_once), rel=0.05
+    )
+
+
+def test_a_shorter_ladder_calls_more_people_and_costs_less() -> None:
+    fleet = Fleet(devices=5000, fails=0.8, fails_later=0.5, never=0.001)
+    none, one = ladders.run(fleet, ()), ladders.run(fleet, (86_400,))
+    assert none.escalated > 5 * one.escalated
+    assert none.last_recovered_at < one.last_recovered_at
+    assert one.month_dollars > one.release_dollars > 0
+
+
+def test_a_release_that_always_fails_calls_for_everybody() -> None:
+    fleet = Fleet(devices=50, fails=1.0, fails_later=1.0, never=0.0, retry_limit=2)
+    outcome = ladders.run(fleet, (3600,))
+    assert outcome.escalated == outcome.expected.called * 50 == 50
+
+
+def test_a_release_that_never_fails_calls_for_nobody() -> None:
+    outcome = ladders.run(Fleet(devices=50, fails=0.0, fails_later=0.0, never=0.0), ())
+    assert (outcome.escalated, outcome.expected.called) == (0, 0)
+
+
+def test_ladders_are_compared_side_by_side_in_a_table_a_file_and_a_picture(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    figures, picture = tmp_path / "fleet.json", tmp_path / "fleet.png"
+    assert (
+        run(
+            *("fleet", "--devices", "2,000", "--failure-probability", "0.6"),
+            *("--cool-down", "3600,86400", "--cool-down", "", "--retry-limit", "4"),
+            *("--json", str(figures), "--picture", str(picture)),
+        )
+        == 0
+    )
+    said = capsys.readouterr().out
+    assert "[3600, 86400]" in said
+    assert "people get called for" in said
+    written_figures = json.loads(figures.read_text())
+    assert written_figures["fleet"]["fails_later"] == written_figures["fleet"]["fails"] == 0.6
+    assert [one["ladder"] for one in written_figures["ladders"]] == [[3600, 86400], []]
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--devices", "many", "'many' is no whole number from 1 to 5,000,000"),
+        ("--devices", "0", "'0' is no whole number from 1 to 5,000,000"),
+        ("--failure-probability", "20", "'20' is no share: write 0.2 for 20 %"),
+        ("--never-recovers", "some", "'some' is no number"),
+        ("--never-recovers", "nan", "'nan' is no share"),
+        ("--messages-per-day", "-1", "'-1' is not from 0 to 1,000,000"),
+        ("--retry-limit", "11", "'11' is no whole number from 1 to 10"),
+        ("--cool-down", "1d", "'1d' is no ladder: write the seconds of each wait"),
+        ("--cool-down", "59", "'59' is no ladder"),
+        ("--cool-down", ",".join(["60"] * 10), "has 10 waits: 9 at most"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_what_to_write(
+    run: Run, capsys: pytest.CaptureFixture[str], option: str, value: str, said: str
+) -> None:
+    with pytest.raises(SystemExit):
+        run("fleet", f"{option}={value}")
+    assert said in " ".join(capsys.readouterr().err.split())
+
+
+def test_not_too_many_ladders_at_once(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("fleet", *(["--cool-down", "3600"] * 7)) == 2
+    assert "--cool-down was given 7 times: 6 at most" in capsys.readouterr().out
+
+
+# A million
+
+
+def test_a_storm_is_reported_in_a_table_a_file_and_a_picture(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    figures, picture = tmp_path / "storm.json", tmp_path / "storm.svg"
+    assert (
+        run("million", "--devices", "300", "--json", str(figures), "--picture", str(picture)) == 0
+    )
+    said = capsys.readouterr().out
+    assert "failures counted twice" in said
+    reports = json.loads(figures.read_text())
+    assert [report["audit"]["lost"] for report in reports] == [0, 0, 0, 0]
+    assert picture.read_text().startswith("<?xml")
+
+
+def test_a_lost_device_fails_the_command(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def losing(attack: storm.Storm, jobs: int, told: storm.Progress) -> list[storm.Report]:
+        setup = storm.setups(60)["default quotas"]
+        well = storm.report("default quotas", attack, setup)
+        return [replace(well, audit={**well.audit, "lost": 1})]
+
+    monkeypatch.setattr(storm, "run", losing)
+    assert run("million", "--devices", "20") == 1
+
+
+# The page
+
+
+def test_the_page_has_the_tables_that_the_commands_write() -> None:
+    page = commands.PAGE.read_text()
+    for name in ("ladders", "storm", "quotas 0", "quotas 1"):
+        assert re.search(rf"<!-- {name} -->\n\|.+\|\n<!-- /{name} -->", page, re.DOTALL), name
+    for path in (commands.STORM_PICTURE, commands.LADDERS_PICTURE):
+        assert path.stat().st_size < 200_000
+
+
+def test_the_page_says_that_nobody_is_lost() -> None:
+    page = commands.PAGE.read_text()
+    assert "| **lost** | **0** | **0** |" in page
+    assert "| **failures counted twice** | **0** | **0** | **0** | **0** |" in page
+
+
+def test_the_example_of_the_page_is_what_it_says_above_the_table() -> None:
+    example = commands.EXAMPLE
+    page = " ".join(commands.PAGE.read_text().replace("\\\n", " ").split())
+    for option, value in (
+        ("devices", example.devices),
+        ("failure-probability", example.fails),
+        ("failure-probability-later", example.fails_later),
+        ("never-recovers", example.never),
+        ("messages-per-day", f"{example.messages_per_day:g}"),
+    ):
+        assert f"--{option} {value} " in page
+
+
+def test_a_table_needs_its_place_on_the_page() -> None:
+    sheet = Sheet("", ("a", "b"), (("1", "2"),))
+    assert written("<!-- x -->\nold\n<!-- /x -->", {"x": sheet}) == (
+        "<!-- x -->\n| a | b |\n| --- | ---: |\n| 1 | 2 |\n<!-- /x -->"
+    )
+    with pytest.raises(ValueError, match="the page has no place for x: <!-- x -->"):
+        written("nothing", {"x": sheet})
+
+
+def test_durations_are_in_the_unit_that_a_reader_takes_in() -> None:
+    assert [duration(seconds) for seconds in (7, 600, 9000)] == ["7 s", "10 min", "2.5 h"]
