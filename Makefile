@@ -10,7 +10,7 @@ DIAGRAMS := .venv-tools/diagrams
 unexport AWS_PROFILE AWS_ENDPOINT_URL AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN
 
 .DEFAULT_GOAL := help
-.PHONY: help demo local bench soak million simulate mutants test undeployed deployed lint package docs pictures requirements clean
+.PHONY: help demo local bench soak million simulate mutants test undeployed deployed examples lint package docs pictures requirements clean
 
 help: ## Says what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 22
@@ -37,14 +37,17 @@ mutants: .venv/ready ## Takes out each safeguard, one at a time: which test and 
 	PYTHONPATH=lambda_src $(BIN)/python -m tests.simulation.mutants
 
 test: lint ## Everything that CI runs
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target undeployed deployed
+	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target undeployed deployed examples
 
-# Side by side, since the deployed tests wait most of their time.
+# Side by side, since those on a deployed module wait most of their time.
 undeployed: .venv/ready $(DIAGRAMS)/ready ## The tests that need no deployment
-	$(BIN)/pytest -p no:terraform --ignore=tests/deployed --ignore=tests/workflow
+	$(BIN)/pytest -p no:terraform --ignore=tests/deployed --ignore=tests/workflow --ignore=tests/examples
 
 deployed: .venv/ready $(ASL_VALIDATOR)/ready ## The tests on the deployed module, which share one apply
 	$(BIN)/pytest tests/deployed tests/workflow
+
+examples: .venv/ready ## The tests that apply the examples
+	$(BIN)/pytest -p no:terraform tests/examples
 
 lint: .venv/ready .venv-checkov/ready $(ASL_VALIDATOR)/ready ## Formatting, types, the zip, the module's security
 	$(BIN)/ruff check

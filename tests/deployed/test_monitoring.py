@@ -145,7 +145,7 @@ def test_the_fleet_is_counted_and_what_nobody_finishes_wakes_people(
     table = second.outputs["retries_table_name"]
     dynamodb = second.client("dynamodb")
     item = dynamodb.get_item(TableName=table, Key={"deviceId": {"S": "measured-2"}})["Item"]
-    late = {"deviceId": {"S": "late"}, "state": {"S": "cooling_down"}}
+    late = {"deviceId": {"S": "overdue"}, "state": {"S": "cooling_down"}}
     due = {"dueAt": {"N": str(int(time.time()) - 50_000)}, "recoveryId": {"S": "gone-1"}}
     dynamodb.put_item(TableName=table, Item={**item, **late, **due})
     states = alarms(second)

@@ -30,15 +30,15 @@ RUN_BY = {
     "::test_by_removing_it_from_the_group_where_they_are_off",
     "aws iot update-event-configurations": "tests/deployed/test_release.py"
     "::test_by_removing_it_from_the_group_where_membership_events_are_on",
-    "aws stepfunctions list-state-machines": "tests/deployed/test_adopt.py"
+    "aws stepfunctions list-state-machines": "tests/examples/test_adopt.py"
     "::test_the_rule_is_disabled_and_no_run_sleeps_any_more",
-    "fleet-retry adopt": "tests/deployed/test_adopt.py"
+    "fleet-retry adopt": "tests/examples/test_adopt.py"
     "::test_all_are_adopted_but_the_one_that_needs_a_person",
-    "fleet-retry adopt --dry-run": "tests/deployed/test_adopt.py"
+    "fleet-retry adopt --dry-run": "tests/examples/test_adopt.py"
     "::test_a_dry_run_says_what_will_be_done",
-    "fleet-retry adopt --stop-original": "tests/deployed/test_adopt.py"
+    "fleet-retry adopt --stop-original": "tests/examples/test_adopt.py"
     "::test_the_rule_is_disabled_and_no_run_sleeps_any_more",
-    "fleet-retry adopt --stop-original --dry-run": "tests/deployed/test_adopt.py"
+    "fleet-retry adopt --stop-original --dry-run": "tests/examples/test_adopt.py"
     "::test_a_dry_run_stops_nothing",
     "fleet-retry campaigns": "tests/fleet_retry/test_campaigns.py"
     "::test_campaigns_are_listed_with_their_devices",

@@ -36,7 +36,7 @@ def test_nothing_of_terraforms_is_checked_in() -> None:
     files = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split()
-    left = [name for name in files if ".terraform" in name or ".tfstate" in name]
+    left = [name for name in files if re.search(r"\.terraform(/|\.lock)|\.tfstate", name)]
     assert left == []
 
 

@@ -1,0 +1,229 @@
+"""Every example but the quickstart is applied as it is, and does what its README says.
+
+``tests/deployed`` has the quickstart. A pytest session of its own, since it waits most of its time:
+for each queue and each policy of one, the provider waits half a minute until it believes them.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from localcloud import LocalCloud, Terraform, eventually
+from tests.deployed.fleet import Fleet
+from tests.deployed.inventory import take_inventory
+from tests.deployed.job_device import JobDevice, updating
+
+PROJECT = Path(__file__).resolve().parents[2]
+TIME_SCALE = 0.0001
+"""A day of waiting takes 8.6 seconds."""
+AT_ONCE = "-parallelism=40"
+BUCKET, KEY = "fleet-packages", "firmware_retry.zip"
+
+
+@dataclass(frozen=True)
+class Applied:
+    """The examples, side by side in one account."""
+
+    cloud: LocalCloud
+    terraform: Terraform
+    outputs: dict[str, Any]
+    before: Any
+    """What the account held before the apply."""
+
+    def fleet(self, example: str, topic: str, prefix: str) -> Fleet:
+        """An example that has one instance of the module."""
+        outputs = self.outputs[example]["firmware_retry"]
+        return Fleet(self.cloud, outputs, alert_queue_url="", topic=topic, prefix=prefix)
+
+    def fleet_of_zone(self, name: str) -> Fleet:
+        """One of the fleets of the landing zone."""
+        zone = self.outputs["landing_zone"]
+        queue = self._listen(zone["incidents_topic_arn"])
+        outputs = zone["firmware_retry"][name]
+        return Fleet(self.cloud, outputs, queue, f"{name}/{{device}}/data", prefix=f"{name}-")
+
+    def _listen(self, topic_arn: str) -> str:
+        """A queue that is subscribed to a FIFO topic."""
+        sqs, sns = self.cloud.client("sqs"), self.cloud.client("sns")
+        name = f"listener-{len(sns.list_subscriptions()['Subscriptions'])}.fifo"
+        queue: str = sqs.create_queue(QueueName=name, Attributes={"FifoQueue": "true"})["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
+        raw = {"RawMessageDelivery": "true"}
+        sns.subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=arn["QueueArn"], Attributes=raw)
+        return queue
+
+
+@pytest.fixture(scope="module")
+def applied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applied]:
+    ignored = shutil.ignore_patterns(".*", "node_modules", "__pycache__", "*.tfstate*")
+    copy = shutil.copytree(PROJECT, tmp_path_factory.mktemp("examples") / "copy", ignore=ignored)
+    with LocalCloud(time_scale=TIME_SCALE, group_lag_seconds=0.3) as cloud:
+        _take_code_from_a_bucket(cloud, copy)
+        before = take_inventory(cloud)
+        root = copy / "tests" / "examples" / "root"
+        terraform = Terraform(root, environment=cloud.environment())
+        terraform.init()
+        terraform.run("apply", "-input=false", "-no-color", "-auto-approve", AT_ONCE)
+        yield Applied(cloud, terraform, terraform.outputs(), before)
+
+
+def _take_code_from_a_bucket(cloud: LocalCloud, copy: Path) -> None:
+    """The provider makes functions of a file one after another, of a bucket many at a time."""
+    zipped = (copy / "lambda_src/dist/firmware_retry.zip").read_bytes()
+    cloud.client("s3").create_bucket(Bucket=BUCKET)
+    cloud.client("s3").put_object(Bucket=BUCKET, Key=KEY, Body=zipped)
+    package = f'{{ bucket = "{BUCKET}", key = "{KEY}" }}'
+    override = f'variable "lambda_package_s3" {{\n  default = {package}\n}}\n'
+    for root in (copy, copy / "examples" / "complete"):
+        (root / "test_override.tf").write_text(override)
+
+
+def test_afterwards_there_is_nothing_to_do(applied: Applied) -> None:
+    would_change, printed = applied.terraform.plan()
+    assert not would_change, printed
+
+
+# complete
+
+
+@pytest.fixture(scope="module")
+def complete(applied: Applied) -> Fleet:
+    return applied.fleet("complete", "complete-washers/{device}/data", "complete-")
+
+
+def test_complete_brings_a_firmware_to_its_group_and_takes_a_device_out(
+    applied: Applied, complete: Fleet, request: pytest.FixtureRequest
+) -> None:
+    device, attributes = "washer-1", {"model": "wo:v8", "FW": "2.27"}
+    group = applied.outputs["complete"]["thing_group_name"]
+    template = applied.outputs["complete"]["job_template_id"]
+    iot = complete.client("iot")
+    complete.add_thing(device, **attributes)
+    assert eventually(lambda: group in complete.groups(device), 20)
+    iot.create_job(
+        jobId="complete-firmware-1",
+        jobTemplateArn=iot.describe_job_template(jobTemplateId=template)["jobTemplateArn"],
+        targets=[iot.describe_thing_group(thingGroupName=group)["thingGroupArn"]],
+        targetSelection="CONTINUOUS",
+    )
+    request.addfinalizer(partial(iot.delete_job, jobId="complete-firmware-1", force=True))
+    with complete.connect(device) as connection:
+        updated = JobDevice(connection)
+        for _ in range(3):
+            assert eventually(lambda: updated.attempt(reason="flash error"), 20)
+    moved = {**attributes, "model": "moveOut", "FW": "moveOut"}
+    assert eventually(lambda: complete.attributes(device) == moved, 20)
+    assert eventually(lambda: group not in complete.groups(device), 20)
+    # Back after a day: 8.6 seconds and a fifth more at most.
+    assert eventually(lambda: complete.attributes(device) == attributes, 30)
+    assert eventually(lambda: group in complete.groups(device), 20)
+
+
+def test_complete_believes_a_device_about_itself(complete: Fleet) -> None:
+    complete.add_thing("washer-2", model="gw:v3", FW="2.27")
+    complete.fail("washer-2", [1], _id_="somebody-else", status="timed_out")
+    complete.fail("washer-2", [2], reason="battery low")
+    assert complete.counted("washer-2") == 1
+
+
+# landing-zone
+
+
+@pytest.fixture(scope="module")
+def zone(applied: Applied) -> list[Fleet]:
+    """Both fleets, of each of which one device has failed for good."""
+    fleets = [applied.fleet_of_zone(name) for name in ("washers", "gateways")]
+    for fleet in fleets:
+        fleet.add_thing(_only(fleet), model="wo:v8", FW="2.27")
+        fleet.fail(_only(fleet), [1], reason="signature invalid")
+    for fleet in fleets:
+        assert eventually(partial(fleet.alerts, _only(fleet)), 30)
+    return fleets
+
+
+def _only(fleet: Fleet) -> str:
+    return f"of-{fleet.prefix}"
+
+
+def test_landing_zone_keeps_two_fleets_apart_on_one_topic(zone: list[Fleet]) -> None:
+    for fleet, other in (zone, zone[::-1]):
+        (told,) = fleet.alerts(_only(fleet))
+        assert told["fleet"] == fleet.prefix
+        assert fleet.groups(_only(fleet)) == {f"{fleet.prefix}FailedToUpdate"}
+        assert other.record(_only(fleet)) is None
+
+
+def test_landing_zone_mails_each_fleet_of_its_own_devices(zone: list[Fleet]) -> None:
+    """Both queues of what people are to be mailed are subscribed to the one topic."""
+    for fleet in zone:
+        sqs, name = fleet.client("sqs"), f"{fleet.prefix}FailedFirmwareUpdateOperators.fifo"
+        url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
+        got = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0)
+        waiting = [json.loads(message["Body"])["deviceId"] for message in got["Messages"]]
+        assert waiting == [_only(fleet)]
+
+
+def test_landing_zone_bounds_every_role(applied: Applied) -> None:
+    roles = applied.cloud.client("iam").list_roles(PathPrefix="/fleets/")["Roles"]
+    of_fleets = [role for role in roles if role["RoleName"].startswith(("washers-", "gateways-"))]
+    assert len(of_fleets) == len(roles) > 30
+    for role in of_fleets:
+        found = applied.cloud.client("iam").get_role(RoleName=role["RoleName"])["Role"]
+        boundary = found["PermissionsBoundary"]["PermissionsBoundaryArn"]
+        assert boundary.endswith(":policy/fleets-boundary")
+
+
+# job-events
+
+
+def test_job_events_counts_what_jobs_say_and_no_device(applied: Applied) -> None:
+    fleet = applied.fleet("job_events", "iot/device/data", "jobs-")
+    fleet.add_thing("silent", model="gw:v3", FW="2.27")
+    fleet.fail("silent", [1])
+    assert fleet.counted("silent") is None
+    with updating(fleet, "silent", "firmware-9", "attributes.FW:2.27") as device:
+        for failures in (1, 2):
+            assert eventually(device.attempt, 20)
+            fleet.settle()
+            assert fleet.counted("silent") == failures
+
+
+# marker-attribute
+
+
+def test_marker_attribute_overwrites_nothing(applied: Applied) -> None:
+    fleet = applied.fleet("marker_attribute", "marker-washers/data", "marker-")
+    device, attributes = "marked", {"model": "wo:v8", "FW": "2.27"}
+    group = applied.outputs["marker_attribute"]["thing_group_name"]
+    fleet.add_thing(device, **attributes)
+    assert eventually(lambda: group in fleet.groups(device), 20)
+    fleet.fail(device, range(1, 11))
+    marked = {**attributes, "firmwareRetry": "coolingDown"}
+    assert eventually(lambda: fleet.attributes(device) == marked, 20)
+    assert eventually(lambda: group not in fleet.groups(device), 20)
+    assert eventually(lambda: fleet.attributes(device) == attributes, 30)
+
+
+# At last
+
+
+def test_a_destroy_leaves_nothing_but_a_key_that_waits_for_its_deletion(applied: Applied) -> None:
+    sqs, kms = applied.cloud.client("sqs"), applied.cloud.client("kms")
+    for url in sqs.list_queues(QueueNamePrefix="listener-").get("QueueUrls", []):
+        sqs.delete_queue(QueueUrl=url)
+    applied.terraform.run(
+        "destroy", "-input=false", "-no-color", "-auto-approve", "-refresh=false", AT_ONCE
+    )
+    after = dict(take_inventory(applied.cloud))
+    keys = after.pop("kms.list_keys")
+    states = [kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] for key in keys]
+    assert states == ["PendingDeletion"]
+    assert after == {kind: names for kind, names in applied.before.items() if kind in after}
