@@ -36,18 +36,18 @@ simulate: .venv/ready ## Tries ladders on a fleet of one's own (make simulate FL
 mutants: .venv/ready ## Takes out each safeguard, one at a time: which test and which simulated seed notices
 	PYTHONPATH=lambda_src $(BIN)/python -m tests.simulation.mutants
 
-test: lint ## Everything that CI runs
-	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target undeployed deployed examples
+# Side by side, since what is on a deployed module waits most of its time.
+test: ## Everything that CI runs
+	@$(MAKE) --no-print-directory --jobs 4 --output-sync=target lint undeployed deployed examples
 
-# Side by side, since those on a deployed module wait most of their time.
 undeployed: .venv/ready $(DIAGRAMS)/ready ## The tests that need no deployment
-	$(BIN)/pytest -p no:terraform --ignore=tests/deployed --ignore=tests/workflow --ignore=tests/examples
+	$(BIN)/pytest -p no:terraform --ignore=tests/deployed --ignore=tests/workflow --ignore=tests/examples --ignore=tests/demo
 
 deployed: .venv/ready $(ASL_VALIDATOR)/ready ## The tests on the deployed module, which share one apply
 	$(BIN)/pytest tests/deployed tests/workflow
 
-examples: .venv/ready ## The tests that apply the examples
-	$(BIN)/pytest -p no:terraform tests/examples
+examples: .venv/ready ## The tests that apply the examples, and the demo's
+	$(BIN)/pytest -p no:terraform tests/examples tests/demo
 
 lint: .venv/ready .venv-checkov/ready $(ASL_VALIDATOR)/ready ## Formatting, types, the zip, the module's security
 	$(BIN)/ruff check

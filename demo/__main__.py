@@ -72,7 +72,7 @@ def _run(console: Console, arguments: argparse.Namespace) -> int:
         gateway_port=arguments.port,
         mqtt_port=arguments.mqtt_port,
         time_scale=TIME_SCALE,
-        has_scaled_schedules=True,
+        runs_schedules=True,
     ) as cloud:
         console.print(f"Local cloud on {cloud.endpoint_url}, MQTT on port {cloud.mqtt_port}.")
         with console.status("terraform apply of examples/quickstart …"):

@@ -27,7 +27,7 @@ def main() -> int:
         gateway_port=arguments.port,
         mqtt_port=arguments.mqtt_port,
         time_scale=arguments.time_scale,
-        has_scaled_schedules=True,
+        runs_schedules=True,
         data_dir=arguments.data_dir,
     )
     try:

@@ -68,7 +68,8 @@ class LocalCloud:
         account_id: the twelve digits of the AWS account.
         region: the AWS region.
         group_lag_seconds: how many real seconds a dynamic thing group lags behind the registry.
-        has_scaled_schedules: whether rates of schedules are scaled, too; 2 s is the least then.
+        runs_schedules: whether schedules run, their rates scaled like waits, but 2 s at least.
+            Without, nothing runs by the clock: who counts calls invokes what it wants to count.
         data_dir: folder for the log and the CA certificate, kept afterwards; None uses a
             temporary one that goes with the server.
         start_timeout: seconds to wait for the server to answer.
@@ -86,7 +87,7 @@ class LocalCloud:
         account_id: str = "123456789012",
         region: str = "us-east-1",
         group_lag_seconds: float = 1.0,
-        has_scaled_schedules: bool = False,
+        runs_schedules: bool = False,
         data_dir: Path | None = None,
         start_timeout: float = 60.0,
     ) -> None:
@@ -96,7 +97,7 @@ class LocalCloud:
         self.gateway_port = gateway_port or 0
         self.mqtt_port = mqtt_port or 0
         self._group_lag_seconds = group_lag_seconds
-        self._has_scaled_schedules = has_scaled_schedules
+        self._runs_schedules = runs_schedules
         self._kept_data_dir = data_dir
         self._start_timeout = start_timeout
         self._process: subprocess.Popen[bytes] | None = None
@@ -290,7 +291,7 @@ class LocalCloud:
             "AWS_DEFAULT_REGION": self.region,
             "SFN_WAIT_SCALE": repr(self.time_scale),
             "LOCALCLOUD_GROUP_LAG_SECONDS": repr(self._group_lag_seconds),
-            "LOCALCLOUD_SCALED_SCHEDULES": str(int(self._has_scaled_schedules)),
+            "LOCALCLOUD_RUNS_SCHEDULES": str(int(self._runs_schedules)),
             "LAMBDA_EXECUTOR": "local",
             # AWS's own default. MiniStack's depends on the memory of this machine.
             "LAMBDA_ACCOUNT_CONCURRENCY": "1000",

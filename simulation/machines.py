@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -40,6 +41,7 @@ class Execution:
         "name",
         "retries",
         "since",
+        "started_at",
         "state",
         "status",
         "turn",
@@ -58,6 +60,7 @@ class Execution:
         """Grows with every step: an answer to an earlier turn comes too late."""
         self.retries: dict[int, int] = {}
         self.deadline = now + EXPRESS_SECONDS if machine.is_express else float("inf")
+        self.started_at = now
         self.since = now
         """When it was started or redriven last."""
         self.ended_at = 0.0
@@ -125,7 +128,9 @@ class StepFunctions:
         machine = self.machines.get(parameters["stateMachineArn"])
         if machine is None:
             raise client_error("StateMachineDoesNotExist", parameters["stateMachineArn"])
-        return {"executionArn": self.start(machine, parameters["name"], given).arn}
+        execution = self.start(machine, parameters["name"], given)
+        began = datetime.fromtimestamp(execution.started_at, UTC)
+        return {"executionArn": execution.arn, "startDate": began}
 
     def describe_execution(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """DescribeExecution."""

@@ -2,15 +2,17 @@
 
 import json
 
-from firmware_retry import aws
+from firmware_retry import ambient, aws
 from firmware_retry.device import Run
 from firmware_retry.errors import RequestRefusedError
 
 _LIVE = frozenset({"RUNNING", "PENDING_REDRIVE"})
+_CLOCKS_DIFFER_SECONDS = 60
+"""By so much at most."""
 
 
-def is_live(state_machine_arn: str, run: Run) -> bool | None:
-    """Whether a run is still under way; None when it was never started.
+def is_live(state_machine_arn: str, run: Run) -> bool:
+    """Whether a run is still under way.
 
     https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html
     """
@@ -20,19 +22,24 @@ def is_live(state_machine_arn: str, run: Run) -> bool | None:
             "stepfunctions", "describe_execution", executionArn=f"{arn}:{run.recovery_id}"
         )
     except RequestRefusedError as refused:
-        if refused.code == "ExecutionDoesNotExist":
-            return None
-        raise
+        if refused.code != "ExecutionDoesNotExist":
+            raise
+        return False
     return answer["status"] in _LIVE
 
 
-def start(state_machine_arn: str, run: Run) -> None:
+def start(state_machine_arn: str, run: Run) -> str | None:
     """Starts a run, under the name that everybody gives it: it is started once.
+
+    Returns:
+        ``started``; ``live`` where it was under way already; None where what began under its name
+        is over, or was given another input.
 
     https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
     """
+    asked_at = ambient.now()
     try:
-        aws.call(
+        answer = aws.call(
             "stepfunctions",
             "start_execution",
             stateMachineArn=state_machine_arn,
@@ -42,3 +49,6 @@ def start(state_machine_arn: str, run: Run) -> None:
     except RequestRefusedError as refused:
         if refused.code != "ExecutionAlreadyExists":
             raise
+        return None
+    began_before = answer["startDate"].timestamp() < asked_at - _CLOCKS_DIFFER_SECONDS
+    return "live" if began_before else "started"

@@ -1,4 +1,4 @@
-"""Schedules in scaled time, where that is asked for.
+"""Schedules in scaled time, or none at all.
 
 AWS: https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html : a schedule with a
 rate runs again and again after so much time.
@@ -22,13 +22,18 @@ _LOOK_SECONDS = 0.5
 
 
 def install() -> None:
-    """Scale the intervals of rates like all waits, if the local cloud was started that way."""
-    if os.environ.get("LOCALCLOUD_SCALED_SCHEDULES") != "1":
+    """Scale the intervals of rates like all waits, or let no schedule run."""
+    scheduler._SCHEDULE_TICK_INTERVAL = _LOOK_SECONDS
+    if os.environ.get("LOCALCLOUD_RUNS_SCHEDULES") != "1":
+        scheduler._tick_schedules = _nothing
         return
     time_scale = float(os.environ.get("SFN_WAIT_SCALE", "1"))
-    scheduler._SCHEDULE_TICK_INTERVAL = _LOOK_SECONDS
 
     @around(eventbridge, "_parse_rate_seconds")
     def seconds(original: Any, expression: str) -> float | None:
         interval: int | None = original(expression)
         return None if interval is None else max(interval * time_scale, _LEAST_SECONDS)
+
+
+def _nothing() -> None:
+    """No schedule is due."""

@@ -36,7 +36,7 @@ class Caretakers:
     ) -> None:
         self._engine = engine
         self._records = records
-        self._look_step = steps[profile.LIVE]
+        self._steps = steps
         self._intake = intake
         self._recoveries = recoveries
         self._is_redriving = False
@@ -77,18 +77,23 @@ class Caretakers:
         return is_late
 
     def _look(self, batch: Batch) -> None:
-        reached = self._engine.call(self._look_step, len(batch))
-        is_done = reached == len(self._look_step)
-        self._engine.happened("not looked at", int((~is_done).sum()))
-        devices = batch.devices[is_done]
         # Since the pass began, minutes may have gone by.
-        devices = devices[self._is_overdue(devices)]
-        devices = devices[~self._recoveries.is_alive[devices]]
-        records = self._records
-        is_unstarted = records.is_used_up(devices)
-        is_unstarted &= self._intake.started[devices] <= records.cycle[devices]
-        self._engine.later(Work.START, Batch.of(devices[is_unstarted], tries=IN_PLACE))
-        self._recoveries.finish(devices[~is_unstarted])
+        devices = batch.devices[self._is_overdue(batch.devices)]
+        records, started = self._records, self._intake.started
+        is_unclaimed = records.is_used_up(devices)
+        over = is_unclaimed & (started[devices] > records.cycle[devices])
+        over &= ~self._recoveries.is_alive[devices]
+        self._intake.start(self._asked(profile.UNCLAIMED, devices[is_unclaimed & ~over]))
+        looked_at = self._asked(profile.LIVE, devices[~is_unclaimed | over])
+        self._recoveries.finish(looked_at[~self._recoveries.is_alive[looked_at]])
+
+    def _asked(self, what: str, devices: Ints) -> Ints:
+        """Those of which Step Functions said how they are."""
+        step = self._steps[what]
+        is_done = self._engine.call(step, len(devices)) == len(step)
+        self._engine.happened("not looked at", int((~is_done).sum()))
+        answered: Ints = devices[is_done]
+        return answered
 
     def _redrive(self, _: Batch) -> None:
         letters, self._intake.dead_letters = self._intake.dead_letters, []

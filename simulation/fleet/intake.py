@@ -8,7 +8,7 @@ import numpy as np
 
 from simulation.fleet import profile
 from simulation.fleet.backoff import Backoff
-from simulation.fleet.engine import IN_PLACE, Batch, Engine, Work
+from simulation.fleet.engine import Batch, Engine, Work
 from simulation.fleet.profile import Call, Profile, Step, called
 from simulation.fleet.records import FREE, Flags, Ints, Records
 from simulation.fleet.story import SUCCESS
@@ -26,7 +26,7 @@ STATES: Mapping[Work, str] = {
 }
 """In the definition; both states that start a recovery are retried alike."""
 _ARRIVAL: Step = (Call("iot.rules", (("iot.rules", RULES),)), called("states.start_express"))
-_START: Step = (called("states.start_standard"),)
+_START: Step = (called("stepfunctions.start_execution"),)
 
 
 class Intake:
@@ -75,7 +75,6 @@ class Intake:
         return done
 
     def _again(self, work: Work, batch: Batch) -> None:
-        batch = batch[batch.tries != IN_PLACE]
         backoff = self._backoffs[STATES[work]]
         is_left = batch.tries < backoff.attempts
         self._bury(batch[~is_left])
@@ -154,7 +153,11 @@ class Intake:
         self._records.end(devices)
 
     def _start(self, batch: Batch) -> None:
-        devices = np.unique(batch.devices[self._done(Work.START, batch, _START)])
+        self.start(batch.devices[self._done(Work.START, batch, _START)])
+
+    def start(self, devices: Ints) -> None:
+        """Recoveries begin that have not yet; who asks has made the calls."""
+        devices = np.unique(devices)
         # The name of a run is made of the cycle: it is started once, whoever starts it.
         cycles = self._records.cycle[devices] + 1
         is_new = self._records.is_used_up(devices) & (self.started[devices] < cycles)

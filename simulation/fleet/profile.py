@@ -1,13 +1,14 @@
 """What each step calls, recorded from the package's own handlers: nothing here is typed in.
 
-Three devices go through the simulator, without faults but for one run that is held up. In the order
-in which the handlers made them the calls are kept, with the units of DynamoDB that each takes.
+Three devices go through the simulator, without faults but for one run that is held up twice. In the
+order in which the handlers made them the calls are kept, with the units of DynamoDB each takes.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ from simulation.world import World
 STALE = "CheckIfDeviceExists, stale"
 UNTRACKED = "ClearDeviceRecord, untracked"
 LIVE = "ReconcileDevices, a device whose run is alive"
+UNCLAIMED = "ReconcileDevices, a device that no run has claimed"
 
 _STEPS = {
     "IncrementRetryCounter",
@@ -36,6 +38,7 @@ _STEPS = {
     STALE,
     UNTRACKED,
     LIVE,
+    UNCLAIMED,
 }
 _TABLES = {RETRIES: "retries", BACKUP: "backup", HISTORY: "history"}
 _OPTIONS = Options(retry_limit=2, cool_down_seconds=(3600,), cool_down_jitter=0.0)
@@ -119,11 +122,19 @@ class _Journeys:
     def _held_up(self, device: str) -> None:
         self._make(device)
         self._tell(device, "failed")
-        self._faults.forced["iot"] = [Fault.REFUSED_BEFORE] * 1000
-        self._tell(device, "failed")
-        self._world.advance(3600)
-        self._faults.forced.clear()
+        with self._no_registry():
+            self._tell(device, "failed")
+            self._world.advance(3600)
+        self._world.advance(3600)  # in which it is moved out, and after which it is due
+        with self._no_registry():
+            self._world.advance(2 * 3600)
         self._world.advance(3 * 86400)
+
+    @contextmanager
+    def _no_registry(self) -> Iterator[None]:
+        self._faults.forced["iot"] = [Fault.REFUSED_BEFORE] * 1000
+        yield
+        self._faults.forced.clear()
 
     def _make(self, device: str) -> None:
         self._world.people.create(device, {"model": "wo:v8", "FW": "2.26"})
@@ -186,7 +197,7 @@ class _Journeys:
         if name is None:
             return
         # A pass of ReconcileDevices is one invocation, and reads the table once, for all devices.
-        of_pass = name == LIVE
+        of_pass = name in (LIVE, UNCLAIMED)
         step = tuple(call for call in calls if not (of_pass and call.name.endswith("scan")))
         step = step if of_pass else (called("lambda.invoke"), *step)
         self._steps[name] = _larger(name, self._steps.get(name, step), step)
@@ -194,7 +205,10 @@ class _Journeys:
 
 def _name_of(step: str, error: str | None, calls: list[Call], result: Any) -> str | None:
     if step == "ReconcileDevices":
-        return LIVE if error is None and result.get("live") else None
+        if error or not result.get("live"):
+            return None
+        is_asked = any(call.name == "stepfunctions.describe_execution" for call in calls)
+        return LIVE if is_asked else UNCLAIMED
     if error:
         return STALE if error == "StaleMessageError" else None
     if step == "ClearDeviceRecord" and all(call.name.endswith(_READS) for call in calls):

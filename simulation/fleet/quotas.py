@@ -52,7 +52,7 @@ QUOTAS: Mapping[str, Quota] = {
     # Express: the intake, started by the IoT rule.
     "states.start_express": _rate(6_000, _STATES),
     # Standard: the recoveries, started by the intake.
-    "states.start_standard": Quota(300, 1_300, _STATES),
+    "stepfunctions.start_execution": Quota(300, 1_300, _STATES),
     "stepfunctions.describe_execution": Quota(15, 300, _STATES, is_verified=False),
     "states.transition": _rate(5_000, _STATES),
     # Ten times the concurrency of 1,000; at 50 ms each, the concurrency itself allows more.

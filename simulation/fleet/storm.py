@@ -22,7 +22,7 @@ from simulation.fleet.tally import MINUTE
 
 FORMER = Backoff(interval=2, rate=2, longest=900, attempts=20)
 """How the recoveries were retried before they were held against a million devices."""
-RAISED: Mapping[str, float] = {"states.start_standard": 1000}
+RAISED: Mapping[str, float] = {"stepfunctions.start_execution": 1000}
 """A quota that a fleet of this size should have raised, and to what."""
 PERCENTILES = (50, 95, 99)
 _POINT_MINUTES = 10

@@ -370,7 +370,7 @@ def test_a_breaker_that_cannot_tell_holds_nobody_up(
     runs = cloud.stepfunctions.list_executions(stateMachineArn=f"{MACHINES}CoolDown")
     assert len(runs["executions"]) == 1
     assert cloud.campaign() == {}
-    assert reconcile() == {"tripped": 1, "live": 1}
+    assert reconcile() == {"tripped": 1, "started": 1}
 
 
 def test_what_is_known_is_read_as_it_is_now(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:

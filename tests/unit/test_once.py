@@ -73,6 +73,6 @@ def test_a_run_that_somebody_else_started_is_not_started_again(
 ) -> None:
     run, machine = Run.parse(recovery), f"{MACHINES}CoolDown"
     cloud.stepfunctions.start_execution(stateMachineArn=machine, name=run.recovery_id, input="{}")
-    executions.start(machine, run)
+    assert not executions.start(machine, run)
     runs = cloud.stepfunctions.list_executions(stateMachineArn=machine)["executions"]
     assert [one["name"] for one in runs] == [run.recovery_id]

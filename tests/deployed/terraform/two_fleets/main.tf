@@ -38,7 +38,6 @@ module "second" {
   }
 
   alert_emails        = ["operators@example.com"]
-  alert_interval      = "1 day" # schedules run in real time here, and tests tell when people are mailed
   tags                = { fleet = "second" }
   deletion_protection = false
 }
