@@ -4,6 +4,7 @@ botocore alone, without boto3: its low-level client is all that is needed and st
 """
 
 import logging
+import os
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
@@ -70,6 +71,19 @@ _session = lru_cache(maxsize=1)(botocore.session.get_session)
 def client(service: str) -> Any:
     """The client of a service, made once a process: making one costs more than a call."""
     return _session().create_client(service, config=_CONFIG)
+
+
+def prepare(*services: str) -> None:
+    """Makes clients while a function starts: Lambda gives it a whole processor for that, and later
+    only a share that goes with its memory.
+
+    Nothing is made elsewhere: in a test or a simulation, what stands in for AWS comes later.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/python-handler.html#python-best-practices
+    """
+    if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+        for service in services:
+            client(service)
 
 
 def call(service: str, operation: str, **parameters: Any) -> dict[str, Any]:

@@ -11,17 +11,26 @@ from pathlib import Path
 import pytest
 
 from bench.cold_start import steps
+from tests.bench.test_cold_start import CLIENTS
 
 SOURCE = Path(__file__).resolve().parents[2] / "lambda_src"
 LOAD = """
 import importlib, json, sys
 before = set(sys.modules)
 importlib.import_module("firmware_retry.handlers." + sys.argv[1])
-from firmware_retry import aws
 new = {name: module for name, module in sys.modules.items() if name not in before}
-files = {name: str(getattr(module, "__file__", "")) for name, module in new.items()}
-print(json.dumps([files, aws.client.cache_info().currsize]))
+print(json.dumps({name: str(getattr(module, "__file__", "")) for name, module in new.items()}))
 """
+START = """
+import importlib, sys
+importlib.import_module("firmware_retry.handlers." + sys.argv[1])
+from firmware_retry import aws
+made = aws.client.cache_info().currsize
+for service in sys.argv[2:]:
+    aws.client(service)
+print(made, aws.client.cache_info().currsize)
+"""
+LAMBDA = {"AWS_LAMBDA_FUNCTION_NAME": "OneOfThem", "AWS_DEFAULT_REGION": "us-east-1"}
 OF_BOTOCORE = {"botocore", "certifi", "dateutil", "jmespath", "six", "urllib3"}
 """botocore and what it loads itself, certifi where that is installed."""
 HOT_PATH = {
@@ -38,35 +47,45 @@ HOT_PATH = {
 
 
 @lru_cache
-def loaded(step: str) -> tuple[dict[str, str], int]:
-    """The modules that a handler loads and their files; how many clients it makes by that."""
-    done = subprocess.run(
-        [sys.executable, "-c", LOAD, step],
+def loaded(step: str) -> dict[str, str]:
+    """The modules that a handler loads, and their files."""
+    modules: dict[str, str] = json.loads(printed(LOAD, step))
+    return modules
+
+
+def printed(code: str, *arguments: str, **environment: str) -> str:
+    """What a fresh process prints."""
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
         cwd=SOURCE,
+        env=environment,
         capture_output=True,
         text=True,
         check=True,
-    )
-    modules, clients = json.loads(done.stdout)
-    return modules, clients
+    ).stdout
 
 
 @pytest.mark.parametrize("step", steps())
 def test_a_handler_loads_botocore_and_no_other_library(step: str) -> None:
-    modules, _ = loaded(step)
+    modules = loaded(step)
     libraries = {name.partition(".")[0] for name, of in modules.items() if "site-packages" in of}
     assert "botocore" in libraries
     assert libraries <= OF_BOTOCORE
 
 
 @pytest.mark.parametrize("step", steps())
-def test_no_client_is_made_before_it_is_needed(step: str) -> None:
-    _, clients = loaded(step)
-    assert clients == 0
+def test_a_function_makes_the_clients_that_its_work_needs_while_it_starts(step: str) -> None:
+    """And none of what is rarely needed; ``test_cold_start`` sees whom its work asks."""
+    services = CLIENTS[step]
+    assert printed(START, step, *services, **LAMBDA).split() == [str(len(services))] * 2
+
+
+def test_whoever_else_imports_a_handler_makes_no_client() -> None:
+    assert printed(START, "increment_retry_counter").split() == ["0", "0"]
 
 
 def test_the_handler_of_every_message_loads_only_what_counting_needs() -> None:
-    modules, _ = loaded("increment_retry_counter")
+    modules = loaded("increment_retry_counter")
     own = {name.split(".")[1] for name in modules if name.startswith("firmware_retry.")}
     assert own == HOT_PATH
 
@@ -78,12 +97,4 @@ def test_clients_share_one_session() -> None:
         "aws.client('iot'), aws.client('dynamodb'), aws.client('iot')\n"
         "print(aws._session.cache_info().misses, aws.client.cache_info().misses)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=SOURCE,
-        env={"AWS_DEFAULT_REGION": "us-east-1"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.split() == ["1", "2"]
+    assert printed(code, **LAMBDA).split() == ["1", "2"]

@@ -3,9 +3,11 @@
 from dataclasses import asdict
 from typing import Any
 
-from firmware_retry import history, registry
+from firmware_retry import aws, history, registry
 from firmware_retry.errors import EpisodeContendedError, StaleMessageError
 from firmware_retry.message import Message
+
+aws.prepare("dynamodb", "iot")
 
 MOST_ROUNDS = 3
 """How often one message may begin an episode that another ends before it is counted there."""

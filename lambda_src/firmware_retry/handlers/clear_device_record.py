@@ -3,11 +3,12 @@
 import logging
 from typing import Any
 
-from firmware_retry import record, recovery
+from firmware_retry import aws, record, recovery
 from firmware_retry.device import Cause, Outcome, Record
 from firmware_retry.errors import RecoverySupersededError, TransientError
 from firmware_retry.message import Message
 
+aws.prepare("dynamodb")
 _logger = logging.getLogger(__name__)
 
 

@@ -3,9 +3,10 @@
 import logging
 from typing import Any
 
-from firmware_retry import record
+from firmware_retry import aws, record
 from firmware_retry.message import Message
 
+aws.prepare("dynamodb")
 _logger = logging.getLogger(__name__)
 
 

@@ -6,11 +6,12 @@ The hot path: one conditional write, no read.
 import logging
 from typing import Any
 
-from firmware_retry import record
+from firmware_retry import aws, record
 from firmware_retry.device import Outcome
 from firmware_retry.message import Message
 from firmware_retry.settings import settings
 
+aws.prepare("dynamodb")
 _logger = logging.getLogger(__name__)
 _DUE = (Outcome.COOL_DOWN_DUE, Outcome.ESCALATION_DUE)
 

@@ -35,6 +35,7 @@ from firmware_retry.errors import (
 )
 from firmware_retry.settings import settings
 
+aws.prepare("dynamodb")
 _logger = logging.getLogger(__name__)
 
 GRACE_SECONDS = 300

@@ -3,7 +3,7 @@
 import logging
 from typing import Any
 
-from firmware_retry import ambient, record, recovery, registry
+from firmware_retry import ambient, aws, record, recovery, registry
 from firmware_retry.device import Cause, Record
 from firmware_retry.errors import (
     FirmwareRetryError,
@@ -16,6 +16,7 @@ from firmware_retry.errors import (
 from firmware_retry.message import thing_name
 from firmware_retry.settings import settings
 
+aws.prepare("dynamodb")
 _logger = logging.getLogger(__name__)
 
 

@@ -3,9 +3,10 @@
 import logging
 from typing import Any
 
-from firmware_retry import ambient, recovery
+from firmware_retry import ambient, aws, recovery
 from firmware_retry.device import Run
 
+aws.prepare("dynamodb", "iot")
 _logger = logging.getLogger(__name__)
 
 

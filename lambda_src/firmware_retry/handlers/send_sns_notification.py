@@ -3,9 +3,10 @@
 import logging
 from typing import Any
 
-from firmware_retry import alerts
+from firmware_retry import alerts, aws
 from firmware_retry.device import Run
 
+aws.prepare("dynamodb", "sns")
 _logger = logging.getLogger(__name__)
 
 

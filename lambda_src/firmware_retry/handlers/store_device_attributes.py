@@ -2,9 +2,11 @@
 
 from typing import Any
 
-from firmware_retry import backup
+from firmware_retry import aws, backup
 from firmware_retry.message import Message
 from firmware_retry.registry import Thing
+
+aws.prepare("dynamodb")
 
 
 def handler(event: dict[str, Any], context: object) -> None:
