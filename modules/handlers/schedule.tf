@@ -1,9 +1,26 @@
-# ReconcileDevices and, where there are people to mail, MailOperators run by the clock; everything
-# else runs because a device failed.
-resource "aws_scheduler_schedule" "reconcile" {
-  name                = "${var.name_prefix}ReconcileDevices"
-  description         = "Finishes what lost, stopped or failed recoveries left behind."
-  schedule_expression = "rate(${var.reconcile_interval})"
+# What runs by the clock; everything else runs because a device failed.
+locals {
+  reconcile = {
+    ReconcileDevices = {
+      interval    = var.reconcile_interval
+      description = "Finishes what lost, stopped or failed recoveries left behind."
+    }
+  }
+  mail = {
+    MailOperators = {
+      interval    = var.alert_interval
+      description = "Mails what became of devices since the last time."
+    }
+  }
+  schedules = merge(local.reconcile, var.mails_operators ? local.mail : {})
+}
+
+resource "aws_scheduler_schedule" "step" {
+  for_each = local.schedules
+
+  name                = "${var.name_prefix}${each.key}"
+  description         = each.value.description
+  schedule_expression = "rate(${each.value.interval})"
   kms_key_arn         = var.kms_key_arn
 
   flexible_time_window {
@@ -11,7 +28,7 @@ resource "aws_scheduler_schedule" "reconcile" {
   }
 
   target {
-    arn      = aws_lambda_function.step["ReconcileDevices"].arn
+    arn      = aws_lambda_function.step[each.key].arn
     role_arn = aws_iam_role.schedule.arn
     input    = jsonencode({})
 
@@ -22,38 +39,10 @@ resource "aws_scheduler_schedule" "reconcile" {
   }
 }
 
-resource "aws_scheduler_schedule" "mail" {
-  count = var.mails_operators ? 1 : 0
+resource "aws_lambda_function_event_invoke_config" "scheduled" {
+  for_each = merge(local.reconcile, local.mail)
 
-  name                = "${var.name_prefix}MailOperators"
-  description         = "Mails what became of devices since the last time."
-  schedule_expression = "rate(${var.alert_interval})"
-  kms_key_arn         = var.kms_key_arn
-
-  flexible_time_window {
-    mode = "OFF"
-  }
-
-  target {
-    arn      = aws_lambda_function.step["MailOperators"].arn
-    role_arn = aws_iam_role.schedule.arn
-    input    = jsonencode({})
-
-    # The next pass does what this one did not.
-    retry_policy {
-      maximum_retry_attempts = 0
-    }
-  }
-}
-
-resource "aws_lambda_function_event_invoke_config" "reconcile" {
-  function_name                = aws_lambda_function.step["ReconcileDevices"].function_name
-  maximum_retry_attempts       = 0
-  maximum_event_age_in_seconds = 900
-}
-
-resource "aws_lambda_function_event_invoke_config" "mail" {
-  function_name                = aws_lambda_function.step["MailOperators"].function_name
+  function_name                = aws_lambda_function.step[each.key].function_name
   maximum_retry_attempts       = 0
   maximum_event_age_in_seconds = 900
 }
@@ -93,12 +82,9 @@ resource "aws_iam_role" "schedule" {
 
 data "aws_iam_policy_document" "schedule" {
   statement {
-    sid     = "Scheduled"
-    actions = ["lambda:InvokeFunction"]
-    resources = [
-      for step in concat(["ReconcileDevices"], var.mails_operators ? ["MailOperators"] : []) :
-      aws_lambda_function.step[step].arn
-    ]
+    sid       = "Scheduled"
+    actions   = ["lambda:InvokeFunction"]
+    resources = [for step in keys(local.schedules) : aws_lambda_function.step[step].arn]
   }
 
   dynamic "statement" {
