@@ -9,13 +9,13 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 from rich.console import Console
 
 from bench import cold_start, figures, page, run, stage, tables, targets
+from bench.arguments import new_file, whole
 from bench.cold_start import FLOOR_RATIO_AT_MOST, ColdStartError, Start
 from bench.figures import Measured
 from bench.journeys import BenchError
@@ -47,7 +47,9 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there, too")
+    parser.add_argument(
+        "--json", type=new_file(), metavar="FILE", help="write all figures there, too"
+    )
     parser.add_argument(
         "--record",
         action="store_true",
@@ -60,7 +62,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--repetitions",
-        type=int,
+        type=whole(1, 1000),
         default=21,
         metavar="N",
         help="fresh processes of each kind for a cold start (default: %(default)s)",

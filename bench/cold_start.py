@@ -23,7 +23,7 @@ from statistics import median
 from typing import IO, Any, cast
 
 from bench.answers import Answers, answering
-from bench.tables import Table
+from bench.sheet import Table
 
 FLOOR_RATIO_AT_MOST = 1.10
 _SCRIPT = Path(__file__).with_name("first_answer.py")

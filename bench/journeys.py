@@ -58,7 +58,7 @@ def duplicate(fleet: Fleet, device: str) -> Reading:
 def cooling_down(fleet: Fleet, device: str) -> Reading:
     """A failure message of a device that is moved out."""
     begin(fleet, device, CYCLE)
-    _wait(lambda: "awaySince" in _record(fleet, device), f"{device} was not moved out")
+    _wait(lambda: _is_waiting(fleet, device), f"{device} was not moved out")
     # Its day takes seconds here: who looks closely needs longer.
     (run,) = fleet.recoveries(device)["cool_down"]
     fleet.client("stepfunctions").stop_execution(executionArn=run["executionArn"])
@@ -161,6 +161,17 @@ def _wait_until_back(fleet: Fleet, device: str) -> None:
 def _wait_until_told(fleet: Fleet, device: str) -> None:
     _wait(lambda: "notifiedAt" in _record(fleet, device), f"nobody was told of {device}")
     _wait(lambda: not fleet.runs("escalation", "RUNNING"), "an escalation did not end")
+
+
+def _is_waiting(fleet: Fleet, device: str) -> bool:
+    """Whether a device's cool-down has done its first step, and waits."""
+    return any(
+        event["type"] == "WaitStateEntered"
+        for run in fleet.recoveries(device)["cool_down"]
+        for event in fleet.client("stepfunctions").get_execution_history(
+            executionArn=run["executionArn"]
+        )["events"]
+    )
 
 
 def _wait_for_state(fleet: Fleet, device: str, state: str) -> None:

@@ -1,14 +1,12 @@
-"""The tables that a reader sees, made of figures; for a terminal and for a page."""
+"""The tables that a reader sees, made of figures."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import pairwise
-
-from rich.table import Table as RichTable
 
 from bench import journeys, run
 from bench.figures import Figures, Measured, usage_of
 from bench.original import NINE, TWENTY, Original
+from bench.sheet import Table
 from bench.targets import COMPARED_SERVICES, compared_dollars
 from costs.bill import Usage
 from costs.prices import LOOKED_UP, MILLION, PRICES, REGION
@@ -23,29 +21,6 @@ _BESIDE_THE_BILL = {
     "dynamodb_reads": "of them reads",
 }
 _UNKNOWN = "not told"
-
-
-@dataclass(frozen=True)
-class Table:
-    """A title, the heads of the columns, and the rows, all text."""
-
-    title: str
-    heads: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-    def rich(self) -> RichTable:
-        """For a terminal: numbers to the right."""
-        table = RichTable(title=self.title, title_justify="left", title_style="bold")
-        for number, head in enumerate(self.heads):
-            table.add_column(head, justify="right" if number else "left")
-        for row in self.rows:
-            table.add_row(*row)
-        return table
-
-    def markdown(self) -> str:
-        """For a page; the title stays out, a heading there says it."""
-        lines = [self.heads, ("---", *["---:"] * (len(self.heads) - 1)), *self.rows]
-        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def all_tables(measured: Measured) -> dict[str, Table]:

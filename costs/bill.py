@@ -102,8 +102,22 @@ def express_runs(
         megabytes: the memory of each; billed in steps of 64 MB.
     """
     billed_seconds = _rounded_up(seconds, _EXPRESS_CHUNK_SECONDS)
-    gigabytes = _rounded_up(megabytes, _EXPRESS_CHUNK_MEGABYTES) / _MEGABYTES_OF_A_GB
-    return Usage(express_requests=1, express_gb_seconds=billed_seconds * gigabytes) * count
+    billed = billed_seconds * _express_gigabytes(megabytes)
+    return Usage(express_requests=1, express_gb_seconds=billed) * count
+
+
+def express_waits(seconds: float, megabytes: float = EXPRESS_MEGABYTES) -> Usage:
+    """The usage of Express runs that wait: what is billed beside their own ``express_runs``.
+
+    Args:
+        seconds: how long they wait, all together; each in whole steps of 100 ms.
+        megabytes: the memory of each; billed in steps of 64 MB.
+    """
+    return Usage(express_gb_seconds=seconds * _express_gigabytes(megabytes))
+
+
+def _express_gigabytes(megabytes: float) -> float:
+    return _rounded_up(megabytes, _EXPRESS_CHUNK_MEGABYTES) / _MEGABYTES_OF_A_GB
 
 
 def invocations(

@@ -124,13 +124,13 @@ class Campaigns:
         self._resume_later(name)
         return answer
 
-    def finished(self, run: FunctionRun, error: str | None) -> None:
-        """A pass has come to its end: it told of all that are to blame."""
+    def finished(self, run: FunctionRun, error: str | None, result: Any) -> None:
+        """A pass has come to its end: if it left nothing, it told of all that are to blame."""
         made = self._passes.get(run.number)
-        if made and error is None and made.to_blame is not None:
-            missing = made.to_blame.keys() - made.told
-            if missing:
-                self._world.violated("tripped", f"{run} did not tell of {sorted(missing)}")
+        if made is None or made.to_blame is None or error or result.get("left"):
+            return
+        if missing := made.to_blame.keys() - made.told:
+            self._world.violated("tripped", f"{run} did not tell of {sorted(missing)}")
 
 
 def _to_blame(

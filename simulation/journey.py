@@ -231,7 +231,7 @@ class Operators:
         episodes = {each: world.model.episodes.get(each) for each in self._devices}
 
         def done(error: str | None, result: Any) -> None:
-            if error is not None:
+            if error is not None or "refused" in result:
                 world.scheduler.after(60 + 900 * world.random.random(), again)
                 return
             for each in result.get("released", ()):

@@ -4,9 +4,9 @@ import multiprocessing
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from multiprocessing.pool import AsyncResult
 
 from simulation import journey
 from simulation.faults import Fault
@@ -92,13 +92,15 @@ def _parts(seed: int, jobs: int, stack: ExitStack) -> Iterator[Tally]:
         while True:
             yield _chunk(seed)
             seed += _CHUNK
-    pool = stack.enter_context(multiprocessing.get_context("spawn").Pool(jobs))
-    waiting: list[AsyncResult[Tally]] = []
+    # Unlike multiprocessing's own pool this one says so when a process dies, instead of waiting.
+    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"))
+    stack.callback(pool.shutdown, cancel_futures=True)
+    waiting: list[Future[Tally]] = []
     while True:
         while len(waiting) < 2 * jobs:
-            waiting.append(pool.apply_async(_chunk, (seed,)))
+            waiting.append(pool.submit(_chunk, seed))
             seed += _CHUNK
-        yield waiting.pop(0).get()
+        yield waiting.pop(0).result()
 
 
 def _chunk(first: int) -> Tally:

@@ -125,7 +125,7 @@ class Watch:
         }.get(run.step)
         if check:
             check(run, error, result)
-        self.campaigns.finished(run, error)
+        self.campaigns.finished(run, error, result)
         name = run.event.get("deviceId")
         if error in _LOOKED_AGAIN and self._world.late_members.get(name) is run:
             del self._world.late_members[name]

@@ -21,6 +21,7 @@ def usage_of(tally: Tally) -> Usage:
     messages, invocations = calls["states.start_express"], calls["lambda.invoke"]
     return (
         bill.express_runs(messages)
+        + waits(tally)
         + bill.invocations(invocations)
         + Usage(
             standard_transitions=units["states.transition"],
@@ -38,6 +39,11 @@ def usage_of(tally: Tally) -> Usage:
             log_bytes=messages * LOG_BYTES + max(0, invocations - messages) * STEP_LOG_BYTES,
         )
     )
+
+
+def waits(tally: Tally) -> Usage:
+    """What it costs that a run of the intake waits to try again: it is billed for that time."""
+    return bill.express_waits(tally.intakes_waited)
 
 
 def retries(tally: Tally) -> Usage:

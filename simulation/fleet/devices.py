@@ -23,21 +23,15 @@ class Devices:
         """When each failed first; -1: never."""
         self.healthy_at = np.full(story.size, -1, np.int32)
         """When the update of each succeeded; -1: never."""
-        self._rollout_at = 0.0
-        """Until when the job is busy with reaching those that came back."""
         engine.doing[Work.TRY] = self._try
         engine.later(Work.TRY, Batch.of(np.arange(story.size, dtype=np.int32)), story.starts)
 
     def came_back(self, devices: Ints) -> None:
-        """Devices are about to join their group again, and the job reaches one after the other."""
-        if not len(devices):
-            return
-        joined_at = self._engine.now + self._story.indexing_seconds
-        each = 60 / self._story.rollout_per_minute
-        moments = max(self._rollout_at, joined_at) + each * np.arange(len(devices))
-        self._rollout_at = float(moments[-1]) + each
-        waits = (moments - self._engine.now).astype(np.int32)
-        self._engine.later(Work.TRY, Batch.of(devices), waits)
+        """Devices are about to join their group again, and try as soon as they have.
+
+        The rollout rate of a job does not hold them back; see ``quotas.ROLLOUT_PER_MINUTE``.
+        """
+        self._engine.later(Work.TRY, Batch.of(devices), self._story.indexing_seconds)
 
     def _try(self, batch: Batch) -> None:
         story, devices = self._story, batch.devices

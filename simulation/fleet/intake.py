@@ -80,7 +80,9 @@ class Intake:
         self._bury(batch[~is_left])
         batch = batch[is_left]
         waits = backoff.waits(batch.tries, self._engine.chance)
-        in_time = self._engine.now + waits - batch.since < EXPRESS_SECONDS
+        left = np.maximum(0, int(EXPRESS_SECONDS) - (self._engine.now - batch.since))
+        in_time = waits < left
+        self._engine.tally.intakes_waited += int(np.minimum(waits, left).sum())
         # It ends in the middle of its wait, and nothing in it sees that.
         self._engine.happened("timed out", int((~in_time).sum()))
         batch, waits = batch[in_time], waits[in_time]

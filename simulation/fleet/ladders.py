@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench import figures as bench_figures
+from bench.sheet import Table, duration
 from costs.bill import Usage
 from simulation.fleet import bill, model, story
 from simulation.fleet.intake import RULES
 from simulation.fleet.model import Result, Setup
-from simulation.fleet.quotas import ROLLOUT_PER_MINUTE
-from simulation.fleet.sheet import Sheet, duration
+from simulation.fleet.quotas import QUOTAS, ROLLOUT_PER_MINUTE
+from simulation.fleet.tally import UPDATE_THING
 
 MOST_DEVICES = 5_000_000
 DAYS_OF_A_MONTH = 30
@@ -49,6 +50,10 @@ class Fleet:
     releases_per_month: float = 1.0
     retry_limit: int = 10
     jitter: float = 0.1
+    seconds_between_tries: int = 600
+    """Of a device, on average."""
+    copies: int = 1
+    """How often each message arrives."""
     seed: int = 1
 
     def story(self) -> story.Story:
@@ -60,6 +65,8 @@ class Fleet:
             fails_later=self.fails_later,
             never=self.never,
             tries=self.retry_limit,
+            gap_seconds=self.seconds_between_tries,
+            copies=self.copies,
             rollout_per_minute=ROLLOUT_PER_MINUTE,
         )
 
@@ -89,6 +96,7 @@ class Outcome:
     hours: tuple[float, ...]
     """From the first failure of a device until its success; see _PERCENTILES."""
     last_recovered_at: int
+    """Of the devices that had failed; 0 when none recovered."""
     most_update_thing: float
     """Asked of AWS IoT in a second."""
     release_dollars: float
@@ -138,7 +146,7 @@ def run(fleet: Fleet, ladder: Ladder, progress: Callable[[int], None] = lambda _
         tick=_TICK,
     )
     result = model.run(fleet.story(), setup, progress)
-    waits = _waits(result)
+    devices, waits = result.devices, _waits(result)
     usage = bill.usage_of(result.tally)
     month = usage * fleet.releases_per_month + _others(fleet) + _fixed()
     return Outcome(
@@ -146,8 +154,8 @@ def run(fleet: Fleet, ladder: Ladder, progress: Callable[[int], None] = lambda _
         expected=expected(fleet, ladder),
         escalated=result.audit.escalated,
         hours=tuple(np.percentile(waits, _PERCENTILES)) if len(waits) else (0.0, 0.0),
-        last_recovered_at=int(result.devices.healthy_at.max()),
-        most_update_thing=result.buckets["iot.update_thing"].highest_demand,
+        last_recovered_at=int(devices.healthy_at[devices.failed_at >= 0].max(initial=0)),
+        most_update_thing=result.buckets[UPDATE_THING].highest_demand,
         release_dollars=usage.dollars(),
         month_dollars=month.dollars(),
         by_service=month.by_service(),
@@ -182,7 +190,7 @@ def _fixed() -> Usage:
     return sum(usages, Usage())
 
 
-def table(fleet: Fleet, outcomes: list[Outcome]) -> Sheet:
+def table(fleet: Fleet, outcomes: list[Outcome]) -> Table:
     """The ladders, a column each."""
     most = max(len(one.ladder) for one in outcomes) + 1
     rows: list[tuple[str, Callable[[Outcome], str]]] = [
@@ -197,11 +205,11 @@ def table(fleet: Fleet, outcomes: list[Outcome]) -> Sheet:
         ("failure to success, p50", lambda one: duration(one.hours[0])),
         ("failure to success, p95", lambda one: duration(one.hours[1])),
         ("last one recovered", lambda one: duration(one.last_recovered_at)),
-        ("UpdateThing a second, at most", lambda one: f"{one.most_update_thing:,.0f} of 100"),
+        ("UpdateThing a second, at most", _most_update_thing),
         ("a release costs", lambda one: f"${one.release_dollars:,.2f}"),
         ("**a month costs**", lambda one: f"**${one.month_dollars:,.2f}**"),
     ]
-    return Sheet(
+    return Table(
         f"{fleet.devices:,} devices",
         ("`cool_down_seconds`", *(f"`{list(one.ladder)}`" for one in outcomes)),
         tuple((name, *map(cell, outcomes)) for name, cell in rows),
@@ -211,6 +219,10 @@ def table(fleet: Fleet, outcomes: list[Outcome]) -> Sheet:
 def _in_cycle(fleet: Fleet, cycle: int, one: Outcome) -> str:
     shares = one.expected.in_cycle
     return _people(fleet, shares[cycle]) if cycle < len(shares) else ""
+
+
+def _most_update_thing(one: Outcome) -> str:
+    return f"{one.most_update_thing:,.0f} of {QUOTAS[UPDATE_THING].rate:,.0f}"
 
 
 def _people(fleet: Fleet, share: float) -> str:

@@ -1,7 +1,7 @@
 """What AWS lets one account do in one region, by default, in us-east-1.
 
-Every rate can be raised on request unless it says otherwise. AWS does not publish how much more
-than a second's worth the registry takes at once; here it is one second's worth.
+Every rate can be raised on request; a new account may start with less. AWS does not publish how
+much more than a second's worth the registry takes at once; here it is one second's worth.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 
 _IOT = "https://docs.aws.amazon.com/general/latest/gr/iot-core.html"
 _STATES = "https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html"
-_JOBS = "https://docs.aws.amazon.com/iot/latest/developerguide/job-limits.html"
 _LAMBDA = "https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html"
 _DYNAMODB = "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/warm-throughput-scenarios.html"
 _SNS = "https://docs.aws.amazon.com/general/latest/gr/sns.html"
@@ -30,15 +29,12 @@ class Quota:
     """At once, after a rest."""
     page: str
     """Where AWS says so."""
-    adjustable: bool = True
     grows: bool = False
     """Whether AWS adds capacity by itself: up to twice of what was used half an hour before."""
-    is_verified: bool = True
-    """Whether the figure was found in a copy of AWS's page, or is remembered."""
 
 
-def _rate(rate: float, page: str, **more: bool) -> Quota:
-    return Quota(rate, rate, page, **more)
+def _rate(rate: float, page: str) -> Quota:
+    return Quota(rate, rate, page)
 
 
 QUOTAS: Mapping[str, Quota] = {
@@ -53,10 +49,11 @@ QUOTAS: Mapping[str, Quota] = {
     "states.start_express": _rate(6_000, _STATES),
     # Standard: the recoveries, started by the intake.
     "stepfunctions.start_execution": Quota(300, 1_300, _STATES),
-    "stepfunctions.describe_execution": Quota(15, 300, _STATES, is_verified=False),
+    "stepfunctions.describe_execution": Quota(15, 300, _STATES),
     "states.transition": _rate(5_000, _STATES),
     # Ten times the concurrency of 1,000; at 50 ms each, the concurrency itself allows more.
     "lambda.invoke": _rate(10_000, _LAMBDA),
+    # Of a FIFO topic whose throughput scope is the message group, as the module's is.
     "sns.publish": _rate(30_000, _SNS),
     # A new on-demand table; one that was busy lately takes more.
     "write.retries": Quota(4_000, 4_000, _DYNAMODB, grows=True),
@@ -74,8 +71,10 @@ OPEN_EXECUTIONS = 1_000_000
 https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 """
 ROLLOUT_PER_MINUTE = 1_000
-"""Devices that one job of AWS IoT Jobs reaches in a minute; not adjustable.
-https://docs.aws.amazon.com/iot/latest/developerguide/job-limits.html
+"""Devices that one job of AWS IoT Jobs reaches in a minute, of those that are in its group when it
+is made; not adjustable. Who joins the group of a continuous job later gets its execution at once.
+https://docs.aws.amazon.com/iot/latest/developerguide/job-limits.html,
+https://docs.aws.amazon.com/iot/latest/developerguide/jobs-configurations-details.html
 """
 GROWTH_SECONDS = 1_800
 """https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/on-demand-capacity-mode.html"""

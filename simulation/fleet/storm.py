@@ -13,22 +13,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.sheet import Table, duration
 from simulation.fleet import bill, model, recoveries, story
 from simulation.fleet.backoff import Backoff
 from simulation.fleet.model import Result, Setup
 from simulation.fleet.quotas import QUOTAS, Quotas
-from simulation.fleet.sheet import Sheet, duration
 from simulation.fleet.tally import MINUTE
 
 FORMER = Backoff(interval=2, rate=2, longest=900, attempts=20)
 """How the recoveries were retried before they were held against a million devices."""
 RAISED: Mapping[str, float] = {"stepfunctions.start_execution": 1000}
 """A quota that a fleet of this size should have raised, and to what."""
+BEFORE = "raised, the retry before"
+"""The run that is there to be compared with; the others are of today's retry."""
 PERCENTILES = (50, 95, 99)
 _POINT_MINUTES = 10
 """A point of a curve is the mean of so many minutes."""
 _CURVES = ("failures", "limit reached", "moved out", "restored", "escalated")
 _LEVELS = ("away", "open")
+_NEVER: Mapping[str, str] = {
+    "lost": "devices were lost",
+    "counted_twice": "failures were counted twice",
+    "told_twice": "devices were told of twice",
+}
+"""What must not happen, by its name in ``audit.Audit``."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +87,7 @@ class Report:
     rates: tuple[Rate, ...]
     dollars: float
     retries_dollars: float
+    waits_dollars: float
     by_service: Mapping[str, float]
     point_seconds: int
     curves: Mapping[str, tuple[float, ...]]
@@ -96,7 +105,7 @@ def setups(tick: int = 1) -> dict[str, Setup]:
         "default quotas": now,
         "StartExecution raised": replace(now, quotas=raised(RAISED)),
         "raised, no jitter": replace(now, quotas=raised(RAISED), cool_down_jitter=0.0),
-        "raised, the retry before": replace(now, quotas=raised(RAISED), backoffs=former),
+        BEFORE: replace(now, quotas=raised(RAISED), backoffs=former),
     }
 
 
@@ -168,6 +177,7 @@ def report(
         rates=tuple(_rates(result)),
         dollars=usage.dollars(),
         retries_dollars=bill.retries(tally).dollars(),
+        waits_dollars=bill.waits(tally).dollars(),
         by_service=usage.by_service(),
         point_seconds=_POINT_MINUTES * MINUTE,
         curves=_curves(result),
@@ -202,7 +212,18 @@ def _points(curve: NDArray[np.float64]) -> tuple[float, ...]:
     return tuple(float(f"{x:.4g}") for x in padded.reshape(-1, _POINT_MINUTES).mean(axis=1))
 
 
-def figures(reports: list[Report]) -> Sheet:
+def complaints(reports: list[Report]) -> list[str]:
+    """What happened that must not, with today's retry; a line each."""
+    return [
+        f"{one.name}: {one.audit[figure]:,} {text}"
+        for one in reports
+        if one.name != BEFORE
+        for figure, text in _NEVER.items()
+        if one.audit[figure]
+    ]
+
+
+def figures(reports: list[Report]) -> Table:
     """What became of the devices, a column a run."""
     rows: list[tuple[str, Callable[[Report], str]]] = [
         ("devices that failed", lambda one: f"{one.audit['devices']:,}"),
@@ -221,9 +242,10 @@ def figures(reports: list[Report]) -> Sheet:
         ("executions open at most", lambda one: f"{one.most_open:,}"),
         ("the bill", lambda one: f"${one.dollars:,.0f}"),
         ("of it for attempts repeated", lambda one: f"${one.retries_dollars:,.0f}"),
+        ("of it for intakes that waited", lambda one: f"${one.waits_dollars:,.0f}"),
         ("the bill a device", lambda one: f"${one.dollars / one.audit['devices']:.6f}"),
     ]
-    return Sheet(
+    return Table(
         "A bad release",
         ("", *(one.name for one in reports)),
         tuple((name, *map(cell, reports)) for name, cell in rows),
@@ -234,9 +256,21 @@ def _wait(place: int, one: Report) -> str:
     return duration(one.waits[place])
 
 
-def rates(one: Report) -> Sheet:
+def efforts(reports: list[Report]) -> Table:
+    """What it took to simulate them, a column a run."""
+    return Table(
+        "What the runs took",
+        ("", *(one.name for one in reports)),
+        (
+            ("time", *(duration(one.seconds) for one in reports)),
+            ("memory", *(f"{one.megabytes:,.0f} MB" for one in reports)),
+        ),
+    )
+
+
+def rates(one: Report) -> Table:
     """How close a run came to each quota."""
-    return Sheet(
+    return Table(
         f"Quotas: {one.name}",
         ("a second", "quota", "asked at most", "granted at most", "refused in all"),
         tuple(

@@ -24,7 +24,7 @@ class Story:
     """A release, and how it goes on each device.
 
     AWS IoT Jobs gives a device ``tries`` attempts; it gets as many again when it comes back to its
-    group. What it sends arrives twice, and not in order.
+    group. What it sends may arrive more than once, and not in order.
     """
 
     seed: int
@@ -45,8 +45,6 @@ class Story:
     astray_share: float = 0.001
     """Of the second copies: so many take up to ``astray_seconds``, into another cycle."""
     astray_seconds: int = 2 * 86_400
-    rollout_per_minute: float = 1000.0
-    """How many returning devices the job reaches in a minute."""
     indexing_seconds: int = 30
     """How far dynamic groups lag behind the registry."""
 
@@ -86,9 +84,13 @@ def ordinary_release(  # noqa: PLR0913 -- what a fleet owner knows of the fleet
     fails_later: float,
     never: float,
     tries: int,
+    gap_seconds: int = 600,
+    copies: int = 1,
     rollout_per_minute: float = 1000.0,
 ) -> Story:
     """A release that fails on some devices, as a job of AWS IoT Jobs reaches them.
+
+    Messages arrive at once and in order.
 
     Args:
         devices: how many.
@@ -97,6 +99,8 @@ def ordinary_release(  # noqa: PLR0913 -- what a fleet owner knows of the fleet
         fails_later: the same of those in later cycles.
         never: the share of the devices that never recovers.
         tries: attempts a cycle.
+        gap_seconds: between two attempts of a device, on average.
+        copies: how often each message arrives.
         rollout_per_minute: how many devices the job reaches in a minute.
     """
     everyone = np.arange(devices, dtype=np.int32)
@@ -109,7 +113,9 @@ def ordinary_release(  # noqa: PLR0913 -- what a fleet owner knows of the fleet
     both = np.where(first_failures < tries, first_failures, more)
     failures: Ints = np.where(which < never, NEVER, both).astype(np.int32)
     starts = (everyone * (60 / rollout_per_minute)).astype(np.int32)
-    return Story(seed, starts, failures, tries, rollout_per_minute=rollout_per_minute)
+    return Story(
+        seed, starts, failures, tries, gap_seconds, copies, late_share=0.0, astray_share=0.0
+    )
 
 
 def _failures(chance: NDArray[np.float64], fails: float) -> NDArray[np.int64]:

@@ -34,6 +34,8 @@ class Tally:
         """When it was out of its group."""
         self.restored_at = np.full((cycles, devices), -1, np.int32)
         """When it was back."""
+        self.intakes_waited = 0
+        """Seconds that runs of the intake waited to try again, all together."""
         self.most_open = 0
         """Standard executions at the same time."""
         self.ended_at = 0

@@ -82,7 +82,6 @@ class _Witness:
         self._ended_at = 0
         self._sent: dict[tuple[int, int], int] = {}
         """When each message was sent, milliseconds: its copies say the same."""
-        self._rollout_at = 0.0
         self._perform, self._world.cloud_call = self._world.cloud_call, self._call  # type: ignore[method-assign]
         self._watched = self._world.functions.finished
         self._world.functions.finished = self._finished
@@ -93,7 +92,7 @@ class _Witness:
             for name in self._names:
                 world.people.create(name, {"model": "wo:v8", "FW": "2.26"})
             world.advance(_SETTLED)
-            world.iot.joined = lambda name: self._rejoined(self._numbers[name])
+            world.iot.joined = self._rejoined
             for number, start in enumerate(story.starts):
                 world.scheduler.after(float(start), partial(self._try, number))
             world.scheduler.run(most=100_000_000)
@@ -125,11 +124,8 @@ class _Witness:
 
     # -- the devices, as in ``devices`` ----------------------------------------------------------
 
-    def _rejoined(self, number: int) -> None:
-        each = 60 / self._story.rollout_per_minute
-        moment = max(self._rollout_at, float(self._now))
-        self._rollout_at = moment + each
-        self._world.scheduler.after(moment - self._now, partial(self._try, number))
+    def _rejoined(self, name: str) -> None:
+        self._world.scheduler.after(0, partial(self._try, self._numbers[name]))
 
     def _try(self, number: int) -> None:
         story, tried = self._story, int(self._failed[number])

@@ -103,6 +103,22 @@ def test_the_command_tells_of_a_better_figure_and_asks_to_record_it(
     assert "--record" in told
 
 
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("--json=/no/such/now.json", "there is no folder /no/such: make it first"),
+        ("--repetitions=0", "'0' is no whole number from 1 to 1,000"),
+    ],
+)
+def test_the_command_refuses_what_cannot_be_before_it_measures(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], option: str, said: str
+) -> None:
+    monkeypatch.setattr(command, "_run", lambda *_: pytest.fail("it began"))
+    with pytest.raises(SystemExit):
+        run_command(monkeypatch, "--cold-start", option)
+    assert said in " ".join(capsys.readouterr().err.split())
+
+
 def test_the_command_fails_on_a_missed_target_though_it_is_recorded(
     recorded: Measured, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

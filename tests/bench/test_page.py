@@ -7,7 +7,7 @@ import re
 import pytest
 
 from bench import figures, page, tables
-from bench.tables import Table
+from bench.sheet import Table, with_tables
 from costs.prices import LOOKED_UP
 
 TABLE = Table("Title", ("", "n"), (("row", "1"),))
@@ -15,9 +15,7 @@ TABLE = Table("Title", ("", "n"), (("row", "1"),))
 
 def test_the_page_says_what_is_recorded() -> None:
     text = page.PAGE.read_text(encoding="utf-8")
-    assert page.with_tables(text, tables.all_tables(figures.read())) == text, (
-        'make bench BENCH="--docs"'
-    )
+    assert with_tables(text, tables.all_tables(figures.read())) == text, 'make bench BENCH="--docs"'
 
 
 def test_the_page_says_when_the_prices_were_looked_up() -> None:
@@ -37,14 +35,14 @@ def test_the_page_has_a_row_for_every_handler_that_starts() -> None:
 
 def test_what_was_between_the_markers_is_replaced_and_nothing_else() -> None:
     text = "before\n<!-- t -->\nold\n<!-- /t -->\nafter\n"
-    made = page.with_tables(text, {"t": TABLE})
+    made = with_tables(text, {"t": TABLE})
     assert made == (
         "before\n<!-- t -->\n|  | n |\n| --- | ---: |\n| row | 1 |\n<!-- /t -->\nafter\n"
     )
-    assert page.with_tables(made, {"t": TABLE}) == made
+    assert with_tables(made, {"t": TABLE}) == made
 
 
 @pytest.mark.parametrize("text", ["nothing", "<!-- t -->\n", "<!-- t -->\n<!-- /t -->\n" * 2])
 def test_a_table_without_one_place_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="one place for the table t"):
-        page.with_tables(text, {"t": TABLE})
+        with_tables(text, {"t": TABLE})

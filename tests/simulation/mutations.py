@@ -753,6 +753,12 @@ SAFEGUARDS = (
         _UNIT("mail_operators", "a_pass_ends_in_time_and_leaves_the_rest_for_the_next"),
     ),
     Mutation(
+        "handlers.mail_operators.handler",
+        "if len(letters) < mails.MOST_DEVICES:",
+        "if not letters:",
+        _UNIT("mail_operators", "a_storm_that_lasts_is_one_digest_a_pass"),
+    ),
+    Mutation(
         "handlers.mail_operators._received",
         " and _seconds_left(context) > _LAST_SECONDS",
         "",
@@ -1054,9 +1060,11 @@ SAFEGUARDS = (
     ),
     Mutation(
         "handlers.release_device._released_all",
-        'refused.append(f"{name}: {type(error).__name__}: {error}")',
+        'refused[name] = f"{type(error).__name__}: {error}"',
         "raise",
-        _UNIT("release_device", "one_that_cannot_be_released_does_not_hold_up_the_others"),
+        _UNIT(
+            "release_device", "one_that_cannot_be_released_is_refused_and_all_others_are_told_of"
+        ),
     ),
     Mutation(
         "handlers.release_device._was_removed_by_operator",
@@ -1102,26 +1110,26 @@ SAFEGUARDS = (
     ),
     Mutation(
         "handlers.reconcile_devices._finish_overdue",
-        "if live:",
+        "if executions.is_live(machine, run):",
         "if False:",
         _UNIT("reconcile_devices", "a_live_run_is_left_alone"),
     ),
     Mutation(
         "handlers.reconcile_devices._finish_overdue",
-        "live is None and is_unclaimed",
-        "is_unclaimed",
-        _UNIT("reconcile_devices", "a_run_stopped_before_its_first_step_is_finished"),
+        "if is_unclaimed and (found := executions.start(machine, run)):",
+        "if found := executions.start(machine, run):",
+        _UNIT("reconcile_devices", "one_refused_device_does_not_hold_up_the_others"),
     ),
     Mutation(
         "handlers.reconcile_devices._finish_overdue",
-        "or device.due_since >= moment",
-        "",
+        "device.due_since >= moment",
+        "False",
         _UNIT("reconcile_devices", "a_device_that_went_on_since_it_was_counted_is_left_alone"),
     ),
     Mutation(
         "handlers.reconcile_devices._release",
-        "or device.settled_since >= moment",
-        "",
+        "device.settled_since >= moment",
+        "False",
         _UNIT(
             "reconcile_devices",
             "one_that_failed_again_since_it_was_counted_is_not_taken_for_released",
@@ -1159,6 +1167,18 @@ SAFEGUARDS = (
         "except CampaignPausedError:",
         "except ZeroDivisionError:",
         _UNIT("campaigns", "one_whose_campaign_was_paused_since_it_was_counted_is_held"),
+    ),
+    Mutation(
+        "handlers.reconcile_devices._done",
+        'if device else "superseded"',
+        "",
+        _UNIT("reconcile_devices", "a_device_that_went_on_since_it_was_counted_is_left_alone"),
+    ),
+    Mutation(
+        "handlers.reconcile_devices._not_done",
+        '"left" if isinstance(error, TransientError) else ',
+        "",
+        _UNIT("reconcile_devices", "a_call_that_is_throttled_is_left_for_the_next_pass"),
     ),
     Mutation(
         "handlers.reconcile_devices._looked",

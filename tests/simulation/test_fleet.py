@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,12 +13,14 @@ from bench import figures as bench_figures
 from simulation.fleet import bill, model, profile, records, story, witness
 from simulation.fleet.agenda import Agenda
 from simulation.fleet.backoff import Backoff
+from simulation.fleet.engine import Batch, Engine, Work
 from simulation.fleet.intake import Intake
 from simulation.fleet.model import Result, Setup
 from simulation.fleet.quotas import QUOTAS, Account, Bucket, Quota, Quotas, only, scaled
 from simulation.fleet.records import COOLING_DOWN, FAILED, FREE, TRACKING, Records
 from simulation.fleet.storm import FORMER, Storm, report, setups
 from simulation.fleet.story import NEVER, Story
+from simulation.fleet.tally import Tally
 
 DEVICES = 10_000
 SMALL = scaled(QUOTAS, DEVICES / 1_000_000)
@@ -125,7 +128,6 @@ def test_the_model_and_the_handlers_agree(devices: int, limit: int) -> None:
     told = replace(
         story.bad_release(devices, tries=limit, within_seconds=1200),
         gap_seconds=60,
-        rollout_per_minute=20.0,
     )
     setup = Setup(retry_limit=limit, quotas=quotas)
     handlers, fleet = witness.tell(told, setup), model.run(told, setup)
@@ -145,6 +147,17 @@ def test_the_model_and_the_handlers_agree(devices: int, limit: int) -> None:
     for share in (75, 95):
         expected = np.percentile(handlers.waits, share)
         assert np.percentile(waits, share) == pytest.approx(expected, rel=0.2), share
+
+
+def test_who_came_back_tries_as_soon_as_it_is_in_its_group() -> None:
+    """The rollout rate of a job, 1,000 a minute, holds nobody back who joins later."""
+    starts, failures = np.zeros(300, np.int32), np.full(300, NEVER, np.int32)
+    told = Story(1, starts, failures, tries=1, copies=1, late_share=0.0)
+    setup = Setup(retry_limit=1, cool_down_seconds=(3600,), cool_down_jitter=0.0, quotas={})
+    fleet, handlers = model.run(told, setup), witness.tell(told, setup)
+    again = 3600 + told.indexing_seconds
+    assert fleet.tally.reached_at[1] == pytest.approx(again, abs=5)
+    assert handlers.ended_at == pytest.approx(again + setup.settle_seconds, abs=5)
 
 
 def test_the_calls_of_a_step_are_recorded_from_its_handler() -> None:
@@ -179,6 +192,23 @@ def test_the_bill_of_one_device_is_what_the_bench_counted() -> None:
     ):
         assert usage[name] == recorded[name], name
     assert usage["log_bytes"] == pytest.approx(recorded["log_bytes"], rel=0.1)
+
+
+@pytest.mark.parametrize(("longest", "seconds"), [(20, None), (100_000, 300)])
+def test_an_intake_is_billed_for_the_time_that_it_waits(longest: int, seconds: int | None) -> None:
+    """As long as it is open, from its message until it gives up or has used up its five minutes."""
+    nothing = {"write.retries": Quota(0, 0, "")}
+    tally = Tally(devices=1, cycles=1)
+    engine = Engine(nothing, np.random.default_rng(1), tally)
+    often = Backoff(interval=longest, rate=1, longest=longest, attempts=5)
+    backoffs = dict.fromkeys(model.backoffs(), often)
+    Intake(engine, Records(1, 10, ()), model.steps(), lambda _: None, backoffs)
+    engine.later(Work.ARRIVE, Batch.of(ints(0)))
+    engine.run()
+    gigabytes = 64 / 1024
+    waited = engine.now if seconds is None else seconds
+    assert waited > 0
+    assert bill.usage_of(tally).express_gb_seconds == pytest.approx((0.3 + waited) * gigabytes)
 
 
 # The rules
@@ -306,3 +336,31 @@ def test_in_an_ordinary_release_attempts_fail_independently() -> None:
     shares = [(told.failures == number).mean() for number in range(4)]
     assert shares == pytest.approx([0.99 * x for x in (0.5, 0.25, 0.1875, 0.0469)], abs=0.01)
     assert told.starts[:20].tolist() == [0] * 10 + [1] * 10
+
+
+def test_in_an_ordinary_release_a_message_arrives_once_and_at_once_unless_told_otherwise() -> None:
+    everyone = np.arange(1000, dtype=np.int32)
+    told = story.ordinary_release(1000, fails=0.5, fails_later=0.5, never=0, tries=2)
+    assert told.copies == 1
+    assert told.delays(everyone, everyone, 0).max() <= 2
+    often = story.ordinary_release(1000, fails=0.5, fails_later=0.5, never=0, tries=2, copies=3)
+    assert often.copies == 3
+    assert often.delays(everyone, everyone, 2).max() <= 3 * often.resend_seconds
+
+
+# The docs
+
+
+@pytest.mark.parametrize(
+    ("quota", "said"),
+    [
+        ("iot.update_thing", "| `UpdateThing` | {:,.0f} a second"),
+        ("sns.publish", "| FIFO topic | {:,.0f} messages a second"),
+        ("stepfunctions.describe_execution", "| looks at a run | {:,.0f} a second"),
+        ("states.start_express", "| starts a second | {:,.0f} Express"),
+        ("stepfunctions.start_execution", " {:,.0f} Standard* after a burst"),
+    ],
+)
+def test_the_page_of_limits_names_the_same_quotas(quota: str, said: str) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "limits.md").read_text()
+    assert said.format(QUOTAS[quota].rate) in page

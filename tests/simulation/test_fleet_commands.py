@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import sys
@@ -11,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from bench.sheet import duration
 from simulation import __main__ as command
 from simulation.fleet import commands, ladders, storm
 from simulation.fleet.ladders import Fleet
-from simulation.fleet.sheet import Sheet, duration, written
 
 Run = Callable[..., int]
 ROOT = Path(__file__).parents[2]
@@ -68,8 +69,33 @@ def test_a_release_that_always_fails_calls_for_everybody() -> None:
 
 
 def test_a_release_that_never_fails_calls_for_nobody() -> None:
-    outcome = ladders.run(Fleet(devices=50, fails=0.0, fails_later=0.0, never=0.0), ())
+    outcome = ladders.run(Fleet(devices=5000, fails=0.0, fails_later=0.0, never=0.0), ())
     assert (outcome.escalated, outcome.expected.called) == (0, 0)
+    assert outcome.last_recovered_at == 0, "nobody had failed, however long the rollout takes"
+
+
+def test_a_message_that_arrives_twice_is_paid_twice() -> None:
+    fleet = Fleet(devices=500, fails=0.3, fails_later=0.3)
+    once, twice = ladders.run(fleet, ()), ladders.run(replace(fleet, copies=2), ())
+    assert twice.by_service["IoT Core"] == pytest.approx(2 * once.by_service["IoT Core"], rel=0.1)
+    assert twice.escalated == once.escalated
+
+
+def test_devices_that_try_less_often_take_longer() -> None:
+    fleet = Fleet(devices=500, fails=0.8, fails_later=0.8, never=0.0)
+    soon, late = ladders.run(fleet, ()), ladders.run(replace(fleet, seconds_between_tries=6000), ())
+    assert late.hours[0] == pytest.approx(10 * soon.hours[0], rel=0.1)
+
+
+def test_a_ladder_may_be_what_the_module_takes_and_no_more() -> None:
+    variables = (ROOT / "variables.tf").read_text()
+    (longest,) = re.findall(r"wait >= 1 && wait <= (\d+) ", variables)
+    (most,) = re.findall(r"length\(var\.cool_down_seconds\) <= (\d+)", variables)
+    ladder = ",".join(["1", *[longest] * (int(most) - 1)])
+    assert commands.ladder(ladder) == (1, *[int(longest)] * (int(most) - 1))
+    for wrong in (f"{ladder},1", "0", str(int(longest) + 1)):
+        with pytest.raises(argparse.ArgumentTypeError):
+            commands.ladder(wrong)
 
 
 def test_ladders_are_compared_side_by_side_in_a_table_a_file_and_a_picture(
@@ -104,8 +130,16 @@ def test_ladders_are_compared_side_by_side_in_a_table_a_file_and_a_picture(
         ("--messages-per-day", "-1", "'-1' is not from 0 to 1,000,000"),
         ("--retry-limit", "11", "'11' is no whole number from 1 to 10"),
         ("--cool-down", "1d", "'1d' is no ladder: write the seconds of each wait"),
-        ("--cool-down", "59", "'59' is no ladder"),
-        ("--cool-down", ",".join(["60"] * 10), "has 10 waits: 9 at most"),
+        ("--cool-down", "0", "'0' is no ladder"),
+        ("--cool-down", "15724801", "'15724801' is no ladder"),
+        ("--cool-down", ",".join(["60"] * 11), "has 11 waits: 10 at most"),
+        ("--copies", "0", "'0' is no whole number from 1 to 5"),
+        ("--seconds-between-tries", "0", "'0' is no whole number from 1 to 86,400"),
+        ("--seed", "-1", "'-1' is no whole number from 0 to"),
+        ("--json", "/no/such/file.json", "there is no folder /no/such: make it first"),
+        ("--json", "/", "'/' is no file: name one to write"),
+        ("--picture", "fleet.txt", "'fleet.txt' has to end with .svg or .png"),
+        ("--picture", "/no/such/fleet.svg", "there is no folder /no/such: make it first"),
     ],
 )
 def test_what_cannot_be_is_refused_with_what_to_write(
@@ -114,6 +148,15 @@ def test_what_cannot_be_is_refused_with_what_to_write(
     with pytest.raises(SystemExit):
         run("fleet", f"{option}={value}")
     assert said in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("option", ["--json=/no/such/file.json", "--picture=storm.txt"])
+def test_a_storm_does_not_begin_before_it_can_be_written(
+    run: Run, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    monkeypatch.setattr(storm, "run", lambda *_: pytest.fail("it began"))
+    with pytest.raises(SystemExit):
+        run("million", option)
 
 
 def test_not_too_many_ladders_at_once(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
@@ -138,14 +181,32 @@ def test_a_storm_is_reported_in_a_table_a_file_and_a_picture(
     assert picture.read_text().startswith("<?xml")
 
 
-def test_a_lost_device_fails_the_command(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def losing(attack: storm.Storm, jobs: int, told: storm.Progress) -> list[storm.Report]:
-        setup = storm.setups(60)["default quotas"]
-        well = storm.report("default quotas", attack, setup)
-        return [replace(well, audit={**well.audit, "lost": 1})]
+def test_what_must_not_happen_fails_the_command_which_says_in_which_run_and_writes_no_docs(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def failing(attack: storm.Storm, jobs: int, told: storm.Progress) -> list[storm.Report]:
+        well = storm.report("default quotas", attack, storm.setups(60)["default quotas"])
+        return [
+            replace(well, name=name, audit={**well.audit, figure: 3})
+            for name, figure in zip(
+                storm.setups(), ("lost", "told_twice", "counted_twice"), strict=False
+            )
+        ]
 
-    monkeypatch.setattr(storm, "run", losing)
-    assert run("million", "--devices", "20") == 1
+    monkeypatch.setattr(storm, "run", failing)
+    monkeypatch.setattr(commands, "PAGE", None)
+    assert run("million", "--devices", "20", "--docs") == 1
+    said = capsys.readouterr().out
+    assert "default quotas: 3 devices were lost" in said
+    assert "StartExecution raised: 3 devices were told of twice" in said
+    assert "raised, no jitter: 3 failures were counted twice" in said
+
+
+def test_the_retry_before_may_have_lost_devices() -> None:
+    well = storm.report("", storm.Storm(20), storm.setups(60)["default quotas"])
+    bad = replace(well, audit={**well.audit, "lost": 1})
+    names = [name for name in storm.setups() if storm.complaints([replace(bad, name=name)])]
+    assert names == ["default quotas", "StartExecution raised", "raised, no jitter"]
 
 
 # The page
@@ -153,7 +214,7 @@ def test_a_lost_device_fails_the_command(run: Run, monkeypatch: pytest.MonkeyPat
 
 def test_the_page_has_the_tables_that_the_commands_write() -> None:
     page = commands.PAGE.read_text()
-    for name in ("ladders", "storm", "quotas 0", "quotas 1"):
+    for name in ("ladders", "storm", "runs", "quotas 0", "quotas 1"):
         assert re.search(rf"<!-- {name} -->\n\|.+\|\n<!-- /{name} -->", page, re.DOTALL), name
     for path in (commands.STORM_PICTURE, commands.LADDERS_PICTURE):
         assert path.stat().st_size < 200_000
@@ -176,15 +237,6 @@ def test_the_example_of_the_page_is_what_it_says_above_the_table() -> None:
         ("messages-per-day", f"{example.messages_per_day:g}"),
     ):
         assert f"--{option} {value} " in page
-
-
-def test_a_table_needs_its_place_on_the_page() -> None:
-    sheet = Sheet("", ("a", "b"), (("1", "2"),))
-    assert written("<!-- x -->\nold\n<!-- /x -->", {"x": sheet}) == (
-        "<!-- x -->\n| a | b |\n| --- | ---: |\n| 1 | 2 |\n<!-- /x -->"
-    )
-    with pytest.raises(ValueError, match="the page has no place for x: <!-- x -->"):
-        written("nothing", {"x": sheet})
 
 
 def test_durations_are_in_the_unit_that_a_reader_takes_in() -> None:

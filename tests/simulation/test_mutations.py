@@ -35,6 +35,7 @@ RARE = frozenset(
         "record.end: trackingId = :tracking_id",
         "record.claim: ResetRetryCount = :previous",
         "record.release: attribute_not_exists(ending)",
+        "record.release: recoveryId = :run",
         "record._update_held: recoveryId = :run",
         "backup.store: thingId <> :thing (never)",
         # Never yet: nobody starts a run too early, or one more for a device that failed for good;
