@@ -127,6 +127,7 @@ module "monitoring" {
   function_names         = module.handlers.function_names
   rule_names             = module.ingestion.rule_names
   dead_letter_queue_name = module.ingestion.dead_letter_queue_name
+  alerts_topic_arn       = module.alerts.alerts_topic_arn
   operator_topic_arn     = module.alerts.operator_topic_arn
   operator_queue_name    = module.alerts.operator_queue_name
   reconcile_interval     = var.reconcile_interval

@@ -259,7 +259,7 @@ variable "reconcile_interval" {
 }
 
 variable "breaker" {
-  description = "Tells once of a campaign to which at least share (with 95 % confidence) of the devices belong that used up a cycle within window_seconds, if they are min_devices or more. With pauses its devices are not sent back for another cycle until somebody resumes it. null looks for nothing."
+  description = "Tells once of a campaign to which at least share (with 95 % confidence) of the devices belong that used up a cycle within window_seconds, if they are min_devices or more; the window is no less than reconcile_interval. With pauses its devices are not sent back for another cycle until somebody resumes it. null looks for nothing."
   type = object({
     share          = optional(number, 0.5)
     window_seconds = optional(number, 86400)
@@ -276,6 +276,14 @@ variable "breaker" {
   validation {
     condition     = try(var.breaker.window_seconds >= 60 && var.breaker.window_seconds <= 2592000 && floor(var.breaker.window_seconds) == var.breaker.window_seconds, var.breaker == null)
     error_message = "Write breaker.window_seconds as whole seconds from 60 to 2592000 (30 days), such as 86400 for a day."
+  }
+
+  # Whoever is older than the window when a pass looks was never seen.
+  validation {
+    condition = try(var.breaker.window_seconds >= tonumber(split(" ", var.reconcile_interval)[0]) * {
+      minute = 60, hour = 3600, day = 86400
+    }[trimsuffix(split(" ", var.reconcile_interval)[1], "s")], true)
+    error_message = "Write breaker.window_seconds as no less than reconcile_interval: only a pass of ReconcileDevices looks at the devices in the window."
   }
 
   validation {
@@ -430,7 +438,7 @@ variable "existing_operator_topic" {
 ################################################################################
 
 variable "kms_key_arn" {
-  description = "ARN of a KMS key for tables, topics, queue, logs and function environments. Its policy must let CloudWatch Logs and, with alert_emails, CloudWatch and SNS use it. null uses what AWS manages."
+  description = "ARN of a KMS key for tables, topics, queues, logs, schedules and function environments. Its policy must leave the account to IAM, and let CloudWatch Logs use it and, where people are mailed (alert_emails or existing_operator_topic), CloudWatch and SNS. null uses what AWS manages."
   type        = string
   default     = null
 

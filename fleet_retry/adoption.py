@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -99,7 +99,7 @@ class _Device:
         if lost:
             return Fate.NEEDS_A_PERSON, (
                 f"it has no original of {' and '.join(lost)}: set them with"
-                f" aws iot update-thing --thing-name {self.device_id}, then adopt again"
+                f" aws iot update-thing --thing-name={self.device_id}, then adopt again"
             )
         if self.record is None:
             return self._fate_without_record
@@ -135,7 +135,23 @@ def _is_readable(record: Item) -> bool:
     return all(isinstance(record.get(name), int) for name in _COUNTERS)
 
 
-def adopt(deployment: Deployment, dry_run: bool = False) -> Iterator[Adopted]:
+def count_left(deployment: Deployment) -> int:
+    """How many devices are still the original's.
+
+    Raises:
+        DeploymentError: the module is not there.
+    """
+    tables_of_theirs = ((BACKUP, "attributes"), (RETRIES, "state"))
+    return len(
+        {
+            of["deviceId"]
+            for table, ours in tables_of_theirs
+            for of in _originals(deployment, table, ours)
+        }
+    )
+
+
+def adopt(deployment: Deployment, dry_run: bool = False) -> Generator[Adopted, None, None]:
     """Adopts all devices that are still the original's.
 
     Args:

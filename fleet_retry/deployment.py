@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -89,21 +90,42 @@ class Deployment:
         """What a part of the module is called here: a table, a function, an alarm."""
         return f"{self.prefix}{part}"
 
-    def command(self, words: str) -> str:
-        """What to type, to have it act here: ``fleet-retry redrive --prefix fleet-a-``."""
-        return f"fleet-retry {words}" + (f" --prefix {self.prefix}" if self.prefix else "")
+    def command(self, name: str, *words: str) -> str:
+        """What to type, to have it act here: ``fleet-retry show --prefix fleet-a- -- pump-17``.
+
+        Args:
+            name: of the command.
+            words: its options, then ``--`` and its arguments: a thing's name may begin with -.
+        """
+        given = {
+            "--prefix": self.prefix,
+            "--region": self.region,
+            "--profile": self.profile,
+            "--endpoint-url": self.endpoint_url,
+        }
+        here = [word for option, value in given.items() if value for word in (option, value)]
+        return shlex.join(("fleet-retry", name, *here, *words))
 
     @cached_property
     def settings(self) -> Settings:
         """What the module is configured with, as one of its functions has it.
 
         Raises:
-            DeploymentError: the function is not there.
+            DeploymentError: the function is not there, is another's, or its settings are secret.
         """
         name = self.name("ReconcileDevices")
         with self.looking_for(f"function {name}"):
             answer = self.client("lambda").get_function_configuration(FunctionName=name)
-        return Settings.of(answer["Environment"]["Variables"])
+        environment = answer.get("Environment", {})
+        if refused := environment.get("Error"):
+            raise DeploymentError(f"the environment of {name} cannot be read: {refused['Message']}")
+        try:
+            return Settings.of(environment.get("Variables", {}))
+        except (KeyError, ValueError) as error:
+            raise DeploymentError(
+                f"the function {name} is none of this module in this version ({error!r} in its"
+                " environment): give the module's name_prefix with --prefix, or apply the module"
+            ) from error
 
     @cached_property
     def dead_letter_queue_url(self) -> str:

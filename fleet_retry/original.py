@@ -19,7 +19,8 @@ functions under ``lib/lambda`` and ``resources/statemachine-definition.json``):
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -43,8 +44,46 @@ class Fate(StrEnum):
     """It does not sleep, and ends by itself within seconds."""
 
 
-def stop(deployment: Deployment, dry_run: bool = False) -> Iterator[tuple[str, Fate]]:
-    """Disables the rule and ends the sleeping runs, after noting how long they would have slept.
+@dataclass(frozen=True)
+class Rule:
+    """A rule that starts its runs."""
+
+    name: str
+    is_on: bool
+
+
+def rules(deployment: Deployment) -> list[Rule]:
+    """The rules that start its runs, whatever they are called by now; there should be one."""
+    iot = deployment.client("iot")
+    pages = iot.get_paginator("list_topic_rules").paginate()
+    names = [rule["ruleName"] for page in pages for rule in page["rules"]]
+    read = (iot.get_topic_rule(ruleName=name)["rule"] for name in names)
+    return [Rule(of["ruleName"], not of["ruleDisabled"]) for of in read if _starts_it(of)]
+
+
+def _starts_it(rule: dict[str, Any]) -> bool:
+    started = [
+        action.get("stepFunctions", {}).get("stateMachineName") for action in rule["actions"]
+    ]
+    return rule["ruleName"] == RULE or MACHINE in started
+
+
+def disable(deployment: Deployment, rule: Rule) -> None:
+    """Lets a rule start no more runs."""
+    deployment.client("iot").disable_topic_rule(ruleName=rule.name)
+
+
+def count_running(deployment: Deployment) -> int:
+    """How many of its runs are under way.
+
+    Raises:
+        DeploymentError: the original is not there.
+    """
+    return sum(1 for _ in _running(deployment.client("stepfunctions"), _machine(deployment)))
+
+
+def stop(deployment: Deployment, dry_run: bool = False) -> Generator[tuple[str, Fate], None, None]:
+    """Ends the sleeping runs, after noting how long they would have slept.
 
     What is noted are two more attributes of the record, ``waitsSince`` and ``waitsUntil`` (N, epoch
     seconds), and the attributes that the device had as it was moved out, which its message tells:
@@ -63,14 +102,9 @@ def stop(deployment: Deployment, dry_run: bool = False) -> Iterator[tuple[str, F
     """
     states = deployment.client("stepfunctions")
     machine = _machine(deployment)
-    if not dry_run:
-        _disable_rule(deployment.client("iot"))
     definition = json.loads(states.describe_state_machine(stateMachineArn=machine)["definition"])
-    pages = states.get_paginator("list_executions").paginate(
-        stateMachineArn=machine, statusFilter="RUNNING"
-    )
     # All at once: a list from which something is taken while it is read may leave something out.
-    for arn in [run["executionArn"] for page in pages for run in page["executions"]]:
+    for arn in list(_running(states, machine)):
         message = json.loads(states.describe_execution(executionArn=arn)["input"])
         sleep = _sleep(states, arn, definition)
         if sleep and not dry_run:
@@ -94,10 +128,11 @@ def _machine(deployment: Deployment) -> str:
     )
 
 
-def _disable_rule(iot: Any) -> None:
-    for page in iot.get_paginator("list_topic_rules").paginate():
-        if any(rule["ruleName"] == RULE for rule in page["rules"]):
-            iot.disable_topic_rule(ruleName=RULE)
+def _running(states: Any, machine: str) -> Iterator[str]:
+    pages = states.get_paginator("list_executions").paginate(
+        stateMachineArn=machine, statusFilter="RUNNING"
+    )
+    yield from (run["executionArn"] for page in pages for run in page["executions"])
 
 
 def _sleep(states: Any, arn: str, definition: dict[str, Any]) -> tuple[int, int] | None:

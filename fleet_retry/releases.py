@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
-from typing import Any
 
 from fleet_retry.deployment import Deployment
 
@@ -46,10 +45,10 @@ def is_thing_name(name: str) -> bool:
     return _THING_NAME.fullmatch(name) is not None
 
 
-def release(deployment: Deployment, device_ids: Sequence[str]) -> Iterator[Release]:
+def release(deployment: Deployment, device_ids: Sequence[str]) -> Generator[Release, None, None]:
     """Releases devices: out of the failed group, attributes as they were, counters gone.
 
-    Doing so again does no harm.
+    Doing so again does no harm. Whoever stops taking has to close it.
 
     Yields:
         Each device, in their order, and what became of it.
@@ -60,9 +59,13 @@ def release(deployment: Deployment, device_ids: Sequence[str]) -> Iterator[Relea
     """
     batches = [device_ids[first : first + BATCH] for first in range(0, len(device_ids), BATCH)]
     deployment.client("lambda")  # made once, before threads share it
-    with ThreadPoolExecutor(_AT_A_TIME) as pool:
+    pool = ThreadPoolExecutor(_AT_A_TIME)
+    try:
         for done in pool.map(partial(_released, deployment), batches):
             yield from done
+    finally:
+        # Who interrupts it waits for the calls under way, and for no other.
+        pool.shutdown(cancel_futures=True)
 
 
 def _released(deployment: Deployment, batch: Sequence[str]) -> list[Release]:
@@ -73,27 +76,12 @@ def _released(deployment: Deployment, batch: Sequence[str]) -> list[Release]:
         )
     result = json.loads(answer["Payload"].read())
     if "FunctionError" in answer:
-        return _refused(batch, result)
+        why = f"{result.get('errorType', 'the function failed')}: {result.get('errorMessage', '')}"
+        return [Release(device, Fate.REFUSED, why) for device in batch]
+    refused = result.get("refused", {})
     fates = {
         device: Fate(fate.replace("_", " "))
         for fate, devices in result.items()
         for device in devices
     }
-    return [Release(device, fates[device]) for device in batch]
-
-
-def _refused(batch: Sequence[str], error: dict[str, Any]) -> list[Release]:
-    """Which of a batch were refused: the function names those, and has released the others."""
-    told = error.get("errorMessage", "")
-    if error.get("errorType") != "ReleaseIncompleteError":
-        why = f"{error.get('errorType', 'the function failed')}: {told}"
-        return [Release(device, Fate.REFUSED, why) for device in batch]
-    starts = re.compile(r"(?:^|; )(" + "|".join(map(re.escape, batch)) + "): ")
-    _, *named = starts.split(told)
-    reasons = dict(zip(named[::2], named[1::2], strict=True))
-    return [
-        Release(device, Fate.REFUSED, reasons[device])
-        if device in reasons
-        else Release(device, Fate.RELEASED)
-        for device in batch
-    ]
+    return [Release(device, fates[device], refused.get(device, "")) for device in batch]

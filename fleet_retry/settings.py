@@ -23,7 +23,7 @@ class Settings:
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Settings:
-        """Reads a function's environment; KeyError when it is not of this module."""
+        """Reads a function's environment; KeyError, ValueError when it is not of this module."""
         return cls(
             retry_limit=int(environment["RETRY_LIMIT"]),
             move_out_attributes=json.loads(environment["MOVE_OUT_ATTRIBUTES"]),

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import Any, TypeVar
 
 from rich.console import Console
@@ -40,7 +40,9 @@ def printable(text: str, most: int = 300) -> str:
     return ascii(text[:most])[1:-1]
 
 
-def with_progress(items: Iterable[T], doing: str, total: int | None = None) -> Iterator[T]:
+def with_progress(
+    items: Iterable[T], doing: str, total: int | None = None
+) -> Generator[T, None, None]:
     """Passes items on, and shows on a terminal how many there were.
 
     Args:

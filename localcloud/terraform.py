@@ -157,24 +157,26 @@ class Terraform:
             del own["TF_CLI_CONFIG_FILE"]
         mirror = find_mirror()
         if mirror is not None:
-            own["TF_CLI_CONFIG_FILE"] = str(self._write_config(mirror))
+            own["TF_CLI_CONFIG_FILE"] = str(write_config(self._folder, mirror))
         return own
 
-    def _write_config(self, mirror: Path) -> Path:
-        config = self._folder / "terraform.rc"
-        source = "registry.terraform.io/hashicorp/aws"
-        config.write_text(
-            "provider_installation {\n"
-            "  filesystem_mirror {\n"
-            f"    path    = {json.dumps(str(mirror))}\n"
-            f'    include = ["{source}"]\n'
-            "  }\n"
-            "  direct {\n"
-            f'    exclude = ["{source}"]\n'
-            "  }\n"
-            "}\n"
-        )
-        return config
+
+def write_config(folder: Path, mirror: Path) -> Path:
+    """Writes a configuration of Terraform that takes hashicorp/aws from a mirror; its path."""
+    config = folder / "terraform.rc"
+    source = "registry.terraform.io/hashicorp/aws"
+    config.write_text(
+        "provider_installation {\n"
+        "  filesystem_mirror {\n"
+        f"    path    = {json.dumps(str(mirror))}\n"
+        f'    include = ["{source}"]\n'
+        "  }\n"
+        "  direct {\n"
+        f'    exclude = ["{source}"]\n'
+        "  }\n"
+        "}\n"
+    )
+    return config
 
 
 def find_binary() -> str:

@@ -1,6 +1,5 @@
 """``campaigns``, ``pause`` and ``resume``: whether a campaign's devices get another cycle."""
 
-import shlex
 import time
 from collections import Counter
 from typing import Annotated
@@ -95,7 +94,7 @@ def pause(
     cooling_down, _ = _waiting(deployment, campaign)
     terminal.say(
         f"{campaign} is paused. {cooling_down} of its devices cool down now, and are held until"
-        f" `{deployment.command(f'resume {shlex.quote(campaign)}')}`."
+        f" `{deployment.command('resume', '--', campaign)}`."
     )
 
 

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from fleet_retry import records, releases, terminal
+from fleet_retry.commands import counting
+from fleet_retry.commands.asking import DryRun, Yes, ask
 from fleet_retry.commands.selecting import ByAge, ByCampaign, ByReason, ByState
 from fleet_retry.deployment import Deployment, DeploymentError
 from fleet_retry.options import text_of
@@ -28,10 +30,8 @@ def release(  # noqa: PLR0913, PLR0917 -- options, by name
     campaign: ByCampaign = None,
     older_than: ByAge = None,
     reason: ByReason = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Does not ask first.")] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only says which it would be.")
-    ] = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Releases devices: out of the failed group, attributes as they were, counters gone.
 
@@ -61,7 +61,7 @@ def release(  # noqa: PLR0913, PLR0917 -- options, by name
         return
     if not yes:
         _ask(targets, is_stdin_taken=file == "-")
-    _released(releases.release(deployment, list(targets)), len(targets))
+    _released(deployment, list(targets))
 
 
 def _names(arguments: Iterable[str], file: str | None) -> list[str]:
@@ -111,18 +111,18 @@ def _say_which(targets: dict[str, Record | None]) -> None:
 def _ask(targets: dict[str, Record | None], is_stdin_taken: bool) -> None:
     if is_stdin_taken:
         raise DeploymentError("the names come from stdin, where nobody can answer: add --yes")
-    if not typer.confirm(f"Release {_counted(targets)}?", err=True):
-        terminal.remark("Nothing was released.")
-        raise typer.Exit(1)
+    ask(f"Release {_counted(targets)}?")
 
 
-def _released(done: Iterable[Release], total: int) -> None:
-    fates: Counter[Fate] = Counter()
-    for of in terminal.with_progress(done, "Releasing", total):
-        fates[of.fate] += 1
-        if of.fate is not Fate.RELEASED:
-            terminal.say(f"{of.device_id}  {of.fate}  {terminal.printable(of.why)}".rstrip())
-    terminal.say(", ".join(f"{number} {fate}" for fate, number in fates.items()))
+def _released(deployment: Deployment, names: Sequence[str]) -> None:
+    done = releases.release(deployment, names)
+    fates = counting.tell(done, _line, doing="Releasing", total=len(names))
     if fates[Fate.REFUSED]:
         terminal.remark("Some were refused; what was done stays done, so it can be repeated.")
         raise typer.Exit(1)
+
+
+def _line(of: Release) -> tuple[Fate, str]:
+    if of.fate is Fate.RELEASED:
+        return of.fate, ""
+    return of.fate, f"{of.device_id}  {of.fate}  {terminal.printable(of.why)}".rstrip()

@@ -56,7 +56,7 @@ def _matching(group: DynamicGroup, stays: list[str], patient: Patient) -> Findin
         f" {' or '.join(stays)}",
         "such a device never leaves the group, and gets no new retries from AWS IoT Jobs",
         f"make it `({group.query}) {excluded}`; if no firmware updates go to this group:"
-        f" {patient.deployment.command(f'doctor --ignore-group {group.name}')}",
+        f" {patient.deployment.command('doctor', '--ignore-group', group.name)}",
     )
 
 
@@ -74,7 +74,7 @@ def devices_that_stayed(patient: Patient) -> Iterator[Finding]:
                 f" {', '.join(sorted(left))}",
                 "it will come back without new retries from AWS IoT Jobs",
                 "correct the query of the group;"
-                f" {patient.deployment.command(f'show {record.device_id}')}",
+                f" {patient.deployment.command('show', '--', record.device_id)}",
             )
     if census.away_count > len(census.away):
         yield note(

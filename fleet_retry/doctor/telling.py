@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from typing import Any
 
 from fleet_retry import times
+from fleet_retry.dead_letters import waiting
 from fleet_retry.doctor.findings import Finding, fault, note
 from fleet_retry.doctor.patient import Patient
 
 ALARMS = "FirmwareRetry-"
 """What the names of the module's alarms begin with, after the prefix."""
+OPERATORS_QUEUE = "FailedFirmwareUpdateOperators.fifo"
+"""What MailOperators makes mails of."""
 _PENDING = "PendingConfirmation"
 
 
 def subscriptions(patient: Patient) -> Iterator[Finding]:
     """Somebody hears of failed devices, and confirmed that they want to."""
-    if not patient.settings.operator_topic_arn:
+    if patient.settings.operator_topic_arn:
+        yield from _people(patient)
+        yield from _mails(patient)
+    else:
         yield from _machines(patient)
-        return
+
+
+def _people(patient: Patient) -> Iterator[Finding]:
     mailed = _subscriptions(patient, patient.settings.operator_topic_arn)
     for of in mailed:
         if of["SubscriptionArn"] == _PENDING:
@@ -35,6 +42,18 @@ def subscriptions(patient: Patient) -> Iterator[Finding]:
             f"nobody is subscribed to {patient.settings.operator_topic_arn}",
             "nobody is mailed of failed devices and alarms; what is not confirmed within three"
             " days goes",
+            "terraform apply",
+        )
+
+
+def _mails(patient: Patient) -> Iterator[Finding]:
+    """What is mailed comes from the alerts, by a queue."""
+    queue = patient.deployment.name(OPERATORS_QUEUE)
+    topic = patient.settings.alerts_topic_arn
+    if not any(of["Endpoint"].endswith(f":{queue}") for of in _subscriptions(patient, topic)):
+        yield fault(
+            f"the queue {queue} is not subscribed to {topic}",
+            "nobody is mailed of failed devices",
             "terraform apply",
         )
 
@@ -83,17 +102,12 @@ def alarms(patient: Patient) -> Iterator[Finding]:
 
 def dead_letters(patient: Patient) -> Iterator[Finding]:
     """No message waits that could not be counted."""
-    answer = patient.deployment.client("sqs").get_queue_attributes(
-        QueueUrl=patient.deployment.dead_letter_queue_url,
-        AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
-    )
-    waiting = sum(map(int, answer["Attributes"].values()))
-    if waiting:
+    if letters := waiting(patient.deployment):
         yield fault(
-            f"{waiting} message(s) wait in the dead-letter queue",
+            f"{letters} message(s) wait in the dead-letter queue",
             "these failures and successes are not counted, and after 14 days they are lost",
-            f"{patient.deployment.command('redrive --dry-run')} shows why; without --dry-run they"
-            " go on their way again, once the cause is gone",
+            f"{patient.deployment.command('redrive', '--dry-run')} shows why; without --dry-run"
+            " they go on their way again, once the cause is gone",
         )
 
 
@@ -109,7 +123,7 @@ def overdue(patient: Patient) -> Iterator[Finding]:
         f" {times.age(census.oldest_overdue_seconds)}: {examples}",
         "ReconcileDevices should have finished them within its interval",
         f"aws lambda invoke --function-name {function} /dev/stdout, and its log says what is in"
-        f" the way; {patient.deployment.command('show DEVICE')}",
+        f" the way; {patient.deployment.command('show', 'DEVICE')}",
     )
 
 
@@ -121,5 +135,5 @@ def paused_campaigns(patient: Patient) -> Iterator[Finding]:
             f"the campaign {campaign} is paused: {held} device(s) are held",
             "they are not sent back for another cycle",
             f"{patient.deployment.command('campaigns')} says why;"
-            f" {patient.deployment.command(f'resume {shlex.quote(campaign)}')}",
+            f" {patient.deployment.command('resume', '--', campaign)}",
         )

@@ -73,10 +73,6 @@ class RequestRefusedError(FirmwareRetryError):
         self.code = code
 
 
-class ReleaseIncompleteError(FirmwareRetryError):
-    """Some devices could not be released: the message says which and why. Repeating is safe."""
-
-
 class ReconcileIncompleteError(FirmwareRetryError):
     """Some devices could not be reconciled. The log says which and why; the next pass tries again.
 

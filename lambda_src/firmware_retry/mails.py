@@ -108,7 +108,7 @@ def _of_failed(alert: Alert) -> Mail:
         f"{_overwritten(alert)}\n"
         "When you are done with it, this takes it out of the group and gives it its attributes"
         " back:\n\n"
-        f"  {_command('release', device)}\n\n"
+        f"  {_command('release', '--', device)}\n\n"
         f"{console_link(device)}\n",
     )
 
@@ -229,9 +229,10 @@ def of_campaign(alert: Alert) -> Mail:
     campaign = _short(alert["campaign"])
     what_now = (
         "Its devices are held back: none of them is sent into another cycle until you say so:\n\n"
-        f"  {_command('resume', campaign)}\n"
+        f"  {_command('resume', '--', campaign)}\n"
         if alert["isPaused"]
-        else f"Its devices go on as before. To hold them back:\n\n  {_command('pause', campaign)}\n"
+        else "Its devices go on as before. To hold them back:\n\n"
+        f"  {_command('pause', '--', campaign)}\n"
     )
     return Mail(
         _subject(f"Firmware campaign fails: {campaign}"),
@@ -266,9 +267,11 @@ def console_link(device: str) -> str:
     return f"https://{host}/iot/home?region={region}#/thing/{quote(device, safe='')}"
 
 
-def _command(*words: str) -> str:
+def _command(name: str, *words: str) -> str:
+    """One for this deployment. What says so comes first: after ``--`` nothing is an option."""
+    region = settings().alerts_topic_arn.split(":")[3]
     prefix = ("--prefix", settings().name_prefix) if settings().name_prefix else ()
-    return shlex.join(("fleet-retry", *words, *prefix))
+    return shlex.join(("fleet-retry", name, *prefix, "--region", region, *words))
 
 
 def _subject(text: str) -> str:

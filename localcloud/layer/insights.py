@@ -6,8 +6,9 @@ JSON event are there by their names, and ``strcontains`` is 1 or 0.
 MiniStack 1.5.33: ignores ``stats`` and returns the events.
 
 Here, where a query has ``stats``: ``filter`` with ``=``, ``in [...]``, ``and`` and ``or``;
-``stats`` of ``count(*)``, ``sum(field)`` and ``sum(strcontains(field, "text"))`` ``by`` fields;
-``sort`` and ``limit``. Any other command is refused.
+``fields`` with one ``coalesce(field, field) as name``; ``stats`` of ``count(*)``, ``sum(field)``
+and ``sum(strcontains(field, "text") + …)`` ``by`` fields; ``sort`` and ``limit``. Any other command
+is refused.
 """
 
 from __future__ import annotations
@@ -30,9 +31,11 @@ _EQUALS = re.compile(r'(\w+)\s*=\s*"([^"]*)"')
 _IN = re.compile(r"(\w+)\s+in\s+\[([^\]]*)\]")
 _STATS = re.compile(r"(?P<figures>.+?)\s+by\s+(?P<fields>[\w,\s]+)")
 _FIGURE = re.compile(
-    r"(?P<call>count\(\*\)|sum\((?:strcontains\([^)]*\)|\w+)\))\s+as\s+(?P<name>\w+)"
+    r"(?P<call>count\(\*\)"
+    r"|sum\((?:strcontains\([^)]*\)(?:\s\+\sstrcontains\([^)]*\))*|\w+)\))\s+as\s+(?P<name>\w+)"
 )
-_CONTAINS = re.compile(r'sum\(strcontains\((\w+),\s*"([^"]*)"\)\)')
+_CONTAINS = re.compile(r'strcontains\((\w+),\s*"([^"]*)"\)')
+_COALESCE = re.compile(r"coalesce\((\w+),\s*(\w+)\)\s+as\s+(\w+)")
 _SORT = re.compile(r"(\w+)(?:\s+(asc|desc))?")
 
 
@@ -97,6 +100,14 @@ def _condition(text: str) -> Callable[[Event], bool]:
     raise QueryError(f"filter not understood: {text}")
 
 
+def _fields(text: str, events: list[Event]) -> list[Event]:
+    coalesce = _COALESCE.fullmatch(text)
+    if not coalesce:
+        raise QueryError(f"fields not understood: {text}")
+    first, second, name = coalesce.groups()
+    return [{**event, name: event.get(first, event.get(second, ""))} for event in events]
+
+
 def _stats(text: str, events: list[Event]) -> list[Row]:
     stats = _STATS.fullmatch(text)
     if not stats:
@@ -118,8 +129,10 @@ def _stats(text: str, events: list[Event]) -> list[Row]:
 def _figure(call: str, events: list[Event]) -> float:
     if call == "count(*)":
         return len(events)
-    if contains := _CONTAINS.fullmatch(call):
-        return sum(contains[2] in str(event.get(contains[1], "")) for event in events)
+    if contained := _CONTAINS.findall(call):
+        return sum(
+            text in str(event.get(field, "")) for event in events for field, text in contained
+        )
     field = call.removeprefix("sum(").removesuffix(")")
     return sum(float(event.get(field, 0)) for event in events)
 
@@ -137,7 +150,7 @@ def _limit(text: str, rows: list[Row]) -> list[Row]:
     return rows[: int(text)]
 
 
-_COMMANDS = {"filter": _filter, "stats": _stats, "sort": _sort, "limit": _limit}
+_COMMANDS = {"filter": _filter, "fields": _fields, "stats": _stats, "sort": _sort, "limit": _limit}
 
 
 def _read(message: str) -> Event:

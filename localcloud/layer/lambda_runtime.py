@@ -5,7 +5,9 @@ answers errorType (the exception's class), errorMessage, requestId and stackTrac
 takes errorType as the error's name
 (https://docs.aws.amazon.com/step-functions/latest/dg/connect-lambda.html).
 https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-logformat.html : with the
-JSON log format every line is a document, and what the platform says is an event.
+JSON log format every line is a document, and what the platform says is an event. One that says of
+trouble (.../lambda/latest/dg/telemetry-schema-reference.html) is written at each log level; that a
+handler raised is none: https://github.com/aws-samples/aws-lambda-extensions/issues/85 .
 
 MiniStack 1.5.33: every error is a Runtime.HandlerError without a stack trace; the root logger has
 no handler; the log format is ignored; the process is killed after an exception; an invocation that
@@ -103,8 +105,10 @@ def _outcome(result: dict[str, Any], request_id: str) -> dict[str, Any]:
         return result
     message = body["errorMessage"]
     if message == "Worker process died":
-        text = f"RequestId: {request_id} Error: Runtime exited"
-        return {**result, "body": {"errorType": "Runtime.ExitError", "errorMessage": text}}
+        kind, text = "Runtime.ExitError", f"RequestId: {request_id} Error: Runtime exited"
+        report = {"requestId": request_id, "status": "error", "errorType": kind}
+        log = f"{result.get('log', '')}\n{_platform('report', report)}"
+        return {**result, "body": {"errorType": kind, "errorMessage": text}, "log": log}
     if message.startswith("Worker init failed"):
         return {**result, "body": {**body, "errorType": "Runtime.ImportModuleError"}}
     return result
@@ -121,8 +125,9 @@ def _write_json_log(
     report = {"durationMs": duration_ms, "billedDurationMs": duration_ms}
     if logging.get("SystemLogLevel", "INFO") != "WARN":
         start = _platform("start", {"requestId": request_id, "version": version})
-        end = _platform("report", {"requestId": request_id, "metrics": report})
-        lines = [start, *lines, end]
+        end = _platform("report", {"requestId": request_id, "status": "success", "metrics": report})
+        is_reported = any('"platform.report"' in line for line in lines)
+        lines = [start, *lines, *([] if is_reported else [end])]
     if not lines:
         return
     target = {"logGroupName": group, "logStreamName": stream}

@@ -25,7 +25,11 @@ from decimal import Decimal
 from typing import Any
 
 Handler = Callable[[Any, Any], Any]
+_OWN = {"timestamp", "level", "logger", "requestId"}
+_OF_ERRORS = {"errorType", "errorMessage", "stackTrace", "location"}
 _PLAIN = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | {"message"}
+# Lambda drops what is given as ``extra`` under a name of its own, though it be without a value.
+_NOT_EXTRA = _PLAIN | _OWN | _OF_ERRORS
 
 
 class Context:
@@ -103,8 +107,8 @@ class LogHandler(logging.Handler):
             document["errorMessage"] = str(error)
             document["stackTrace"] = traceback.format_tb(error.__traceback__)
             document["location"] = f"{record.pathname}:{record.funcName}:{record.lineno}"
-        extra = {name: value for name, value in vars(record).items() if name not in _PLAIN}
-        return json.dumps({**extra, **document}, default=str, ensure_ascii=False)
+        extra = {name: value for name, value in vars(record).items() if name not in _NOT_EXTRA}
+        return json.dumps({**document, **extra}, default=str, ensure_ascii=False)
 
 
 def main() -> None:
@@ -167,7 +171,9 @@ def _failure(
         "stackTrace": stack,
     }
     if _json_logs():
-        head = {"timestamp": _iso(time.time()), "level": "ERROR"}
+        # Not ``level``, until Lambda's runtimes have the release of autumn 2026: nothing may depend
+        # on it. https://github.com/aws/aws-lambda-python-runtime-interface-client/issues/220
+        head = {"timestamp": _iso(time.time()), "log_level": "ERROR"}
         log.write(json.dumps({**head, **error}, ensure_ascii=False) + "\n")
     else:
         lines = "".join(stack).rstrip()

@@ -3,14 +3,15 @@
 AWS: Lambda https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html ,
 Step Functions https://docs.aws.amazon.com/step-functions/latest/dg/procedure-cw-metrics.html ,
 SQS .../AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html ,
+SNS .../sns/latest/dg/sns-monitoring-using-cloudwatch.html (of deliveries to queues),
 DynamoDB .../amazondynamodb/latest/developerguide/metrics-dimensions.html ,
 rules of AWS IoT https://docs.aws.amazon.com/iot/latest/developerguide/metrics_dimensions.html .
 
 MiniStack 1.5.33: has metrics of Lambda only, and of those only for calls of Invoke.
 
 Here they are there at once, not after minutes. Queues are looked at every second, and whenever
-somebody asks for a metric or an alarm. What a refused conditional write takes is counted as one
-unit.
+somebody asks for a metric or an alarm. A queue that is there takes what a topic sends it: no policy
+is looked at. What a refused conditional write takes is counted as one unit.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from datetime import datetime
 from typing import Any
 
 from ministack.core.responses import request_scope
-from ministack.services import cloudwatch, dynamodb, iot, lambda_svc, sqs, stepfunctions
+from ministack.services import cloudwatch, dynamodb, iot, lambda_svc, sns, sqs, stepfunctions
 
 from localcloud.layer.patch import around
 
@@ -45,6 +46,7 @@ def install() -> None:
     _watch_functions()
     _watch_executions()
     _watch_tables()
+    _watch_topics()
     _watch_rules()
     threading.Thread(target=_watch_queues, daemon=True).start()
 
@@ -136,6 +138,15 @@ def _watch_operation(name: str, metric: str) -> None:
 def _table(of: dict[str, Any]) -> dict[str, str]:
     # A table may be named by its ARN.
     return {"TableName": of["TableName"].rpartition("/")[2]}
+
+
+def _watch_topics() -> None:
+    @around(sns, "_deliver_to_sqs")
+    def deliver(original: Any, queue: str, *rest: Any, topic_arn: str, **of: Any) -> None:
+        fate = "Delivered" if sqs._queue_by_arn(queue) else "Failed"
+        topic = {"TopicName": topic_arn.rpartition(":")[2]}
+        _count("AWS/SNS", f"NumberOfNotifications{fate}", topic)
+        original(queue, *rest, topic_arn=topic_arn, **of)
 
 
 def _watch_rules() -> None:

@@ -25,7 +25,7 @@ variable "existing_operator_topic" {
 }
 
 variable "kms_key_arn" {
-  description = "Customer key that encrypts topics and queue; its policy must let SNS use it. null leaves the topics without a key of their own, and the queue with SQS's."
+  description = "Customer key that encrypts topics and queue. Where people are mailed (alert_emails or existing_operator_topic), its policy must let SNS and CloudWatch use it. null leaves the topics without a key of their own, and the queue with SQS's."
   type        = string
   default     = null
 }

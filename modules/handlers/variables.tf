@@ -235,7 +235,7 @@ variable "log_retention_days" {
 }
 
 variable "kms_key_arn" {
-  description = "Customer key of tables, topics, logs and environment. null uses none."
+  description = "Customer key of tables, topics, queue, logs, schedules and environments. Its policy must let CloudWatch Logs use it. null uses none."
   type        = string
   default     = null
 }

@@ -76,7 +76,7 @@ variable "log_retention_days" {
 }
 
 variable "kms_key_arn" {
-  description = "Customer key of the dead-letter queue and the failure log. null uses none."
+  description = "Customer key of the dead-letter queue and the failure log. Its policy must let CloudWatch Logs use it. null uses none."
   type        = string
   default     = null
 }

@@ -5,6 +5,8 @@ locals {
   alarm_actions = var.operator_topic_arn == null ? [] : [var.operator_topic_arn]
   runbook       = "What to do: docs/runbook.md#"
 
+  alerts_topic_name = element(split(":", var.alerts_topic_arn), 5)
+
   seconds = {
     for name, interval in { reconcile = var.reconcile_interval, alert = var.alert_interval } :
     name => tonumber(split(" ", interval)[0]) * { minute = 60, hour = 3600, day = 86400 }[trimsuffix(split(" ", interval)[1], "s")]
@@ -23,18 +25,6 @@ locals {
     for machine in keys(var.state_machine_arns) : machine => toset(concat(
       ["ExecutionsFailed", "ExecutionsAborted"], machine == "intake" ? [] : ["ExecutionsTimedOut"]
     ))
-  }
-
-  # Without those that raise as they should, which must wake nobody: the steps that a device's
-  # message comes to first (a bad message, an unknown thing) and RestoreDeviceAttributes (a device
-  # that has not left its groups yet). Where they fail for good, their execution fails minutes
-  # later, and that alarm is here too. What runs by the clock has alarms of its own.
-  watched_functions = {
-    for step, name in var.function_names : step => name
-    if !contains([
-      "IncrementRetryCounter", "ClearDeviceRecord", "ReleaseDevice", "CheckIfDeviceExists",
-      "StoreDeviceAttributes", "RestoreDeviceAttributes", "ReconcileDevices", "MailOperators",
-    ], step)
   }
 
   # What shows that the account's quotas are too small, at most ten: an alarm takes no more. The
@@ -158,8 +148,9 @@ resource "aws_cloudwatch_metric_alarm" "messages_lost" {
   }
 }
 
-# A recovery tries for hours before it fails; this says so earlier. A single error is tried again
-# and means nothing, errors that keep coming do; the backoff leaves up to 15 minutes between them.
+# A process that dies is started anew for hours before its execution fails; this says so earlier. A
+# single error means nothing, errors that keep coming do; the backoff leaves up to 15 minutes between
+# them.
 resource "aws_cloudwatch_metric_alarm" "handlers" {
   alarm_name          = "${local.alarm_prefix}handlers-failing"
   alarm_description   = "Handlers have been failing again and again within an hour: their log groups say why. ${local.runbook}handlers-failing"
@@ -167,35 +158,16 @@ resource "aws_cloudwatch_metric_alarm" "handlers" {
   threshold           = 0
   evaluation_periods  = 12
   datapoints_to_alarm = 3
+  namespace           = local.namespace
+  metric_name         = "UnexpectedErrors"
+  period              = 300
+  statistic           = "Sum"
   treat_missing_data  = "notBreaching"
   alarm_actions       = local.alarm_actions
   tags                = var.tags
-
-  metric_query {
-    id          = "errors"
-    label       = "Errors of the handlers"
-    expression  = "SUM(METRICS())"
-    return_data = true
-  }
-
-  dynamic "metric_query" {
-    for_each = local.watched_functions
-
-    content {
-      id = lower(metric_query.key)
-
-      metric {
-        namespace   = "AWS/Lambda"
-        metric_name = "Errors"
-        dimensions  = { FunctionName = metric_query.value }
-        period      = 300
-        stat        = "Sum"
-      }
-    }
-  }
 }
 
-# It raises when it had to leave a device behind, and it runs too seldom for the alarm above.
+# It raises when a device needs a person, and it runs too seldom for the alarm above.
 resource "aws_cloudwatch_metric_alarm" "reconcile" {
   alarm_name          = "${local.alarm_prefix}reconcile-failing"
   alarm_description   = "Devices could not be reconciled: the log group of ReconcileDevices says which and why. ${local.runbook}reconcile-failing"
@@ -260,6 +232,24 @@ resource "aws_cloudwatch_metric_alarm" "throttled" {
       }
     }
   }
+}
+
+# What a queue does not take (its policy, its key, the queue itself was changed), SNS does not try
+# again and does not keep: nobody is told of it, and in no queue it waits.
+resource "aws_cloudwatch_metric_alarm" "alerts_lost" {
+  alarm_name          = "${local.alarm_prefix}alerts-lost"
+  alarm_description   = "A queue that is subscribed to the topic ${local.alerts_topic_name} did not take what became of devices. ${local.runbook}alerts-lost"
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  evaluation_periods  = 1
+  namespace           = "AWS/SNS"
+  metric_name         = "NumberOfNotificationsFailed"
+  dimensions          = { TopicName = local.alerts_topic_name }
+  period              = 300
+  statistic           = "Sum"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = local.alarm_actions
+  tags                = var.tags
 }
 
 # Covers errors of MailOperators, a schedule that does not run it, and a topic that refuses its mails:

@@ -11,6 +11,7 @@ locals {
       aws_cloudwatch_metric_alarm.reconcile.arn,
       aws_cloudwatch_metric_alarm.overdue.arn,
       aws_cloudwatch_metric_alarm.throttled.arn,
+      aws_cloudwatch_metric_alarm.alerts_lost.arn,
     ],
     aws_cloudwatch_metric_alarm.letters[*].arn,
     values(aws_cloudwatch_metric_alarm.messages_lost)[*].arn,
@@ -18,20 +19,30 @@ locals {
 
   campaign_steps = [
     "IncrementRetryCounter", "ResetRetryCounterAndMoveOut", "RestoreDeviceAttributes", "SendSNSNotification",
+    "ReconcileDevices",
+  ]
+
+  # What a step's message says, or ReconcileDevices did in its place; none is part of another.
+  campaign_columns = [
+    { name = "failures", says = ["failure message handled"] },
+    { name = "moved_out", says = ["device moved out", "moved_out"] },
+    { name = "restored", says = ["restored"] },
+    { name = "failed", says = ["failed device reported", "told"] },
   ]
 
   # Logs Insights has no conditional sum; strcontains is 1 or 0.
   campaigns = join(" | ", concat(
     [for step in local.campaign_steps : "SOURCE '/aws/lambda/${var.function_names[step]}'"],
     [
-      "filter outcome = \"counted\" or message in [\"device moved out\", \"device restored\", \"failed device reported\"]",
+      join(" or ", [
+        "filter outcome = \"counted\"",
+        "message in [\"device moved out\", \"device restored\", \"failed device reported\"]",
+        "done in [\"moved_out\", \"restored\", \"told\"]",
+      ]),
+      "fields coalesce(done, message) as did",
       "stats ${join(", ", [
-        for column in [
-          { name = "failures", message = "failure message handled" },
-          { name = "moved_out", message = "device moved out" },
-          { name = "restored", message = "device restored" },
-          { name = "failed", message = "failed device reported" },
-        ] : "sum(strcontains(message, \"${column.message}\")) as ${column.name}"
+        for column in local.campaign_columns :
+        "sum(${join(" + ", [for text in column.says : "strcontains(did, \"${text}\")"])}) as ${column.name}"
       ])} by campaign",
       "sort failures desc",
       "limit 20",
@@ -89,14 +100,17 @@ locals {
     [{ title = "Alarms", alarms = local.alarms, width = 24, height = 4 }],
     [
       {
-        title = "Letters waiting"
+        title = "Letters waiting, and alerts lost"
         view  = { stat = "Maximum" }
-        metrics = [
-          for label, queue in merge(
-            { "dead letters" = var.dead_letter_queue_name },
-            var.operator_queue_name == null ? {} : { "mails to operators" = var.operator_queue_name },
-          ) : ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", queue, { label = label }]
-        ]
+        metrics = concat(
+          [
+            for label, queue in merge(
+              { "dead letters" = var.dead_letter_queue_name },
+              var.operator_queue_name == null ? {} : { "mails to operators" = var.operator_queue_name },
+            ) : ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", queue, { label = label }]
+          ],
+          [["AWS/SNS", "NumberOfNotificationsFailed", "TopicName", local.alerts_topic_name, { label = "alerts lost", stat = "Sum" }]],
+        )
       },
       {
         title = "Executions that ended badly"
@@ -110,10 +124,13 @@ locals {
       },
       {
         title = "Errors of the handlers"
-        metrics = [
-          for step, name in var.function_names :
-          ["AWS/Lambda", "Errors", "FunctionName", name, { label = step }]
-        ]
+        metrics = concat(
+          [[local.namespace, "UnexpectedErrors", { label = "unexpected, of all" }]],
+          [
+            for step, name in var.function_names :
+            ["AWS/Lambda", "Errors", "FunctionName", name, { label = step }]
+          ],
+        )
       },
     ],
     [{ text = "## Limits\nWhat slows recoveries down when many devices fail at once." }],

@@ -39,7 +39,29 @@ locals {
     CallsThrottled = {
       for step in keys(var.function_names) : step => "{ $.errorType = \"TransientError\" && (${local.throttled}) }"
     }
+    # What runs by the clock is left out: it has alarms of its own.
+    UnexpectedErrors = {
+      for step in setsubtract(keys(var.function_names), ["ReconcileDevices", "MailOperators"]) :
+      step => "{ (${local.unexpected}) || (${local.crashed}) }"
+    }
   }
+
+  # What a step raises as it should: the state machine tries again, or ends the run quietly, or
+  # refuses the message. Where that is not the end of it, the execution fails, and its alarm tells.
+  ordinary_errors = [
+    "TransientError", "StillInGroupError", "CampaignPausedError", "RecoverySupersededError",
+    "ThingNotFoundError", "InvalidMessageError", "StaleMessageError", "EpisodeContendedError",
+  ]
+
+  # The line that Lambda's runtime writes of what a handler raised. No field says everywhere that it
+  # is one: the name of that for the level has changed.
+  unexpected = join(" && ", concat(
+    ["$.errorType = \"*\""], [for error in local.ordinary_errors : "$.errorType != \"${error}\""],
+  ))
+
+  # Of a process that died, or whose time was over, only the platform can tell. That a handler raised
+  # is a success to it. https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html
+  crashed = "$.type = \"platform.report\" && $.record.status != \"success\""
 
   throttled = join(" || ", [
     for code in ["Throttl", "TooManyRequests", "LimitExceeded", "ThroughputExceeded"] :

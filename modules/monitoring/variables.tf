@@ -28,6 +28,12 @@ variable "dead_letter_queue_name" {
   nullable    = false
 }
 
+variable "alerts_topic_arn" {
+  description = "FIFO topic that gets what became of devices; an alarm tells what a subscribed queue did not take."
+  type        = string
+  nullable    = false
+}
+
 variable "operator_topic_arn" {
   description = "Topic that alarms publish on. null makes alarms that only show."
   type        = string

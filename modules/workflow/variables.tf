@@ -38,7 +38,7 @@ variable "log_retention_days" {
 }
 
 variable "kms_key_arn" {
-  description = "Customer key of the queue and the logs. null uses none."
+  description = "Customer key of the queue and the logs. Its policy must let CloudWatch Logs use it. null uses none."
   type        = string
   default     = null
 }

@@ -243,7 +243,7 @@ class Fleet:
     def errors_logged(self, step: str, text: str) -> list[dict[str, Any]]:
         """The error lines of a handler that say ``text`` somewhere."""
         group = f"/aws/lambda/{self.outputs['handler_function_names'][step]}"
-        return [line for line in self._lines(group, text) if line.get("level") == "ERROR"]
+        return [line for line in self._lines(group, text) if "errorType" in line]
 
     def logged(self, step: str, message: str) -> list[dict[str, Any]]:
         """The lines of a handler with a certain message, oldest first."""

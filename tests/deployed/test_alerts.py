@@ -61,7 +61,7 @@ def test_one_device_is_one_clear_mail(fleet: Fleet) -> None:
         "Cycles:          1",
         "  firmwareRetry: none -> failed",
         "second-FailedToUpdate",
-        "fleet-retry release mailed --prefix second-",
+        "fleet-retry release --prefix second- --region us-east-1 -- mailed",
         "https://us-east-1.console.aws.amazon.com/iot/home?region=us-east-1#/thing/mailed",
     ):
         assert fact in mail["Message"]

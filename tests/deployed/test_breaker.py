@@ -33,7 +33,7 @@ def test_the_rule_is_what_the_variable_says(quickstart: Fleet, second: Fleet) ->
     assert _rule(quickstart) is None
     assert _rule(second) == {
         "share": 0.3,
-        "window_seconds": 60,
+        "window_seconds": 900,
         "min_devices": 1000,
         "pauses": True,
     }

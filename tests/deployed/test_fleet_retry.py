@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from fleet_retry.cli import app
 from fleet_retry.doctor import parts
 from fleet_retry.times import iso
-from localcloud import eventually
+from localcloud import LocalCloud, eventually
 from tests.deployed.fleet import Fleet
 from tests.deployed.plugin import Deployment
 
@@ -76,18 +76,25 @@ def test_many_are_released_and_who_is_not_there_is_said(second: Fleet) -> None:
     assert output.splitlines() == [
         "many-fine  not tracked",
         "many-nobody  gone",
-        "2 released, 1 not tracked, 1 gone",
+        "1 gone, 1 not tracked, 2 released",
     ]
 
 
-def test_one_that_is_refused_is_named(second: Fleet) -> None:
+def test_one_that_is_refused_is_named_and_the_others_are_told_of(second: Fleet) -> None:
     fail_for_good(second, "refused", "9.3")
+    second.add_thing("beside", **ORIGINAL)
     second.client("dynamodb").delete_item(
         TableName=second.outputs["backup_table_name"], Key={"deviceId": {"S": "refused"}}
     )
-    code, output = run(second, "release", "refused", "--yes")
+    code, output = run(second, "release", "refused", "beside", "nobody", "--yes")
     assert code == 1
-    assert output.splitlines()[0].startswith("refused  refused  BackupMissingError: no backup of")
+    first, *others = output.splitlines()
+    assert first.startswith("refused  refused  BackupMissingError: no backup of")
+    assert others[:3] == [
+        "beside  not tracked",
+        "nobody  gone",
+        "1 gone, 1 not tracked, 1 refused",
+    ]
     # What the error says: set its attributes.
     second.client("iot").update_thing(
         thingName="refused", attributePayload={"attributes": ORIGINAL, "merge": False}
@@ -156,18 +163,29 @@ PLANTED: set[Fault] = {
     ("group queries", "the query of the dynamic group everything, `thingName:*`"),
     ("devices that stayed", "planted is away since 3h, and still in everything"),
     ("job events", "the events of AWS IoT Jobs are off"),
+    ("alarms", "the alarm second-FirmwareRetry-dead-letters is on: planted"),
     ("alarms", "the alarm second-FirmwareRetry-dead-letters is silenced"),
     ("dead letters", "message(s) wait in the dead-letter queue"),
     ("overdue devices", "device(s) are overdue"),
 }
+DELETED: set[Fault] = {
+    ("functions", "there is no function second-ReleaseDevice"),
+    ("state machines", "there is no state machine second-FirmwareEscalationStateMachine"),
+    ("tables", "there is no table second-DeviceFirmwareHistory"),
+    ("rules", "there is no rule second_FirmwareJobTimedOutRule"),
+    ("schedules", "there is no schedule second-MailOperators"),
+    ("subscriptions", "the queue second-FailedFirmwareUpdateOperators.fifo is not subscribed to"),
+    ("subscriptions", "nobody is subscribed to"),
+    ("alarms", "there is no alarm whose name begins with second-FirmwareRetry-"),
+}
 
 
-def found(fleet: Fleet) -> set[Fault]:
+def found(fleet: Fleet, faults: set[Fault]) -> set[Fault]:
     """Which of the faults the doctor finds."""
     findings = [of for of in said(fleet, "doctor") if of["status"] == "finding"]
     return {
         (check, what)
-        for check, what in PLANTED
+        for check, what in faults
         if any(of["check"] == check and what in of["what"] for of in findings)
     }
 
@@ -225,16 +243,18 @@ def _device(fleet: Fleet) -> Iterator[None]:
 
 @contextmanager
 def _switches(fleet: Fleet) -> Iterator[None]:
-    """A rule, a schedule, an alarm and the events of jobs are off."""
+    """A rule, a schedule, an alarm, which is on, and the events of jobs are off."""
     rule = "second_SucceededFirmwareUpdateRule"
     alarm = f"{fleet.prefix}FirmwareRetry-dead-letters"
     fleet.client("iot").disable_topic_rule(ruleName=rule)
     fleet.client("cloudwatch").disable_alarm_actions(AlarmNames=[alarm])
+    _alarm(fleet, alarm, "ALARM")
     _schedule(fleet, "DISABLED")
     _job_events(fleet, is_on=False)
     yield
     _job_events(fleet, is_on=True)
     _schedule(fleet, "ENABLED")
+    _alarm(fleet, alarm, "OK")
     fleet.client("cloudwatch").enable_alarm_actions(AlarmNames=[alarm])
     fleet.client("iot").enable_topic_rule(ruleName=rule)
 
@@ -244,6 +264,12 @@ def _schedule(fleet: Fleet, state: str) -> None:
     kept = scheduler.get_schedule(Name=f"{fleet.prefix}ReconcileDevices")
     fields = ("Name", "Description", "ScheduleExpression", "FlexibleTimeWindow", "Target")
     scheduler.update_schedule(**{name: kept[name] for name in fields}, State=state)
+
+
+def _alarm(fleet: Fleet, name: str, state: str) -> None:
+    fleet.client("cloudwatch").set_alarm_state(
+        AlarmName=name, StateValue=state, StateReason="planted"
+    )
 
 
 def _job_events(fleet: Fleet, *, is_on: bool) -> None:
@@ -264,11 +290,41 @@ def _letter(fleet: Fleet) -> Iterator[None]:
 def test_the_doctor_finds_each_fault_that_is_planted(second: Fleet) -> None:
     _index(second, "REGISTRY")
     second.client("sqs").purge_queue(QueueUrl=second.outputs["dead_letter_queue_url"])
-    assert found(second) == set()
+    assert found(second, PLANTED) == set()
     with _planted(second):
-        assert found(second) == PLANTED
+        assert found(second, PLANTED) == PLANTED
         assert run(second, "doctor")[0] == 1
-    assert found(second) == set()
+    assert found(second, PLANTED) == set()
+
+
+def _delete_parts(fleet: Fleet) -> None:
+    prefix, sns, cloudwatch = fleet.prefix, fleet.client("sns"), fleet.client("cloudwatch")
+    (escalation,) = [
+        of["stateMachineArn"]
+        for of in fleet.client("stepfunctions").list_state_machines()["stateMachines"]
+        if of["name"] == f"{prefix}FirmwareEscalationStateMachine"
+    ]
+    alarms = cloudwatch.describe_alarms(AlarmNamePrefix=f"{prefix}FirmwareRetry-")["MetricAlarms"]
+    fleet.client("lambda").delete_function(FunctionName=f"{prefix}ReleaseDevice")
+    fleet.client("stepfunctions").delete_state_machine(stateMachineArn=escalation)
+    fleet.client("dynamodb").delete_table(TableName=f"{prefix}DeviceFirmwareHistory")
+    fleet.client("iot").delete_topic_rule(ruleName="second_FirmwareJobTimedOutRule")
+    fleet.client("scheduler").delete_schedule(Name=f"{prefix}MailOperators")
+    cloudwatch.delete_alarms(AlarmNames=[of["AlarmName"] for of in alarms])
+    for topic in ("alerts_topic_arn", "operator_topic_arn"):
+        answer = sns.list_subscriptions_by_topic(TopicArn=fleet.outputs[topic])
+        for of in answer["Subscriptions"]:
+            if f"{prefix}FailedFirmwareUpdateOperators" in of["TopicArn"] + of["Endpoint"]:
+                sns.unsubscribe(SubscriptionArn=of["SubscriptionArn"])
+
+
+def test_what_is_gone_is_found_and_the_apply_that_is_told_brings_it_back(
+    second: Fleet, account: LocalCloud, deployment: Deployment
+) -> None:
+    _delete_parts(second)
+    assert found(second, DELETED) == DELETED
+    deployment.terraform(account).apply()
+    assert found(second, DELETED) == set()
 
 
 def test_the_doctor_says_what_it_could_not_check(second: Fleet) -> None:

@@ -14,11 +14,13 @@ import pytest
 
 from demo import dashboard
 from localcloud import Fault, Kind, Origin, Target, eventually
+from localcloud.layer.metric_filters import compiled
 from tests.deployed.fleet import Fleet
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
-ALARM = re.compile(r"FirmwareRetry-(messages-lost|[\w-]+)")
+LATER = -36_005
+"""A grace with which the second fleet's cool-down is over."""
 
 
 def alarms(fleet: Fleet) -> dict[str, dict[str, Any]]:
@@ -139,15 +141,7 @@ def restored(fleet: Fleet) -> bool:
 def test_the_fleet_is_counted_and_what_nobody_finishes_wakes_people(
     second: Fleet, woken: Any
 ) -> None:
-    second.add_thing("measured-2")
-    second.fail("measured-2", [1])
-    # One that is due since long, as a copy of another; its thing is gone, so the pass ends it.
-    table = second.outputs["retries_table_name"]
-    dynamodb = second.client("dynamodb")
-    item = dynamodb.get_item(TableName=table, Key={"deviceId": {"S": "measured-2"}})["Item"]
-    late = {"deviceId": {"S": "overdue"}, "state": {"S": "cooling_down"}}
-    due = {"dueAt": {"N": str(int(time.time()) - 50_000)}, "recoveryId": {"S": "gone-1"}}
-    dynamodb.put_item(TableName=table, Item={**item, **late, **due})
+    plant_overdue(second, "overdue", "measured-2")
     states = alarms(second)
     assert states["devices-overdue"]["Threshold"] < 50_000
 
@@ -159,6 +153,108 @@ def test_the_fleet_is_counted_and_what_nobody_finishes_wakes_people(
     assert latest["CoolingDown"] >= 1
     assert alarms(second)["devices-overdue"]["StateValue"] == "ALARM"
     subject = 'ALARM: "second-FirmwareRetry-devices-overdue" in us-east-1'
+    assert eventually(lambda: subject in woken(), 5)
+
+
+def plant_overdue(fleet: Fleet, device: str, like: str) -> None:
+    """One that is due since long, as a copy of another; its thing is gone, so a pass ends it."""
+    fleet.add_thing(like)
+    fleet.fail(like, [1])
+    table, dynamodb = fleet.outputs["retries_table_name"], fleet.client("dynamodb")
+    item = dynamodb.get_item(TableName=table, Key={"deviceId": {"S": like}})["Item"]
+    late = {"deviceId": {"S": device}, "state": {"S": "cooling_down"}}
+    due = {"dueAt": {"N": str(int(time.time()) - 50_000)}, "recoveryId": {"S": "gone-1"}}
+    dynamodb.put_item(TableName=table, Item={**item, **late, **due})
+
+
+def test_a_throttled_pass_is_counted_and_wakes_nobody(second: Fleet) -> None:
+    before = totals(second, "CallsThrottled")["CallsThrottled"]
+    plant_overdue(second, "overdue-2", "measured-6")
+    target = Target(Origin.FUNCTION, "second-ReconcileDevices", "dynamodb", "GetItem")
+    second.cloud.inject(Fault("overdue-2", target, Kind.THROTTLED))
+    assert second.reconcile(300)["left"] == 1
+    assert totals(second, "CallsThrottled")["CallsThrottled"] == before + 1
+    assert alarms(second)["reconcile-failing"]["StateValue"] == "OK"
+    assert second.reconcile(300)["gone"] == 1
+
+
+def test_what_a_step_raises_as_it_should_wakes_nobody_however_often(second: Fleet) -> None:
+    alarm = alarms(second)["handlers-failing"]
+    assert (alarm["MetricName"], alarm["DatapointsToAlarm"]) == ("UnexpectedErrors", 3)
+    before, mark = totals(second, "UnexpectedErrors"), second.mark()
+    gone = {"deviceId": "ghost", "trackingId": "gone", "cycle": 1, "campaign": "c", "reason": ""}
+    raised = {
+        second.invoke(step, **event)["errorType"]
+        for step, event in (
+            ("MoveDeviceToFailedGroup", gone),
+            ("SendSNSNotification", gone),
+            ("IncrementRetryCounter", {}),
+        )
+    }
+    assert raised == {"ThingNotFoundError", "RecoverySupersededError", "InvalidMessageError"}
+    move_out_beside(second, "measured-7", Kind.THROTTLED)
+    steps = second.invocations("measured-7", mark)
+    assert steps.count("second-ResetRetryCounterAndMoveOut") == 2
+    assert totals(second, "UnexpectedErrors") == before
+
+
+def test_a_process_that_dies_and_an_error_that_nobody_expects_count(second: Fleet) -> None:
+    before = totals(second, "UnexpectedErrors")["UnexpectedErrors"]
+    move_out_beside(second, "measured-8", Kind.KILLED)
+    assert totals(second, "UnexpectedErrors")["UnexpectedErrors"] == before + 1
+
+    assert second.invoke("ResetRetryCounterAndMoveOut")["errorType"] == "KeyError"
+    assert totals(second, "UnexpectedErrors")["UnexpectedErrors"] == before + 2
+    raised = second.errors_logged("ResetRetryCounterAndMoveOut", "KeyError")
+    timed_out = {"type": "platform.report", "record": {"status": "timeout"}}
+    log(second, "ResetRetryCounterAndMoveOut", timed_out)  # nothing here outlasts its time
+    assert totals(second, "UnexpectedErrors")["UnexpectedErrors"] == before + 3
+
+    (pattern,) = re.findall(r"'({ .+ })'", section("handlers-failing"))
+    assert raised
+    assert all(map(compiled(pattern), [*raised, timed_out]))
+
+
+def move_out_beside(fleet: Fleet, device: str, kind: Kind) -> None:
+    """Has the step that moves a device out fail once, and waits until it did it all the same."""
+    name = fleet.outputs["handler_function_names"]["ResetRetryCounterAndMoveOut"]
+    fleet.cloud.inject(Fault(device, Target(Origin.FUNCTION, name, "iot", "UpdateThing"), kind))
+    fleet.add_thing(device)
+    fleet.fail(device, [1, 2])
+    assert eventually(lambda: "awaySince" in (fleet.record(device) or {}), 30)
+
+
+def log(fleet: Fleet, step: str, line: dict[str, Any]) -> None:
+    """Writes to a handler's log."""
+    target = {
+        "logGroupName": f"/aws/lambda/{fleet.outputs['handler_function_names'][step]}",
+        "logStreamName": "planted",
+    }
+    logs = fleet.client("logs")
+    logs.create_log_stream(**target)
+    event = {"timestamp": int(time.time() * 1000), "message": json.dumps(line)}
+    logs.put_log_events(**target, logEvents=[event])
+
+
+def section(name: str) -> str:
+    """What the runbook says of an alarm."""
+    return RUNBOOK.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
+
+
+def test_what_a_queue_does_not_take_wakes_people(second: Fleet, woken: Any) -> None:
+    sns, sqs, topic = second.client("sns"), second.client("sqs"), second.outputs["alerts_topic_arn"]
+    queue = sqs.create_queue(QueueName="tickets.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
+    subscription = sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn["QueueArn"])
+    sqs.delete_queue(QueueUrl=queue)
+    assert alarms(second)["alerts-lost"]["StateValue"] == "OK"
+    try:
+        alert = {"Message": '{"event": "none"}', "MessageGroupId": "none"}
+        sns.publish(TopicArn=topic, MessageDeduplicationId=uuid.uuid4().hex, **alert)
+    finally:
+        sns.unsubscribe(SubscriptionArn=subscription["SubscriptionArn"])
+    assert alarms(second)["alerts-lost"]["StateValue"] == "ALARM"
+    subject = 'ALARM: "second-FirmwareRetry-alerts-lost" in us-east-1'
     assert eventually(lambda: subject in woken(), 5)
 
 
@@ -202,20 +298,27 @@ def test_the_dashboard_shows_nothing_that_nobody_publishes(second: Fleet) -> Non
 
 
 def test_the_dashboard_can_be_drawn(second: Fleet, tmp_path: Path) -> None:
+    campaign = "campaign-drawn"
+    second.pause(campaign)
     second.add_thing("measured-4")
-    second.fail("measured-4", [1], FW="campaign-drawn")
+    second.fail("measured-4", [1, 2], FW=campaign)
+    assert eventually(lambda: second.recoveries("measured-4")["cool_down"], 30)
+    (run,) = second.recoveries("measured-4")["cool_down"]
+    assert eventually(lambda: "HeldByPause" in second.states_entered(run), 30)
+    second.resume(campaign)
+    assert second.reconcile(LATER)["restored"] >= 1  # all that were held come back like this
     now = time.time()
     name = second.outputs["dashboard_name"]
     figures = dashboard.CloudFigures(second.cloud, now - 600, now + 1)
 
     table = next(w for w in body(second)["widgets"] if w["type"] == "log")
     rows = figures.rows(table["properties"]["query"])
-    drawn = next(row for row in rows if row["campaign"] == "campaign-drawn")
+    drawn = next(row for row in rows if row["campaign"] == campaign)
     assert drawn == {
-        "campaign": "campaign-drawn",
+        "campaign": campaign,
         "failures": "1",
-        "moved_out": "0",
-        "restored": "0",
+        "moved_out": "1",
+        "restored": "1",
         "failed": "0",
     }
 

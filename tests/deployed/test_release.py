@@ -63,6 +63,22 @@ def test_by_the_function_for_a_list(second: Fleet) -> None:
     assert all(_is_free(second, name) for name in names)
 
 
+def test_one_of_a_list_that_cannot_be_released_is_answered_with_why(second: Fleet) -> None:
+    for name in ("list-4", "list-5"):
+        _failed(second, name)
+    second.client("dynamodb").delete_item(
+        TableName=second.outputs["backup_table_name"], Key={"deviceId": {"S": "list-4"}}
+    )
+    answer = second.invoke("ReleaseDevice", deviceIds=["list-4", "list-5"])
+    assert answer["released"] == ["list-5"]
+    assert answer["refused"]["list-4"].startswith("BackupMissingError: no backup of list-4")
+    assert _is_free(second, "list-5")
+    second.client("iot").update_thing(
+        thingName="list-4", attributePayload={"attributes": ORIGINAL, "merge": False}
+    )
+    assert second.invoke("ReleaseDevice", deviceId="list-4") == {"released": ["list-4"]}
+
+
 def test_a_name_that_cannot_be_one_is_refused(second: Fleet) -> None:
     answer = second.invoke("ReleaseDevice", deviceId="no such/thing")
     assert answer["errorType"] == "InvalidMessageError"

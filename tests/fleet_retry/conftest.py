@@ -27,6 +27,7 @@ from fleet_retry.doctor.parts import (
     RULES_OF_SUCCESS,
     STEPS,
 )
+from fleet_retry.doctor.telling import OPERATORS_QUEUE
 from fleet_retry.times import iso
 
 REGION = "eu-west-1"
@@ -143,6 +144,9 @@ def _deploy(fleet: Fleet) -> None:
     sns = boto3.client("sns")
     operators = sns.create_topic(Name="FailedFirmwareUpdateOperators")["TopicArn"]
     sns.subscribe(TopicArn=operators, Protocol="email", Endpoint="me@example.com")
+    alerts = sns.create_topic(Name="FailedFirmwareUpdate.fifo", Attributes={"FifoTopic": "true"})
+    queue = f"arn:aws:sqs:{REGION}:123456789012:{OPERATORS_QUEUE}"
+    sns.subscribe(TopicArn=alerts["TopicArn"], Protocol="sqs", Endpoint=queue)
     fleet.environment = {
         "RETRY_LIMIT": "10",
         "HISTORY_DAYS": "365",
@@ -150,7 +154,7 @@ def _deploy(fleet: Fleet) -> None:
         "FAILED_ATTRIBUTES": '{"FW": "failedUpdate", "model": "failedUpdate"}',
         "FAILED_THING_GROUP_NAME": "FailedToUpdate",
         "JOB_EVENTS_ENABLED": "true",
-        "ALERTS_TOPIC_ARN": f"{operators.rpartition(':')[0]}:FailedFirmwareUpdate.fifo",
+        "ALERTS_TOPIC_ARN": alerts["TopicArn"],
         "OPERATOR_TOPIC_ARN": operators,
     }
     for rule in (REMOVED_RULE, *RULES_OF_DEVICES, *RULES_OF_SUCCESS, *RULES_OF_JOBS):

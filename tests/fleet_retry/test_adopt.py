@@ -22,7 +22,7 @@ from firmware_retry.handlers import (
     reconcile_devices,
     release_device,
 )
-from fleet_retry import adoption, records
+from fleet_retry import adoption, original, records
 from fleet_retry.adoption import Adopted, Fate
 from fleet_retry.cli import app
 from fleet_retry.deployment import Deployment
@@ -46,6 +46,7 @@ ORIGINAL = {"model": "wo:v8", "FW": "2.27", "site": "7"}
 MOVED_OUT = {"model": "moveOut", "FW": "moveOut", "site": "7"}
 FAILED = {"model": "failedtoupdate", "FW": "failedtoupdate", "site": "7"}
 STORED = {"model": "wo:v8", "FW": "2.27"}
+ROLE = "arn:aws:iam::123456789012:role/any"
 
 
 @dataclass
@@ -334,29 +335,99 @@ def test_nothing_is_taken_from_a_stack_that_still_counts(
     assert "attributes" not in backup
 
 
-def run(*arguments: str) -> tuple[int, str]:
-    result = CliRunner().invoke(app, ["adopt", *arguments])
+def run(*arguments: str, stdin: str | None = None) -> tuple[int, str]:
+    result = CliRunner().invoke(app, ["adopt", *arguments], input=stdin)
     return result.exit_code, result.output
 
 
 def test_it_ends_with_0_when_all_are_adopted(stack: Stack) -> None:
     stack.leaves(7, 1, ORIGINAL)
-    assert run() == (
+    assert run("--yes") == (
         0,
         "dev-1  goes on counting  at 7 in cycle 2\n1 goes on counting\n",
     )
     assert run() == (0, "No device of the CDK stack is left.\n")
 
 
+def test_it_asks_first_and_says_how_many(stack: Stack) -> None:
+    stack.leaves(7, 1, ORIGINAL)
+    before = stack.items()
+    code, output = run(stdin="n\n")
+    assert (code, stack.items()) == (1, before)
+    assert output.startswith("Adopt 1 device: replace the CDK stack's records and backups")
+    assert output.endswith("Nothing was changed.\n")
+    assert run(stdin="y\n")[0] == 0
+    assert stack.items() != before
+
+
 def test_it_ends_with_1_when_a_device_needs_a_person(stack: Stack) -> None:
     stack.leaves(0, 1, MOVED_OUT, backup=None)
-    code, output = run()
+    code, output = run("--yes")
     assert code == 1
     assert "1 needs a person" in output
 
 
 @pytest.mark.usefixtures("stack")
 def test_what_is_not_there_cannot_be_stopped() -> None:
-    code, output = run("--stop-original")
+    code, output = run("--stop-original", "--yes")
     assert code == 2
     assert "there is no Standard state machine FirmwareUpdateStateMachine" in output
+
+
+# Its rule; its runs are stopped in tests/examples/test_adopt.py
+
+
+@pytest.fixture
+def machine(stack: Stack) -> Any:
+    """The original's state machine, none of whose runs sleeps, and AWS IoT."""
+    states = boto3.client("stepfunctions", REGION)
+    definition = '{"StartAt": "S", "States": {"S": {"Type": "Succeed"}}}'
+    states.create_state_machine(name=original.MACHINE, definition=definition, roleArn=ROLE)
+    return stack.cloud.iot
+
+
+def create_rule(iot: Any, name: str, machine: str) -> None:
+    action = {"stepFunctions": {"stateMachineName": machine, "roleArn": ROLE}}
+    payload = {"sql": "SELECT * FROM 'a'", "actions": [action]}
+    iot.create_topic_rule(ruleName=name, topicRulePayload=payload)
+
+
+def is_on(iot: Any, rule: str) -> bool:
+    return not iot.get_topic_rule(ruleName=rule)["rule"]["ruleDisabled"]
+
+
+@pytest.mark.parametrize(
+    ("name", "starts"), [(original.RULE, "another"), ("renamed", original.MACHINE)]
+)
+def test_its_rule_is_disabled_by_whatever_name_and_that_is_said(
+    machine: Any, name: str, starts: str
+) -> None:
+    create_rule(machine, name, starts)
+    create_rule(machine, "other", "another")
+    none = "No run sleeps: the CDK stack can be deleted."
+    assert run("--stop-original", "--dry-run") == (
+        0,
+        f"rule {name}  would be disabled\n{none} (dry run: nothing was changed)\n",
+    )
+    assert is_on(machine, name)
+    assert run("--stop-original", "--yes") == (0, f"rule {name}  disabled\n{none}\n")
+    assert (is_on(machine, name), is_on(machine, "other")) == (False, True)
+    assert run("--stop-original", "--yes") == (0, f"rule {name}  is disabled already\n{none}\n")
+
+
+def test_who_says_no_leaves_the_stack_on(machine: Any) -> None:
+    create_rule(machine, original.RULE, original.MACHINE)
+    code, output = run("--stop-original", stdin="n\n")
+    assert (code, is_on(machine, original.RULE)) == (1, True)
+    assert "disable the rule FailedFirmwareUpdateRule, and end those of the 0 runs" in output
+    assert run("--stop-original", stdin="y\n")[0] == 0
+    assert not is_on(machine, original.RULE)
+
+
+@pytest.mark.parametrize("how", ["--yes", "--dry-run"])
+def test_a_stack_whose_rule_is_not_found_is_not_said_to_be_stopped(machine: Any, how: str) -> None:
+    create_rule(machine, "other", "another")
+    code, output = run("--stop-original", how)
+    assert (code, is_on(machine, "other")) == (1, True)
+    assert "can be deleted" not in output
+    assert "No rule is called FailedFirmwareUpdateRule or starts" in output

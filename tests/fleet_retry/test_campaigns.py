@@ -29,7 +29,7 @@ def test_pause_writes_who_when_and_why(fleet: Fleet) -> None:
     paused_at = item(fleet).get("pausedAt", "")
     assert code == 0
     assert output.startswith("2.27 is paused. 2 of its devices cool down now")
-    assert "`fleet-retry resume 2.27`" in output
+    assert "`fleet-retry resume -- 2.27`" in output
     assert abs(time.time() - moment(paused_at)) < 10
     assert item(fleet) == {
         "campaign": "2.27",

@@ -3,35 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
 from fleet_retry.cli import app
+from fleet_retry.deployment import Deployment
 
 from .conftest import Fleet
 
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 DOCS = Path(__file__).resolve().parents[2] / "docs/fleet-retry.md"
-ADOPTING = {"adopt"}  # docs/moving-from-cdk.md
-
-
-def test_the_commands() -> None:
-    assert list(COMMANDS)[:9] == [
-        "doctor",
-        "list",
-        "show",
-        "history",
-        "release",
-        "campaigns",
-        "pause",
-        "resume",
-        "redrive",
-    ]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -43,7 +32,26 @@ def test_each_has_help_with_an_example_and_the_common_options(command: str) -> N
         assert f"--{option} " in result.output
 
 
-@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in ADOPTING])
+def test_the_docs_have_a_section_for_each_in_the_same_order() -> None:
+    sections = re.findall(r"^## (\S+)$", DOCS.read_text(encoding="utf-8"), re.MULTILINE)
+    assert sections == list(COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_docs_say_what_each_may_do(command: str) -> None:
+    _, _, table = DOCS.read_text(encoding="utf-8").partition("\n| command | permissions |\n")
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| ")]
+    assert f"`{command}`" in ", ".join(rows)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_option_that_is_a_switch_only_switches_on(command: str) -> None:
+    """``--no-dry-run`` is a trap."""
+    off = [of for parameter in COMMANDS[command].params for of in parameter.secondary_opts]
+    assert off == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_each_has_a_section_in_the_docs_with_its_options(command: str) -> None:
     _, _, section = DOCS.read_text(encoding="utf-8").partition(f"\n## {command}\n")
     section = section.partition("\n## ")[0]
@@ -87,6 +95,40 @@ def test_what_goes_wrong_is_one_line_on_stderr(fleet: Fleet) -> None:
     assert result.stderr.splitlines() == [
         "An error occurred (AccessDeniedException) when calling the Scan operation: no Scan"
     ]
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({}, "none of this module in this version (KeyError('RETRY_LIMIT')"),
+        ({"Variables": {"RETRY_LIMIT": "many"}}, "invalid literal"),
+        ({"Error": {"ErrorCode": "x", "Message": "no kms:Decrypt"}}, "no kms:Decrypt"),
+    ],
+)
+def test_a_function_whose_settings_cannot_be_read_is_said(
+    fleet: Fleet, environment: dict[str, Any], said: str
+) -> None:
+    fleet.answers["GetFunctionConfiguration"] = {"Environment": environment}
+    code, output = fleet.run("doctor")
+    assert code == 2
+    assert "ReconcileDevices" in output
+    assert said in output
+
+
+def test_the_commands_that_are_shown_act_on_the_same_deployment() -> None:
+    words = shlex.split(
+        Deployment("a-", "http://x", "eu-north-1", "me").command("show", "--", "-p")
+    )
+    with COMMANDS["show"].make_context("show", words[2:]) as read:
+        assert read.params == {
+            "device": "-p",
+            "as_json": False,
+            "prefix": "a-",
+            "endpoint_url": "http://x",
+            "region": "eu-north-1",
+            "profile": "me",
+            "terraform_outputs": None,
+        }
 
 
 def test_a_profile_that_is_not_there_is_said(fleet: Fleet) -> None:

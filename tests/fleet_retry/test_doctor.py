@@ -12,6 +12,7 @@ from botocore.exceptions import EndpointConnectionError
 from fleet_retry.deployment import MACHINES
 from fleet_retry.doctor import CHECKS
 from fleet_retry.doctor.parts import RULES_OF_JOBS
+from fleet_retry.doctor.telling import OPERATORS_QUEUE
 
 from .conftest import HOUR, Fleet
 
@@ -43,6 +44,16 @@ def group(fleet: Fleet, query: str, name: str = "firmware") -> None:
     fleet.answers["DescribeThingGroup"] = lambda asked: (
         answer if asked["thingGroupName"] == name else known(asked)
     )
+
+
+def subscribed(fleet: Fleet, topic: str, *subscriptions: dict[str, str]) -> None:
+    """Who is subscribed to a topic; to the others as before."""
+    before = {
+        of: boto3.client("sns").list_subscriptions_by_topic(TopicArn=of)
+        for of in (fleet.environment["ALERTS_TOPIC_ARN"], fleet.environment["OPERATOR_TOPIC_ARN"])
+    }
+    answers = {**before, topic: {"Subscriptions": list(subscriptions)}}
+    fleet.answers["ListSubscriptionsByTopic"] = lambda asked: answers[asked["TopicArn"]]
 
 
 def test_a_module_in_order_has_no_findings(healthy: Fleet) -> None:
@@ -233,15 +244,24 @@ def test_a_subscription_that_nobody_confirmed(healthy: Fleet) -> None:
         "Endpoint": "you@example.com",
         "TopicArn": topic,
     }
-    healthy.answers["ListSubscriptionsByTopic"] = {"Subscriptions": [pending]}
+    subscribed(healthy, topic, pending)
     finding = only(healthy, "subscriptions")
     assert finding["what"] == "you@example.com has not confirmed its subscription"
     assert f"aws sns subscribe --topic-arn {topic}" in finding["do"]
 
 
 def test_a_topic_that_mails_nobody(healthy: Fleet) -> None:
-    healthy.answers["ListSubscriptionsByTopic"] = {"Subscriptions": []}
+    subscribed(healthy, healthy.environment["OPERATOR_TOPIC_ARN"])
     assert "nobody is subscribed to" in only(healthy, "subscriptions")["what"]
+
+
+def test_a_queue_of_mails_that_the_alerts_do_not_come_to(healthy: Fleet) -> None:
+    topic = healthy.environment["ALERTS_TOPIC_ARN"]
+    of_another = f"arn:aws:sqs:eu-west-1:123456789012:fleet-b-{OPERATORS_QUEUE}"
+    subscribed(healthy, topic, {"Protocol": "sqs", "Endpoint": of_another, "TopicArn": topic})
+    finding = only(healthy, "subscriptions")
+    assert finding["what"] == f"the queue {OPERATORS_QUEUE} is not subscribed to {topic}"
+    assert finding["why"] == "nobody is mailed of failed devices"
 
 
 def test_failed_devices_that_nobody_hears_of(healthy: Fleet) -> None:
@@ -354,7 +374,7 @@ def test_with_a_prefix_the_commands_have_it_too(healthy: Fleet) -> None:
     )
     group(healthy, "attributes.site:north")
     said = findings(healthy, "finding", "--prefix", "fleet-b-")
-    assert said["group queries"][0]["do"].endswith("--ignore-group firmware --prefix fleet-b-")
+    assert said["group queries"][0]["do"].endswith("--prefix fleet-b- --ignore-group firmware")
     assert said["rules"][0]["what"] == "there is no rule fleet_b_FailedFirmwareRemovedRule"
 
 

@@ -2,7 +2,10 @@
 
 import base64
 import json
-from collections.abc import Iterator
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
@@ -10,8 +13,9 @@ import pytest
 from moto import mock_aws
 from typer.testing import CliRunner
 
+from fleet_retry import dead_letters
 from fleet_retry.cli import app
-from fleet_retry.dead_letters import read
+from fleet_retry.dead_letters import Fate, read
 from fleet_retry.deployment import Deployment
 
 REGION = "eu-west-1"
@@ -108,7 +112,7 @@ def test_what_a_rule_could_not_start_is_made_as_the_rule_makes_it(
 ) -> None:
     create_rule(source)
     payload = {"_id_": "pump-1", "timestamp": "7", "status": "failed", "eventId": "x"}
-    letter = read(aws, rule_letter(json.dumps(payload).encode()), SENT)
+    letter = read(aws.client("iot"), rule_letter(json.dumps(payload).encode()), SENT)
     assert letter.why == "StepFunctionsAction: throttled"
     assert letter.message == {
         "kind": "failed",
@@ -139,7 +143,9 @@ def test_an_event_of_aws_iot_jobs_is_made_as_its_rule_makes_it(aws: Deployment) 
         "status": "FAILED",
         "statusDetails": {"reason": "flash", "secret": "x"},
     }
-    letter = read(aws, rule_letter(json.dumps(event).encode(), "FirmwareJobFailedRule"), SENT)
+    letter = read(
+        aws.client("iot"), rule_letter(json.dumps(event).encode(), "FirmwareJobFailedRule"), SENT
+    )
     assert letter.message == {
         "kind": "failed",
         "reportedBy": "jobs",
@@ -193,7 +199,7 @@ def test_most_is_most(aws: Deployment) -> None:
 
 
 def test_an_empty_queue_is_said(aws: Deployment) -> None:
-    assert run() == (0, "The dead-letter queue is empty.\n")
+    assert run() == (0, "There is no dead letter.\n")
 
 
 def test_a_module_that_is_not_there_says_what_to_do(aws: Deployment) -> None:
@@ -210,3 +216,194 @@ def test_what_a_sender_wrote_cannot_play_with_the_terminal(aws: Deployment) -> N
     _, output = run("--dry-run")
     assert output.splitlines()[0].startswith("\\x1b[2Jpump\\nxxx")
     assert len(output.splitlines()[0]) < 250
+
+
+# Many letters
+
+
+@dataclass
+class Queue:
+    """SQS, as far as redriving needs it, with its rules on who sees a message when.
+
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html
+    """
+
+    clock: float = 0.0
+    """Seconds. Every call takes 20 ms."""
+    bodies: dict[str, str] = field(default_factory=dict)
+    visible_at: dict[str, float] = field(default_factory=dict)
+    receipts: dict[str, str] = field(default_factory=dict)
+    """Of each message the last one, which alone is valid."""
+    lock: Any = field(default_factory=threading.Lock)
+
+    def put(self, body: str) -> None:
+        name = f"m{len(self.bodies) + 10_000}"
+        self.bodies[name] = body
+        self.visible_at[name] = self.clock
+
+    def seen(self) -> list[str]:
+        """What anybody who asks now would receive."""
+        return [name for name, at in self.visible_at.items() if at <= self.clock]
+
+    def get_queue_url(self, **asked: Any) -> Any:
+        return {"QueueUrl": asked["QueueName"]}
+
+    def get_queue_attributes(self, **_: Any) -> Any:
+        with self.lock:
+            return {"Attributes": {"ApproximateNumberOfMessages": str(len(self.visible_at))}}
+
+    def receive_message(self, **asked: Any) -> dict[str, Any]:
+        assert 1 <= asked["MaxNumberOfMessages"] <= 10
+        with self.lock:
+            self.clock += 0.02
+            names = self.seen()[: asked["MaxNumberOfMessages"]]
+            for name in names:
+                self.visible_at[name] = self.clock + asked["VisibilityTimeout"]
+                self.receipts[name] = f"{name} at {self.clock}"
+            return {"Messages": [self._message(name) for name in names]} if names else {}
+
+    def _message(self, name: str) -> dict[str, Any]:
+        receipt, body = self.receipts[name], self.bodies[name]
+        sent = {"SentTimestamp": str(SENT)}
+        return {"MessageId": name, "ReceiptHandle": receipt, "Body": body, "Attributes": sent}
+
+    def delete_message_batch(self, **asked: Any) -> Any:
+        return self._each(asked["Entries"], lambda name, _: self.visible_at.pop(name))
+
+    def change_message_visibility_batch(self, **asked: Any) -> Any:
+        return self._each(asked["Entries"], self._change)
+
+    def _change(self, name: str, entry: Any) -> None:
+        self.visible_at[name] = self.clock + entry["VisibilityTimeout"]
+
+    def _each(self, entries: list[Any], do: Callable[[str, Any], Any]) -> Any:
+        assert 1 <= len(entries) <= 10
+        with self.lock:
+            self.clock += 0.02
+            hidden = {
+                self.receipts[name]: name for name, at in self.visible_at.items() if at > self.clock
+            }
+            good = [entry for entry in entries if entry["ReceiptHandle"] in hidden]
+            for entry in good:
+                do(hidden[entry["ReceiptHandle"]], entry)
+            bad = [
+                {"Id": of["Id"], "Code": "MessageNotInflight"} for of in entries if of not in good
+            ]
+            return {"Successful": [{"Id": of["Id"]} for of in good], "Failed": bad}
+
+
+@dataclass
+class States:
+    """Step Functions: notes what was started."""
+
+    queue: Queue
+    then: Callable[[str], object] = lambda _: None
+    names: list[str] = field(default_factory=list)
+
+    def start_execution(self, name: str, **_: Any) -> None:
+        with self.queue.lock:
+            self.queue.clock += 0.02
+        self.then(name)
+        self.names.append(name.removeprefix("redrive-"))
+
+
+@dataclass
+class Storm:
+    """What a storm left in the queue."""
+
+    queue: Queue
+    states: States
+
+    def left(self, letters: int, unreadable: int = 0) -> None:
+        for number in range(letters):
+            is_bad = number < unreadable
+            self.queue.put("not json" if is_bad else intake_letter())
+
+    def redrive(self, **options: Any) -> Counter[Fate]:
+        return Counter(self.fates(**options))
+
+    def fates(self, **options: Any) -> Iterator[Fate]:
+        clients = {"sqs": self.queue, "stepfunctions": self.states, "iot": None}
+        deployment = Deployment(_clients=clients)
+        deployment._state_machine_arns = {"FirmwareUpdateStateMachine": "arn"}
+        return (fate for _, fate in dead_letters.redrive(deployment, **options))
+
+
+@pytest.fixture
+def storm() -> Storm:
+    queue = Queue()
+    return Storm(queue, States(queue))
+
+
+def test_of_many_letters_all_are_redriven_but_those_that_cannot_be_read(storm: Storm) -> None:
+    storm.left(2000, unreadable=1)
+    assert storm.redrive() == {Fate.REDRIVEN: 1999, Fate.UNREADABLE: 1}
+    assert len(set(storm.states.names)) == 1999
+    assert list(storm.queue.visible_at) == storm.queue.seen() == ["m10000"]
+
+
+def test_a_dry_run_shows_them_all_and_leaves_them_for_who_comes_next(storm: Storm) -> None:
+    storm.left(2000)
+    assert storm.redrive(dry_run=True) == {Fate.REDRIVEN: 2000}
+    assert storm.states.names == []
+    assert len(storm.queue.seen()) == 2000
+
+
+def test_what_shows_again_meanwhile_is_told_once_and_stops_nothing(
+    storm: Storm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dead_letters, "_HIDDEN_SECONDS", 3)
+    storm.left(500, unreadable=25)
+    assert storm.redrive() == {Fate.REDRIVEN: 475, Fate.UNREADABLE: 25}
+    assert len(storm.queue.seen()) == 25
+
+
+def test_who_is_slow_receives_what_shows_again_and_goes_on_all_the_same(storm: Storm) -> None:
+    storm.left(200, unreadable=80)
+    seen: Counter[Fate] = Counter()
+    for fate in storm.fates():
+        seen[fate] += 1
+        if seen.total() == 80:
+            storm.queue.clock += 2 * 3600
+    assert seen == {Fate.REDRIVEN: 120, Fate.UNREADABLE: 80}
+
+
+def test_what_fails_again_does_not_go_round_and_round(storm: Storm) -> None:
+    def fail_again(_: str) -> None:
+        assert len(storm.queue.bodies) <= 200
+        storm.queue.put(intake_letter())
+
+    storm.states.then = fail_again
+    storm.left(100)
+    assert storm.redrive() == {Fate.REDRIVEN: 100}
+    assert len(storm.queue.seen()) == 100
+
+
+def test_several_are_started_at_once(storm: Storm) -> None:
+    barrier = threading.Barrier(8)
+    storm.states.then = lambda _: barrier.wait(10)
+    storm.left(160)
+    assert storm.redrive() == {Fate.REDRIVEN: 160}
+
+
+def test_when_one_cannot_be_started_all_that_are_left_show_again_at_once(storm: Storm) -> None:
+    def then(name: str) -> None:
+        if name.endswith("77"):
+            raise PermissionError(name)
+
+    storm.states.then = then
+    storm.left(200)
+    with pytest.raises(PermissionError):
+        storm.redrive()
+    assert "m10077" in storm.queue.seen()
+    assert storm.queue.seen() == list(storm.queue.visible_at)
+    assert {*storm.states.names, *storm.queue.seen()} == set(storm.queue.bodies)
+
+
+def test_what_is_left_is_said(aws: Deployment) -> None:
+    put(aws, intake_letter(), intake_letter(), intake_letter())
+    _, output = run("--most", "2")
+    assert output.splitlines()[-2:] == [
+        "2 redriven",
+        "About 1 more are in the queue. What another redrive has taken shows again within an hour.",
+    ]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 
 from .conftest import Fleet
 
@@ -53,7 +54,7 @@ def test_it_asks_first_and_says_how_many(releasing: Fleet) -> None:
 def test_who_says_no_releases_nothing(releasing: Fleet) -> None:
     code, output = releasing.run("release", "failed-1", stdin="n\n")
     assert (code, invoked(releasing)) == (1, [])
-    assert "Nothing was released." in output
+    assert "Nothing was changed." in output
 
 
 def test_yes_is_not_asked(releasing: Fleet) -> None:
@@ -90,6 +91,34 @@ def test_names_come_from_stdin_where_nobody_can_answer(releasing: Fleet) -> None
     assert invoked(releasing) == [["failed-1"]]
 
 
+def test_a_name_may_begin_like_an_option(releasing: Fleet) -> None:
+    assert releasing.run("release", "--yes", "--", "-pump") == (0, "1 released\n")
+    assert invoked(releasing) == [["-pump"]]
+
+
+@pytest.mark.parametrize(
+    ("what", "status"), [(KeyboardInterrupt(), 130), (ReadTimeoutError(endpoint_url="x"), 2)]
+)
+def test_how_many_were_done_is_said_when_it_ends_early(
+    releasing: Fleet, tmp_path: Path, what: BaseException, status: int
+) -> None:
+    names = [f"pump-{number}" for number in range(1000)]
+    file = tmp_path / "all.txt"
+    file.write_text("\n".join(names))
+
+    def become(devices: list[str]) -> Answer:
+        if "pump-100" in devices:
+            raise what
+        return {"released": devices}
+
+    releasing.answers["Invoke"] = function(become)
+    code, output = releasing.run("release", "--file", str(file), "--yes")
+    assert code == status
+    assert "100 released, and then it ended early\n" in output
+    assert "Repeating is safe." in output
+    assert len(invoked(releasing)) < 20
+
+
 def test_many_are_released_fifty_a_call(releasing: Fleet, tmp_path: Path) -> None:
     file = tmp_path / "all.txt"
     file.write_text("\n".join(f"pump-{number}" for number in range(120)))
@@ -106,20 +135,23 @@ def test_what_became_of_each_is_said(releasing: Fleet) -> None:
         "b  releasing",
         "c  not tracked",
         "d  gone",
-        "1 released, 1 releasing, 1 not tracked, 1 gone",
+        "1 gone, 1 not tracked, 1 released, 1 releasing",
     ]
 
 
-def test_those_that_are_refused_are_named_and_the_others_are_done(releasing: Fleet) -> None:
-    told = "b: TransientError: throttled; try again; c: BackupMissingError: no backup of c: set it"
-    error = {"errorType": "ReleaseIncompleteError", "errorMessage": told}
-    releasing.answers["Invoke"] = function(lambda _: error, is_error=True)
-    code, output = releasing.run("release", "a", "b", "c", "--yes")
+def test_those_that_are_refused_are_named_and_of_the_others_is_said_what_became(
+    releasing: Fleet,
+) -> None:
+    refused = {"b": "TransientError: throttled", "c": "BackupMissingError: no backup of c: set it"}
+    fates = {"released": ["a"], "gone": ["d"], "refused": refused}
+    releasing.answers["Invoke"] = function(lambda _: fates)
+    code, output = releasing.run("release", "a", "b", "c", "d", "--yes")
     assert code == 1
-    assert output.splitlines()[:3] == [
-        "b  refused  TransientError: throttled; try again",
+    assert output.splitlines()[:4] == [
+        "b  refused  TransientError: throttled",
         "c  refused  BackupMissingError: no backup of c: set it",
-        "1 released, 2 refused",
+        "d  gone",
+        "1 gone, 2 refused, 1 released",
     ]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from localcloud import LocalCloud, eventually
+from localcloud.layer.metric_filters import compiled
 
 SOURCE = """
 import json, logging, os
@@ -27,6 +28,10 @@ def handler(event, context):
             logger.exception("caught it")
     if mode == "raise":
         raise ValueError("bad")
+    if mode == "named":
+        logger.warning("mine", extra={"errorType": "E", "level": "odd", "deviceId": "d"})
+    if mode == "exit":
+        os._exit(1)
     if mode == "set":
         return {1, 2}
     if mode == "decimal":
@@ -99,19 +104,37 @@ def test_exceptions_in_the_log(cloud: LocalCloud, invoke: Callable[..., Any]) ->
     caught = log_lines(cloud, invoke(mode="caught")[0]["id"])[1]
     assert (caught["level"], caught["errorType"]) == ("ERROR", "KeyError")
     raised = log_lines(cloud, invoke(mode="raise")[0]["requestId"])[1]
-    assert (raised["level"], raised["errorType"], raised["errorMessage"]) == (
-        "ERROR",
-        "ValueError",
-        "bad",
+    assert (raised["errorType"], raised["errorMessage"]) == ("ValueError", "bad")
+    # Lambda's runtime says ``log_level`` here, and a newer one ``level``.
+    assert "level" not in raised
+
+
+def test_no_extra_field_has_a_name_of_lambdas_own(
+    cloud: LocalCloud, invoke: Callable[..., Any]
+) -> None:
+    line = log_lines(cloud, invoke(mode="named")[0]["id"])[1]
+    assert (line["level"], line["deviceId"]) == ("WARNING", "d")
+    assert "errorType" not in line
+
+
+def test_a_process_that_dies_is_reported(cloud: LocalCloud, invoke: Callable[..., Any]) -> None:
+    document, _ = invoke(mode="exit")
+    assert document["errorType"] == "Runtime.ExitError"
+    request_id = document["errorMessage"].split()[1]
+    *_, report = log_lines(cloud, request_id)
+    assert report["type"] == "platform.report"
+    assert (report["record"]["status"], report["record"]["errorType"]) == (
+        "error",
+        "Runtime.ExitError",
     )
 
 
-def test_metric_filter_sees_json_logs(cloud: LocalCloud, invoke: Callable[..., Any]) -> None:
-    invoke(mode="raise")
-    found = cloud.client("logs").filter_log_events(
-        logGroupName="/aws/lambda/json-logs", filterPattern='{ $.level = "ERROR" }'
-    )
-    assert found["events"]
+def test_a_pattern_finds_what_a_function_raised(
+    cloud: LocalCloud, invoke: Callable[..., Any]
+) -> None:
+    is_error = compiled('{ $.errorType = "*" }')
+    lines = log_lines(cloud, invoke(mode="raise")[0]["requestId"])
+    assert [is_error(line) for line in lines] == [False, True, False]
 
 
 def test_calls_of_a_function_are_recorded(cloud: LocalCloud, invoke: Callable[..., Any]) -> None:

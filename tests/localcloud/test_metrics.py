@@ -164,6 +164,19 @@ def test_a_table_counts_the_units_it_takes(cloud: LocalCloud) -> None:
     assert _metric(cloud, "AWS/DynamoDB", "ConsumedReadCapacityUnits", TableName=table) == 1
 
 
+def test_a_topic_counts_what_it_could_not_deliver(cloud: LocalCloud) -> None:
+    sns, sqs, name = cloud.client("sns"), cloud.client("sqs"), f"topic-{uuid.uuid4().hex[:8]}"
+    topic = sns.create_topic(Name=name)["TopicArn"]
+    queue = sqs.create_queue(QueueName=name)["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn["QueueArn"])
+    sns.publish(TopicArn=topic, Message="taken")
+    sqs.delete_queue(QueueUrl=queue)
+    sns.publish(TopicArn=topic, Message="lost")
+    assert _metric(cloud, "AWS/SNS", "NumberOfNotificationsDelivered", TopicName=name) == 1
+    assert _metric(cloud, "AWS/SNS", "NumberOfNotificationsFailed", TopicName=name) == 1
+
+
 def test_a_rule_counts_what_its_actions_did(cloud: LocalCloud) -> None:
     queue = cloud.client("sqs").create_queue(QueueName=f"q-{uuid.uuid4().hex[:8]}")["QueueUrl"]
     name = f"rule_{uuid.uuid4().hex[:8]}"
@@ -287,8 +300,23 @@ def test_a_log_query_counts_by_field() -> None:
     ]
 
 
+def test_a_log_query_counts_what_either_field_says() -> None:
+    events = [
+        {"message": "device moved out", "campaign": "a"},
+        {"message": "device reconciled", "done": "moved_out", "campaign": "a"},
+        {"message": "device reconciled", "done": "restored", "campaign": "a"},
+    ]
+    query = (
+        "fields coalesce(done, message) as did | stats"
+        ' sum(strcontains(did, "device moved out") + strcontains(did, "moved_out")) as out,'
+        ' sum(strcontains(did, "restored")) as back by campaign'
+    )
+    assert answer(query, events) == [{"campaign": "a", "out": 2, "back": 1}]
+
+
 @pytest.mark.parametrize(
-    "query", ["stats avg(n) as x by y", "parse @message", "filter a like /x/", "sort a, b down"]
+    "query",
+    ["stats avg(n) as x by y", "fields a", "parse @message", "filter a like /x/", "sort a, b down"],
 )
 def test_a_log_query_that_is_not_understood_is_an_error(query: str) -> None:
     with pytest.raises(QueryError):

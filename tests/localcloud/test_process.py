@@ -126,7 +126,9 @@ def test_the_command_prints_what_to_do_and_ends_on_ctrl_c(tmp_path: Path) -> Non
     running.send_signal(signal.SIGINT)
     assert running.wait(10) == 0
     running.stdout.close()
-    assert f"export AWS_ENDPOINT_URL=http://127.0.0.1:{ports[0]}" in printed
+    environment = tmp_path / "a folder" / "environment.sh"
+    assert f"  . '{environment}'\n" in printed
+    assert f"export AWS_ENDPOINT_URL=http://127.0.0.1:{ports[0]}\n" in environment.read_text()
     assert (
         f"mosquitto_pub -h localhost -p {ports[1]} --cafile '{tmp_path}/a folder/ca.pem'" in printed
     )

@@ -11,6 +11,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = [ROOT, *sorted(path.parent for path in ROOT.glob("modules/*/main.tf"))]
 NAMES = [str(module.relative_to(ROOT)) for module in MODULES]
+EXAMPLES = sorted(path.parent for path in ROOT.glob("examples/*/main.tf"))
+
+STANDARD_FILES = {"main.tf", "outputs.tf", "versions.tf", "README.md"}
 
 in_every_module = pytest.mark.parametrize("module", MODULES, ids=NAMES)
 
@@ -25,8 +28,7 @@ def blocks(module: Path, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 @in_every_module
 def test_it_has_the_standard_files(module: Path) -> None:
-    files = {"main.tf", "variables.tf", "outputs.tf", "versions.tf", "README.md"}
-    assert files - {path.name for path in module.iterdir()} == set()
+    assert {*STANDARD_FILES, "variables.tf"} - {path.name for path in module.iterdir()} == set()
 
 
 @in_every_module
@@ -58,7 +60,7 @@ def test_no_partition_account_or_region_is_written_down() -> None:
     """Whatever is in an ARN comes from the provider; what the mocks say is in the tests."""
     fixed = re.compile(r"arn:aws(?!\[)|\b\d{12}\b|\b(us|eu|ap|cn|sa|ca|me|af)-[a-z]+-\d\b")
     sources = [
-        *(path for module in MODULES for path in module.glob("*.tf")),
+        *(path for module in [*MODULES, *EXAMPLES] for path in module.glob("*.tf")),
         *ROOT.glob("stepfunctions/*.tftpl"),
         *ROOT.glob("lambda_src/firmware_retry/**/*.py"),
     ]
@@ -75,7 +77,6 @@ def test_no_partition_account_or_region_is_written_down() -> None:
 # Examples and submodules
 
 
-EXAMPLES = sorted(path.parent for path in ROOT.glob("examples/*/main.tf"))
 THREE_COMMANDS = "```sh\nterraform init\nterraform apply\nterraform destroy\n```"
 
 
@@ -88,12 +89,27 @@ def test_complete_shows_every_option() -> None:
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+def test_an_example_has_the_standard_files(example: Path) -> None:
+    """All but variables.tf: not each has something to ask."""
+    assert STANDARD_FILES - {path.name for path in example.iterdir()} == set()
+    assert (example / "versions.tf").read_text() == (ROOT / "versions.tf").read_text()
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
 def test_an_example_says_when_to_choose_it_and_what_it_costs(example: Path) -> None:
     said = (example / "README.md").read_text()
     assert re.search(r"\bchoose\b", said, re.IGNORECASE)
     # It is there to stay: nobody destroys it.
     assert (THREE_COMMANDS in said) == (example.name != "moving-from-cdk")
     assert re.search(r"^Costs: ", said, re.MULTILINE)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+def test_an_example_says_what_its_source_is_elsewhere(example: Path) -> None:
+    """Copied out, "../../" leads nowhere."""
+    assert (
+        'needs another `source` in `main.tf`: `"github.com/' in (example / "README.md").read_text()
+    )
 
 
 @pytest.mark.parametrize("module", MODULES[1:], ids=NAMES[1:])

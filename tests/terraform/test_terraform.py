@@ -44,13 +44,22 @@ USAGES = [path for path in sorted(ROOT.glob("modules/*/README.md")) if "```hcl" 
 SOURCE = "github.com/OWNER/terraform-aws-iot-firmware-retry"
 
 
-@pytest.mark.parametrize("readme", USAGES, ids=lambda path: path.parent.name)
-def test_the_usage_that_a_submodule_shows_is_valid(copy: Path, readme: Path) -> None:
-    (usage,) = re.findall(r"^```hcl\n(.*?)^```", readme.read_text(), re.MULTILINE | re.DOTALL)
-    root = copy / "examples" / f"usage-of-{readme.parent.name}"
-    root.mkdir()
-    local = usage.replace(f"{SOURCE}//", "../../").replace(SOURCE, "../..")
-    (root / "main.tf").write_text(local)
+def test_the_usages_that_submodules_show_are_valid(copy: Path) -> None:
+    """Side by side in one root, which is much faster than each alone."""
+    root = copy / "examples" / "usages"
+    calls = ['variable "any" {}\n']
+    for readme in USAGES:
+        (usage,) = re.findall(r"^```hcl\n(.*?)^```", readme.read_text(), re.MULTILINE | re.DOTALL)
+        unpinned = re.sub(r"\?ref=[^\"]+", "", usage)
+        local = unpinned.replace(f"{SOURCE}//", "../../../").replace(SOURCE, "../../..")
+        name = readme.parent.name
+        (root / name).mkdir(parents=True)
+        (root / name / "main.tf").write_text(local)
+        inputs = re.findall(r'^variable "(\w+)"', local, re.MULTILINE)
+        given = "".join(f"  {key} = var.any\n" for key in inputs)
+        calls.append(f'module "{name}" {{\n  source = "./{name}"\n{given}}}\n')
+    assert len(calls) > 5
+    (root / "main.tf").write_text("".join(calls))
     terraform = Terraform(root)
     terraform.init()
     warnings = json.loads(terraform.run("validate", "-json"))["diagnostics"]

@@ -125,7 +125,29 @@ run "refuses_a_window_that_no_pass_sees" {
   command = plan
 
   variables {
-    breaker = { window_seconds = 59 }
+    reconcile_interval = "1 minute"
+    breaker            = { window_seconds = 59 }
+  }
+
+  expect_failures = [var.breaker]
+}
+
+run "refuses_a_window_that_is_over_between_two_passes" {
+  command = plan
+
+  variables {
+    breaker = { window_seconds = 899 }
+  }
+
+  expect_failures = [var.breaker]
+}
+
+run "refuses_a_day_for_passes_that_are_two_days_apart" {
+  command = plan
+
+  variables {
+    reconcile_interval = "2 days"
+    breaker            = {}
   }
 
   expect_failures = [var.breaker]
@@ -458,6 +480,14 @@ run "lowest_values_pass" {
   }
 }
 
+run "longest_interval_passes" {
+  command = plan
+
+  variables {
+    reconcile_interval = "999 days"
+  }
+}
+
 run "highest_values_pass" {
   command = plan
 
@@ -470,7 +500,7 @@ run "highest_values_pass" {
     cool_down_seconds   = [15724800, 1, 3600, 86400, 259200, 6, 7, 8, 9, 10]
     cool_down_jitter    = 1
     settle_seconds      = 604800
-    reconcile_interval  = "999 days"
+    reconcile_interval  = "30 days"
     breaker             = { share = 1, window_seconds = 2592000, min_devices = 1000000, pauses = true }
     alert_interval      = "999 days"
     move_out_attributes = { "a_.,@/:#-" = "a_.,@/:#=[]-", firmwareRetry = "coolingDown", FW = "moveOut" }

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from firmware_retry import alerts, aws, campaigns
 from firmware_retry import breaker as breakers
-from firmware_retry.errors import ReconcileIncompleteError, TransientError
+from firmware_retry.errors import ReconcileIncompleteError, RequestRefusedError
 from firmware_retry.handlers import reconcile_devices, restore_device_attributes
 from firmware_retry.settings import Breaker
 
@@ -361,7 +361,7 @@ def test_a_breaker_that_cannot_tell_holds_nobody_up(
     clock[0] += HOUR
 
     def refuse(**_: Any) -> None:
-        raise TransientError("throttled")
+        raise RequestRefusedError("no such topic")
 
     with monkeypatch.context() as patch:
         patch.setattr(alerts, "tell_campaign_tripped", refuse)

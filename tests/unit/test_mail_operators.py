@@ -212,7 +212,7 @@ def test_one_device_is_one_clear_mail(cloud: Cloud, operators: Operators) -> Non
         "Failed for good: 2026-11-24T05:21:00Z\n",
         "  FW: 2.26 -> failedtoupdate\n",
         "thing group FailedToUpdate",
-        "  fleet-retry release dev-1\n",
+        f"  fleet-retry release --region {REGION} -- dev-1\n",
         f"https://{REGION}.console.aws.amazon.com/iot/home?region={REGION}#/thing/dev-1\n",
     ):
         assert fact in letter.text
@@ -226,7 +226,8 @@ def test_its_command_names_the_deployment(
     configure(environment, NAME_PREFIX="fleet-a-")
     tell(cloud, ALERT)
     mail()
-    assert "  fleet-retry release dev-1 --prefix fleet-a-\n" in operators.mails()[0].text
+    command = f"fleet-retry release --prefix fleet-a- --region {REGION} -- dev-1"
+    assert f"  {command}\n" in operators.mails()[0].text
 
 
 @pytest.mark.parametrize(
@@ -310,8 +311,8 @@ def test_more_share_one_digest_that_names_each(cloud: Cloud, operators: Operator
     assert "of 4 devices that had failed succeeded after all" in letter.text
     assert "By firmware:\n      16 2.25\n" in letter.text
     assert "Commonest reasons:\n      16 E_NET\n" in letter.text
-    assert "  fleet-retry list --state failed\n" in letter.text
-    assert "  fleet-retry release --file devices.txt\n" in letter.text
+    assert f"  fleet-retry list --region {REGION} --state failed\n" in letter.text
+    assert f"  fleet-retry release --region {REGION} --file devices.txt\n" in letter.text
     assert letter.text.count("console.aws.amazon.com") == 5
     lines = letter.text.splitlines()
     assert [lines.count(f"dev-{number}") for number in range(20)] == [1] * 20
@@ -324,9 +325,10 @@ def test_a_device_that_heals_after_a_storm_is_told_of_after_it(
     """SQS gives no second letter of a device before the first is deleted."""
     tell(cloud, *devices(12), HEALED | {"deviceId": "dev-0"})
     mail()
+    mail()
     assert [letter.subject for letter in operators.mails()] == [
         "Firmware updates of 12 devices: 12 failed",
-        "Firmware updates of 1 device: 1 healed",
+        "Firmware update succeeded after all: dev-0",
     ]
     assert operators.waiting() == 0
 
@@ -362,6 +364,25 @@ def test_what_follows_a_digest_in_the_same_pass_is_no_mail_each(
     assert list(map(len, named)) == [6, 6, 1]
 
 
+def test_a_storm_that_lasts_is_one_digest_a_pass(
+    cloud: Cloud, operators: Operators, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each mail that is sent gives three more devices the time to fail."""
+    call, storm = aws.call, iter(devices(18))
+
+    def storming(service: str, operation: str, **parameters: Any) -> Any:
+        answer = call(service, operation, **parameters)
+        if (service, operation) == ("sns", "publish"):
+            tell(cloud, *itertools.islice(storm, 3))
+        return answer
+
+    monkeypatch.setattr(aws, "call", storming)
+    tell(cloud, *itertools.islice(storm, 9))
+    passes = [mail() for _ in range(4)]
+    assert passes == [{"mails": 1, "devices": 9}] + 3 * [{"mails": 1, "devices": 3}]
+    assert len(operators.mails()) == 4
+
+
 def test_the_largest_digest_is_within_what_sns_takes() -> None:
     longest = {
         "reason": "r" * 600,
@@ -382,22 +403,25 @@ def test_the_largest_digest_is_within_what_sns_takes() -> None:
 def test_the_commands_are_those_of_the_tool(environment: pytest.MonkeyPatch) -> None:
     configure(environment, NAME_PREFIX="fleet-a-")
     written = [
-        mails.of_device(ALERT),
+        mails.of_device(ALERT | {"deviceId": "-dev"}),
         mails.digest(devices(3)),
-        mails.of_campaign(_tripped()),
-        mails.of_campaign(_tripped(isPaused=False)),
+        mails.of_campaign(_tripped(campaign="--2.27")),
+        mails.of_campaign(_tripped(campaign="--2.27", isPaused=False)),
     ]
     tool = typer.main.get_command(cli.app)
     assert isinstance(tool, typer.core.TyperGroup)
     found = re.findall(
         r"^  fleet-retry (.+)$", "\n".join(one.text for one in written), re.MULTILINE
     )
-    used = set()
+    used, named = set(), set()
     for command in found:
         name, *words = shlex.split(command)
         used.add(name)
-        tool.commands[name].make_context(name, words).close()
+        with tool.commands[name].make_context(name, words) as read:
+            assert (read.params["prefix"], read.params["region"]) == ("fleet-a-", REGION)
+            named |= {*read.params.get("device", ()), read.params.get("campaign")}
     assert used == {"release", "list", "pause", "resume"}
+    assert named == {"-dev", "--2.27", None}
 
 
 # Campaigns, and what nobody can read
@@ -419,7 +443,10 @@ def _tripped(**more: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("is_paused", "command"),
-    [(True, "fleet-retry resume 'release of May'"), (False, "fleet-retry pause 'release of May'")],
+    [
+        (True, f"fleet-retry resume --region {REGION} -- 'release of May'"),
+        (False, f"fleet-retry pause --region {REGION} -- 'release of May'"),
+    ],
 )
 def test_a_campaign_is_told_first_and_on_its_own(
     cloud: Cloud, operators: Operators, is_paused: bool, command: str

@@ -273,6 +273,35 @@ def test_one_refused_device_does_not_hold_up_the_others(
     assert cloud.attributes("dev-2") == ORIGINAL
 
 
+def test_a_call_that_is_throttled_is_left_for_the_next_pass(
+    cloud: Cloud,
+    cooling: Recovery,
+    clock: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It passes by itself, so it wakes nobody; where it does not, it is the metric that tells."""
+    clock[0] += HOUR
+    with monkeypatch.context() as patch:
+        patch.setattr(executions, "start", refuse)
+        assert reconcile() == {"left": 1}
+    (line,) = (record for record in caplog.records if record.msg == "device not reconciled")
+    assert line.exc_info
+    assert line.exc_info[0] is TransientError
+    assert reconcile() == {"started": 1}
+
+
+def test_what_was_done_is_logged_with_the_campaign(
+    cloud: Cloud, cooling: Recovery, clock: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    clock[0] += HOUR
+    with caplog.at_level("INFO"):
+        reconcile()
+    (line,) = (record for record in caplog.records if record.msg == "device reconciled")
+    told = {name: getattr(line, name) for name in ("deviceId", "campaign", "done")}
+    assert told == {"deviceId": "dev-1", "campaign": cooling["campaign"], "done": "started"}
+
+
 def test_many_devices_are_acted_on_at_the_same_time(
     cloud: Cloud, clock: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:

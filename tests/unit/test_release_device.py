@@ -9,7 +9,6 @@ from firmware_retry.errors import (
     BackupMissingError,
     InvalidMessageError,
     RecoverySupersededError,
-    ReleaseIncompleteError,
     TransientError,
 )
 from firmware_retry.handlers import (
@@ -32,12 +31,12 @@ BEING_MOVED: dict[Stage, Handler] = {
 AT_REST = [stage for stage in Stage if stage not in BEING_MOVED]
 
 
-def release(*names: str) -> dict[str, list[str]]:
+def release(*names: str) -> release_device.Fates:
     event = {"deviceId": names[0]} if len(names) == 1 else {"deviceIds": list(names)}
     return release_device.handler(event, None)
 
 
-def removed(at: int = NOW_MS, name: Any = "dev-1") -> dict[str, list[str]]:
+def removed(at: int = NOW_MS, name: Any = "dev-1") -> release_device.Fates:
     """AWS IoT says that the thing was removed from the failed group."""
     event = {"kind": "removed", "deviceId": name, "timestamp": at}
     return release_device.handler(event, None)
@@ -150,16 +149,29 @@ def test_several_are_released_at_once(cloud: Cloud) -> None:
     }
 
 
-def test_one_that_cannot_be_released_does_not_hold_up_the_others(cloud: Cloud) -> None:
-    for name in ("a", "b", "c"):
-        bring(cloud, Stage.TOLD, name)
+def test_one_that_cannot_be_released_is_refused_and_all_others_are_told_of(cloud: Cloud) -> None:
+    for name, stage in (("a", Stage.TOLD), ("b", Stage.TOLD), ("c", Stage.MOVING)):
+        bring(cloud, stage, name)
     cloud.dynamodb.Table(BACKUP).delete_item(Key={"deviceId": "b"})
-    with pytest.raises(ReleaseIncompleteError, match=r"^b: BackupMissingError: no backup of b"):
-        release("a", "b", "c")
-    for name in ("a", "c"):
-        assert_free(cloud, name)
+    done = release("a", "b", "c", "no-such-thing")
+    refused = done.pop("refused")
+    assert done == {"released": ["a"], "releasing": ["c"], "gone": ["no-such-thing"]}
+    assert isinstance(refused, dict)
+    assert list(refused) == ["b"]
+    assert refused["b"].startswith("BackupMissingError: no backup of b")
+    assert_free(cloud, "a")
+
+
+def test_a_single_one_that_cannot_be_released_is_an_error_that_the_intake_sees(
+    cloud: Cloud,
+) -> None:
+    bring(cloud, Stage.TOLD)
+    cloud.dynamodb.Table(BACKUP).delete_item(Key={"deviceId": "dev-1"})
+    cloud.remove_from(GROUP)
     with pytest.raises(BackupMissingError):
-        release("b")
+        removed()
+    with pytest.raises(BackupMissingError):
+        release("dev-1")
 
 
 def test_one_that_went_on_meanwhile_is_looked_at_again(

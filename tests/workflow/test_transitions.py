@@ -123,7 +123,6 @@ LASTING: Mapping[tuple[Machine, str], Mapping[str, str | None]] = {
     ("intake", "ReleaseDevice"): {
         "InvalidMessageError": "MessageRefused",
         "BackupMissingError": KEPT,
-        "ReleaseIncompleteError": KEPT,
         "RequestRefusedError": KEPT,
         "KeyError": KEPT,
     },

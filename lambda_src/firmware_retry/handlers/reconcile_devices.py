@@ -32,6 +32,7 @@ from firmware_retry.errors import (
     RecoverySupersededError,
     StillInGroupError,
     ThingNotFoundError,
+    TransientError,
 )
 from firmware_retry.settings import settings
 
@@ -64,7 +65,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
         (their campaign is paused) or ``failed`` (in the failed group, for an operator),
         ``started``, ``moved_out``, ``restored``, ``marked_failed``, ``told``, ``ended``,
         ``released``, found ``gone`` or ``superseded``, ``refused``, and ``left`` for the next pass
-        because the time was over; and how many campaigns ``tripped`` the breaker.
+        because of trouble that passes, or because the time was over; and how many campaigns
+        ``tripped`` the breaker.
 
     Raises:
         ReconcileIncompleteError: something was refused; the log says what and why.
@@ -92,11 +94,10 @@ def _looked(window: Window | None) -> Counter[str]:
     try:
         return Counter({"tripped": window.look() if window else 0})
     except FirmwareRetryError as error:
-        _refused("campaign", error)
-        return Counter({"refused": 1})
+        return Counter({_not_done("campaign", error): 1})
 
 
-def _each(act: Callable[[str], str], devices: list[str], is_over: IsOver) -> Counter[str]:
+def _each(act: Callable[[Record], str], devices: list[str], is_over: IsOver) -> Counter[str]:
     """Acts on devices while there is time; how many came to what."""
     return Counter(at_once(lambda device: "left" if is_over() else _done(act, device), devices))
 
@@ -115,10 +116,12 @@ def at_once(act: Callable[[str], str], devices: list[str]) -> Iterable[str]:
         return list(pool.map(act, devices))
 
 
-def _done(act: Callable[[str], str], device: str) -> str:
+def _done(act: Callable[[Record], str], name: str) -> str:
     """Does what is due for a device; what that was."""
+    device = None
     try:
-        done = act(device)
+        device = record.read(name)
+        done = act(device) if device else "superseded"
     except ThingNotFoundError:
         done = "gone"
     except RecoverySupersededError:
@@ -128,23 +131,23 @@ def _done(act: Callable[[str], str], device: str) -> str:
     except CampaignPausedError:
         done = "held"
     except FirmwareRetryError as error:
-        _refused(device, error)
-        done = "refused"
+        done = _not_done(name, error)
     if done not in _LEFT_ALONE:
-        _logger.info("device reconciled", extra={"deviceId": device, "done": done})
+        campaign = device.campaign if device else ""
+        _logger.info(
+            "device reconciled", extra={"deviceId": name, "campaign": campaign, "done": done}
+        )
     return done
 
 
-def _refused(device: str, error: FirmwareRetryError) -> None:
-    _logger.warning(
-        "device not reconciled",
-        extra={"deviceId": device, "error": type(error).__name__, "why": str(error)},
-    )
+def _not_done(name: str, error: FirmwareRetryError) -> str:
+    """Logs why something was not done; whether that needs a person, or the next pass may do it."""
+    _logger.warning("device not reconciled", extra={"deviceId": name}, exc_info=error)
+    return "left" if isinstance(error, TransientError) else "refused"
 
 
-def _finish_overdue(moment: float, name: str) -> str:
-    device = record.read(name)
-    if device is None or device.due_since >= moment:
+def _finish_overdue(moment: float, device: Record) -> str:
+    if device.due_since >= moment:
         return "superseded"
     if device.ending and device.away_since:
         recovery.finish(device.present_run)
@@ -192,16 +195,14 @@ def _each_settled(moment: float, devices: list[str], is_over: IsOver) -> Counter
     try:
         members = registry.members_of(group)
     except FirmwareRetryError as error:
-        _refused(f"all in {group}", error)
-        return Counter({"refused": 1})
+        return Counter({_not_done(f"all in {group}", error): len(devices)})
     taken_out = [device for device in devices if device not in members]
     stayed = Counter({"failed": len(devices) - len(taken_out)})
     return stayed + _each(partial(_release, moment), taken_out, is_over)
 
 
-def _release(moment: float, name: str) -> str:
-    device = record.read(name)
-    if device is None or device.settled_since >= moment:
+def _release(moment: float, device: Record) -> str:
+    if device.settled_since >= moment:
         return "superseded"
     recovery.end_episode(device, Cause.RELEASED, device.present_up_to)
     return "released"

@@ -9,7 +9,6 @@ from firmware_retry.errors import (
     FirmwareRetryError,
     InvalidMessageError,
     RecoverySupersededError,
-    ReleaseIncompleteError,
     ThingNotFoundError,
     TransientError,
 )
@@ -19,8 +18,11 @@ from firmware_retry.settings import settings
 aws.prepare("dynamodb")
 _logger = logging.getLogger(__name__)
 
+Fates = dict[str, list[str] | dict[str, str]]
+"""Device names by what became of them; those that were refused with why."""
 
-def handler(event: dict[str, Any], context: object) -> dict[str, list[str]]:
+
+def handler(event: dict[str, Any], context: object) -> Fates:
     """Releases devices: out of the failed group, attributes as they were, counters gone.
 
     Args:
@@ -32,12 +34,14 @@ def handler(event: dict[str, Any], context: object) -> dict[str, list[str]]:
     Returns:
         Device names by what became of them: ``released``, ``releasing`` (a recovery is just moving
         the device, and releases it then), ``not_tracked`` and ``gone``; for a membership event
-        also ``not_settled``, where it was not an operator who removed the thing.
+        also ``not_settled``, where it was not an operator who removed the thing. For a list also
+        ``refused``, ``{"<name>": "<error>: <why>"}``: those that could not be released, while the
+        others were. Repeating is safe.
 
     Raises:
         InvalidMessageError: the event names no device, or something that cannot be one.
-        ReleaseIncompleteError: some devices of a list could not be released.
-        TransientError, BackupMissingError, RequestRefusedError: a single one could not.
+        TransientError, BackupMissingError, RequestRefusedError: the one device of an event could
+            not be released: the intake has to try again.
     """
     if event.get("kind") == "removed":
         name = thing_name(event.get("deviceId"))
@@ -50,17 +54,18 @@ def handler(event: dict[str, Any], context: object) -> dict[str, list[str]]:
     return _released_all([thing_name(name) for name in event["deviceIds"]])
 
 
-def _released_all(names: list[str]) -> dict[str, list[str]]:
+def _released_all(names: list[str]) -> Fates:
     done: dict[str, list[str]] = {}
-    refused: list[str] = []
+    refused: dict[str, str] = {}
     for name in names:
         try:
             done.setdefault(_released(name), []).append(name)
         except FirmwareRetryError as error:
-            refused.append(f"{name}: {type(error).__name__}: {error}")
-    if refused:
-        raise ReleaseIncompleteError("; ".join(refused))
-    return done
+            refused[name] = f"{type(error).__name__}: {error}"
+    if not refused:
+        return {**done}
+    _logger.warning("devices not released", extra={"refused": refused})
+    return {**done, "refused": refused}
 
 
 def _released(name: str) -> str:

@@ -20,7 +20,7 @@ module "second" {
   fatal_reasons      = ["*signature invalid*"]
 
   # Out of reach, and what test_breaker brings into it.
-  breaker = { share = 0.3, window_seconds = 60, min_devices = 1000, pauses = true }
+  breaker = { share = 0.3, window_seconds = 900, min_devices = 1000, pauses = true }
 
   retry_limit       = 2
   cool_down_seconds = [36000]
