@@ -54,7 +54,7 @@ module "firmware_retry" {
   lambda_package_s3   = var.lambda_package_s3
   tracing_enabled     = true
 
-  # What is there already and is to be used. null has the module make it; ../landing-zone uses some.
+  # What is there already and is to be used. null has the module make it; ../landing-zone has its own.
   existing_alerts_topic       = null
   existing_operator_topic     = null # instead of alert_emails
   existing_failed_thing_group = null # instead of failed_thing_group_name

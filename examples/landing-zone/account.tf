@@ -1,4 +1,5 @@
-# What an account team gives: a key, a boundary of all roles, and the topics of whoever is on call.
+# What an account team gives: a key, a boundary of all roles, the topics of whoever is on call, the
+# group of what has to be looked at, and tables.
 
 data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
@@ -111,4 +112,19 @@ resource "aws_sns_topic_policy" "on_call" {
       },
     ]
   })
+}
+
+# Devices of all fleets that a person has to look at.
+resource "aws_iot_thing_group" "to_be_looked_at" {
+  name = "to-be-looked-at"
+}
+
+# In an account of yours they have a state of their own, so that no destroy of a fleet reaches them.
+module "tables" {
+  source   = "../../modules/tables"
+  for_each = local.fleets
+
+  name_prefix         = "${each.key}-"
+  kms_key_arn         = aws_kms_key.fleets.arn
+  deletion_protection = false # an example must be removable
 }

@@ -22,13 +22,19 @@ module "firmware_retry" {
   job_id_patterns    = each.value.job_id_patterns
   fatal_reasons      = ["*signature invalid*"]
 
-  # What the account has already. Fleets may share topics: each mails of its own devices.
-  kms_key_arn              = aws_kms_key.fleets.arn
-  role_path                = "/fleets/"
-  permissions_boundary_arn = aws_iam_policy.boundary.arn
-  existing_alerts_topic    = { arn = aws_sns_topic.incidents.arn }
-  existing_operator_topic  = { arn = aws_sns_topic.on_call.arn }
+  # What the account has already. Fleets may share topics and group: each mails of its own devices.
+  kms_key_arn                 = aws_kms_key.fleets.arn
+  role_path                   = "/fleets/"
+  permissions_boundary_arn    = aws_iam_policy.boundary.arn
+  existing_alerts_topic       = { arn = aws_sns_topic.incidents.arn }
+  existing_operator_topic     = { arn = aws_sns_topic.on_call.arn }
+  existing_failed_thing_group = { arn = aws_iot_thing_group.to_be_looked_at.arn }
 
-  # An example must be removable. Leave this out for a fleet: the tables then refuse to be deleted.
-  deletion_protection = false
+  # Tables cannot be shared: each fleet has its own.
+  existing_tables = {
+    retries   = { arn = module.tables[each.key].retries_table_arn }
+    backup    = { arn = module.tables[each.key].backup_table_arn }
+    history   = { arn = module.tables[each.key].history_table_arn }
+    campaigns = { arn = module.tables[each.key].campaigns_table_arn }
+  }
 }

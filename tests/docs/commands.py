@@ -1,10 +1,65 @@
 """Which test runs each command that the docs tell a reader to run. The longest beginning counts."""
 
+_EXAMPLES = "tests/examples/test_examples.py::"
+_MOVE = "tests/examples/test_adopt.py::"
+_IMPORTED = f"{_MOVE}test_what_was_retained_is_imported_and_nothing_of_it_is_replaced"
+_ADOPTED = f"{_MOVE}test_after_it_there_is_nothing_to_do"
+_BY_HAND = (
+    "tests/examples/test_by_hand.py::test_what_the_readme_says_to_type_has_a_device_cool_down"
+)
+_SECOND_PLAN = "tests/deployed/test_lifecycle.py::test_a_second_plan_is_empty"
+_DESTROY = "tests/deployed/test_lifecycle.py::test_destroy_leaves_nothing"
+
+
+def _applied(test: str) -> dict[str, str]:
+    """Of an example that the tests apply beside others: the test that sees it work."""
+    destroyed = "test_a_destroy_leaves_nothing_but_a_key_that_waits_for_its_deletion"
+    return {
+        "terraform init": f"{_EXAMPLES}{test}",
+        "terraform apply": f"{_EXAMPLES}{test}",
+        "terraform destroy": f"{_EXAMPLES}{destroyed}",
+    }
+
+
+ON_PAGE = {
+    "examples/quickstart/README.md": {
+        "terraform init": _BY_HAND,
+        "terraform apply": _BY_HAND,
+        "terraform destroy": _DESTROY,
+    },
+    "examples/complete/README.md": _applied(
+        "test_complete_brings_a_firmware_to_its_group_and_takes_a_device_out"
+    ),
+    "examples/job-events/README.md": _applied("test_job_events_counts_what_jobs_say_and_no_device"),
+    "examples/landing-zone/README.md": _applied(
+        "test_landing_zone_keeps_two_fleets_apart_on_one_topic"
+    ),
+    "examples/marker-attribute/README.md": _applied("test_marker_attribute_overwrites_nothing"),
+    "examples/moving-from-cdk/README.md": {
+        "terraform init": _IMPORTED,
+        "terraform plan": _IMPORTED,
+        "terraform apply": _ADOPTED,
+    },
+    "docs/moving-from-cdk.md": {"terraform plan": _IMPORTED, "terraform apply": _ADOPTED},
+}
+"""What the same command does in the folder that a page is about: that test, and no other."""
+
 RUN_BY = {
+    ". .local/cloud/environment.sh": _BY_HAND,
+    ".venv/bin/python -m fleet_retry history": _BY_HAND,
+    ".venv/bin/python -m localcloud.device": _BY_HAND,
+    "python -m localcloud.device": _BY_HAND,
+    "terraform -chdir=examples/quickstart init": _BY_HAND,
+    "terraform -chdir=examples/quickstart apply": _BY_HAND,
+    "terraform init": _BY_HAND,
+    "terraform plan": _SECOND_PLAN,
+    "terraform apply": _SECOND_PLAN,
+    "terraform destroy": _DESTROY,
     "make demo": "tests/demo/test_demo.py::test_every_device_ends_where_it_should",
     "make local": "tests/localcloud/test_process.py"
     "::test_the_command_prints_what_to_do_and_ends_on_ctrl_c",
     "make test": "tests/docs/test_commands.py::test_make_test_is_what_ci_runs",
+    "make examples": "tests/docs/test_commands.py::test_make_test_is_what_ci_runs",
     "make lint": "tests/docs/test_commands.py::test_make_test_is_what_ci_runs",
     "make help": "tests/docs/test_commands.py::test_make_help_names_every_target",
     "make docs": "tests/docs/test_readme.py"
@@ -19,10 +74,6 @@ RUN_BY = {
     "::test_ladders_are_compared_side_by_side_in_a_table_a_file_and_a_picture",
     "python -m simulation replay": "tests/simulation/test_soak.py"
     "::test_the_commands_replay_what_they_found",
-    "terraform init": "tests/localcloud/test_terraform.py::test_apply_plan_and_destroy",
-    "terraform plan": "tests/localcloud/test_terraform.py::test_apply_plan_and_destroy",
-    "terraform apply": "tests/localcloud/test_terraform.py::test_apply_plan_and_destroy",
-    "terraform destroy": "tests/localcloud/test_terraform.py::test_apply_plan_and_destroy",
     "aws lambda invoke": "tests/deployed/test_release.py::test_by_the_function_for_a_list",
     "aws iot create-job": "tests/examples/test_examples.py"
     "::test_complete_brings_a_firmware_to_its_group_and_takes_a_device_out",
@@ -69,6 +120,7 @@ BY_HAND = {
     "aws iot enable-topic-rule": "undoes what is tested; that the command exists is tested",
     "aws logs delete-log-group": "only tidies up; that the command exists is tested",
     "aws logs filter-log-events": "only shows; that the command exists is tested",
+    "aws sns list-subscriptions-by-topic": "only shows; that the command exists is tested",
     "aws service-quotas list-service-quotas": "only shows; that the command exists is tested",
     "aws service-quotas request-service-quota-increase": "asks AWS; that it exists is tested",
     "npx cdk": "the CDK stack is not here",

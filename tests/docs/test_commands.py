@@ -13,7 +13,7 @@ from botocore import xform_name
 
 from fleet_retry import cli
 from tests.docs import pages
-from tests.docs.commands import BY_HAND, RUN_BY
+from tests.docs.commands import BY_HAND, ON_PAGE, RUN_BY
 from tests.docs.pages import ROOT, Command
 
 COMMANDS = sorted(set(pages.commands()))
@@ -30,10 +30,11 @@ def each(commands: list[Command]) -> pytest.MarkDecorator:
 
 
 def known_as(command: Command) -> str | None:
-    """The longest beginning of the command that one of the two lists has."""
+    """The longest beginning of the command that the lists have."""
     words = re.sub(r"^(\w+=\S+ )+", "", command.text)
-    beginnings = [known for known in RUN_BY | BY_HAND if f"{words} ".startswith(f"{known} ")]
-    return max(beginnings, key=len, default=None)
+    lists = ON_PAGE.get(command.page) if command.text.startswith("terraform ") else None
+    known = lists or RUN_BY | BY_HAND
+    return max((one for one in known if f"{words} ".startswith(f"{one} ")), key=len, default=None)
 
 
 @each(COMMANDS)
@@ -45,7 +46,25 @@ def test_nothing_is_listed_that_no_page_says() -> None:
     assert set(RUN_BY | BY_HAND) - {known_as(command) for command in COMMANDS} == set()
 
 
-@pytest.mark.parametrize("test", sorted(set(RUN_BY.values())))
+@pytest.mark.parametrize("page", ON_PAGE)
+def test_nothing_is_listed_of_a_page_that_it_does_not_say(page: str) -> None:
+    assert set(ON_PAGE[page]) - {known_as(one) for one in COMMANDS if one.page == page} == set()
+
+
+EXAMPLES = sorted(map(pages.name_of, ROOT.glob("examples/*/README.md")))
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_is_applied_by_a_test_of_its_own(example: str) -> None:
+    """That another can be applied says nothing of it."""
+    others = {test for page in EXAMPLES if page != example for test in ON_PAGE[page].values()}
+    assert ON_PAGE[example]["terraform apply"] not in others
+
+
+ALL_TESTS = set(RUN_BY.values()).union(*(of.values() for of in ON_PAGE.values()))
+
+
+@pytest.mark.parametrize("test", sorted(ALL_TESTS))
 def test_the_tests_that_are_named_exist(test: str) -> None:
     file, _, function = test.partition("::")
     assert (f"def {function}(" if function else "def test_") in (ROOT / file).read_text()
@@ -68,7 +87,8 @@ def test_make_help_names_every_target() -> None:
 
 def test_make_test_is_what_ci_runs() -> None:
     assert "\nmake test\n" in (ROOT / ".ci/run").read_text()
-    assert re.search(r"^test: .*\n.* lint ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    parts = "lint undeployed deployed examples"
+    assert re.search(rf"^test: .*\n.* {parts}$", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
 
 @each(starting(".venv/bin/pytest"))

@@ -74,15 +74,15 @@ def moved(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Move]:
         _leave(move)
         move.fleet_retry("dry stop", "adopt", "--stop-original", "--dry-run")
         move.seen["running"] = _running(cloud)
-        move.fleet_retry("busy", "adopt", "--stop-original")
+        move.fleet_retry("busy", "adopt", "--stop-original", "--yes")
         _let_busy_run_end(cloud)
-        move.fleet_retry("stop", "adopt", "--stop-original")
+        move.fleet_retry("stop", "adopt", "--stop-original", "--yes")
         _look(move)
         _delete_stack(cloud)
         _apply(move, tmp_path_factory.mktemp("move"))
         move.fleet.fail("counting", [1])
         move.fleet_retry("dry run", "adopt", "--dry-run")
-        move.fleet_retry("adopt", "adopt")
+        move.fleet_retry("adopt", "adopt", "--yes")
         move.fleet_retry("redrive", "redrive")
         move.fleet.settle()
         yield move
@@ -269,6 +269,7 @@ def test_a_dry_run_stops_nothing(moved: Move) -> None:
     assert moved.said["dry stop"][1].splitlines()[-2] == moved.said["busy"][1].splitlines()[-2] + (
         " (dry run: nothing was changed)"
     )
+    assert moved.said["dry stop"][1].startswith(f"rule {RULE}  would be disabled\n")
     assert moved.seen["running"] == 2
 
 
@@ -282,7 +283,10 @@ def test_a_run_that_is_busy_is_left_and_said(moved: Move) -> None:
 def test_the_rule_is_disabled_and_no_run_sleeps_any_more(moved: Move) -> None:
     assert moved.seen["rule"]["ruleDisabled"] is True
     assert moved.seen["runs"] == ["ABORTED", "SUCCEEDED"]
-    assert moved.said["stop"] == (0, "No run sleeps: the CDK stack can be deleted.\n")
+    assert moved.said["stop"] == (
+        0,
+        f"rule {RULE}  is disabled already\nNo run sleeps: the CDK stack can be deleted.\n",
+    )
 
 
 def test_until_when_a_device_is_to_be_away_is_noted(moved: Move) -> None:

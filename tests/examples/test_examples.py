@@ -157,8 +157,22 @@ def test_landing_zone_keeps_two_fleets_apart_on_one_topic(zone: list[Fleet]) -> 
     for fleet, other in (zone, zone[::-1]):
         (told,) = fleet.alerts(_only(fleet))
         assert told["fleet"] == fleet.prefix
-        assert fleet.groups(_only(fleet)) == {f"{fleet.prefix}FailedToUpdate"}
         assert other.record(_only(fleet)) is None
+
+
+def test_landing_zone_keeps_two_fleets_apart_in_one_group(zone: list[Fleet]) -> None:
+    """None takes a member that it does not know for one that an operator has released."""
+    for fleet in zone:
+        fleet.reconcile(grace_seconds=0)
+    for fleet in zone:
+        assert fleet.groups(_only(fleet)) == {"to-be-looked-at"}
+
+
+def test_landing_zone_takes_tables_and_group_that_are_there(applied: Applied) -> None:
+    of_fleets = applied.terraform.run("state", "list", "module.landing_zone.module.firmware_retry")
+    made = [line for line in of_fleets.splitlines() if ".data." not in line]
+    assert len(made) > 200
+    assert [line for line in made if "aws_dynamodb_table." in line or "aws_iot_thing" in line] == []
 
 
 def test_landing_zone_mails_each_fleet_of_its_own_devices(zone: list[Fleet]) -> None:

@@ -1,0 +1,81 @@
+"""What the README tells to type after ``make local`` is typed, in a copy of the project."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from localcloud import eventually
+
+PROJECT = Path(__file__).resolve().parents[2]
+FREE_PORTS = ("--port", "0", "--mqtt-port", "0")
+
+
+def test_what_the_readme_says_to_type_has_a_device_cool_down(tmp_path: Path) -> None:
+    ignored = shutil.ignore_patterns(".*", "node_modules", "__pycache__", "*.tfstate*")
+    copy = Path(shutil.copytree(PROJECT, tmp_path / "copy", ignore=ignored))
+    _lend_python(copy)
+    *lines, look = _lines_of_readme()
+    with _local_cloud(copy) as printed:
+        assert "\n".join(f"  {line}" for line in [*lines, look]) in printed
+        typed = _type(copy, *lines)
+        assert typed.returncode == 0, typed.stdout + typed.stderr
+        assert eventually(lambda: "cooling_down" in _type(copy, lines[0], look).stdout, 30)
+
+
+def _lines_of_readme() -> list[str]:
+    """The block of shell that follows the one with ``make local``."""
+    text = (PROJECT / "README.md").read_text()
+    found = re.search(r"```sh\nmake local\n```.*?```sh\n(.*?)```", text, re.DOTALL)
+    assert found
+    return found.group(1).splitlines()
+
+
+def _lend_python(copy: Path) -> None:
+    """As ``make local`` installs it. Not by a link to the folder, which a make could empty."""
+    python = copy / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
+    python.chmod(0o755)
+
+
+@contextmanager
+def _local_cloud(copy: Path) -> Iterator[str]:
+    """What ``make local`` runs, and what it printed."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "localcloud", *FREE_PORTS],
+        cwd=copy,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as running:
+        assert running.stdout is not None
+        try:
+            printed = ""
+            while "Ctrl-C" not in printed:
+                line = running.stdout.readline()
+                assert line, printed
+                printed += line
+            yield printed
+        finally:
+            running.send_signal(signal.SIGINT)
+
+
+def _type(copy: Path, *lines: str) -> subprocess.CompletedProcess[str]:
+    """Has a shell run the lines; Terraform's question is answered."""
+    return subprocess.run(
+        ["sh", "-e"],
+        cwd=copy,
+        env=os.environ | {"TF_CLI_ARGS_apply": "-auto-approve -no-color"},
+        input="\n".join(lines),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
