@@ -36,12 +36,13 @@ simulate: .venv/ready ## Tries ladders on a fleet of one's own (make simulate FL
 mutants: .venv/ready ## Takes out each safeguard, one at a time: which test and which simulated seed notices
 	PYTHONPATH=lambda_src $(BIN)/python -m tests.simulation.mutants
 
-# Side by side, since what is on a deployed module waits most of its time.
+# Side by side, since what is on a deployed module waits most of its time; that what only computes
+# gives way to it keeps its clocks right.
 test: ## Everything that CI runs
 	@$(MAKE) --no-print-directory --jobs 4 --output-sync=target lint undeployed deployed examples
 
 undeployed: .venv/ready $(DIAGRAMS)/ready ## The tests that need no deployment
-	$(BIN)/pytest -p no:terraform --ignore=tests/deployed --ignore=tests/workflow --ignore=tests/examples --ignore=tests/demo
+	nice $(BIN)/pytest -p no:terraform -n 2 --dist loadfile --ignore=tests/deployed --ignore=tests/workflow --ignore=tests/examples --ignore=tests/demo
 
 deployed: .venv/ready $(ASL_VALIDATOR)/ready ## The tests on the deployed module, which share one apply
 	$(BIN)/pytest tests/deployed tests/workflow

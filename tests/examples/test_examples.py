@@ -89,6 +89,7 @@ def _take_code_from_a_bucket(cloud: LocalCloud, copy: Path) -> None:
 def test_afterwards_there_is_nothing_to_do(applied: Applied) -> None:
     would_change, printed = applied.terraform.plan()
     assert not would_change, printed
+    assert "Warning" not in printed
 
 
 # complete

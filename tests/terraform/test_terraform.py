@@ -6,30 +6,36 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from localcloud.terraform import Terraform
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOTS = [".", *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("examples/*/"))]
 
 
 def test_every_file_is_formatted() -> None:
     Terraform(ROOT).run("fmt", "-check", "-recursive", "-diff")
 
 
-@pytest.mark.parametrize("root", ROOTS)
-def test_every_root_is_valid_and_free_of_warnings(copy: Path, root: str) -> None:
-    terraform = Terraform(copy / root)
+def test_the_module_is_valid_and_free_of_warnings(copy: Path) -> None:
+    """The examples are applied, in ``tests/examples``."""
+    terraform = Terraform(copy)
     terraform.init()
     assert "Warning" not in terraform.run("validate")
 
 
-def test_logic_and_validations(copy: Path) -> None:
+def test_logic(copy: Path) -> None:
     """``tests/terraform/*.tftest.hcl``, with a mock provider."""
     terraform = Terraform(copy)
     terraform.init("-test-directory=tests/terraform")
     print(terraform.run("test", "-test-directory=tests/terraform"))
+
+
+def test_validations(tmp_path: Path) -> None:
+    """``tests/terraform/validations/``, on the variables alone."""
+    shutil.copy(ROOT / "variables.tf", tmp_path)
+    shutil.copytree(ROOT / "tests/terraform/validations", tmp_path / "tests")
+    terraform = Terraform(tmp_path)
+    terraform.init()
+    print(terraform.run("test"))
 
 
 def test_nothing_of_terraforms_is_checked_in() -> None:
