@@ -22,7 +22,7 @@ from localcloud.terraform import Terraform, TerraformError, find_binary
 ROOT = Path(__file__).resolve().parent.parent
 TIME_SCALE = 0.0001
 """A day in 8.6 seconds."""
-GIVE_UP_SECONDS = 90.0
+GIVE_UP_SECONDS = 300.0
 """Longest that the fleet may take; it needs about a third of it."""
 
 

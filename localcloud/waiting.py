@@ -9,12 +9,12 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def eventually(probe: Callable[[], T], seconds: float = 10.0) -> T:
+def eventually(probe: Callable[[], T], seconds: float = 60.0) -> T:
     """The first true answer of ``probe``, or its last answer when the time is over.
 
     Args:
         probe: asked every 50 ms.
-        seconds: how long to ask.
+        seconds: how long to ask: a busy machine is slow, and only a failure takes all of it.
     """
     deadline = time.monotonic() + seconds
     while not (answer := probe()) and time.monotonic() < deadline:

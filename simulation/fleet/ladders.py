@@ -227,6 +227,8 @@ def _most_update_thing(one: Outcome) -> str:
 
 def _people(fleet: Fleet, share: float) -> str:
     count = share * fleet.devices
+    if 0 < count < 0.01:
+        return "< 0.01"
     return f"{count:,.0f}" if count >= 10 or not count else f"{count:.2g}"
 
 

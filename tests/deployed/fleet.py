@@ -90,7 +90,7 @@ class Fleet:
 
     def settle(self) -> None:
         """Waits until the intake has handled all that was published."""
-        assert eventually(lambda: not self.runs("intake", "RUNNING"), 60), "the intake is stuck"
+        assert eventually(lambda: not self.runs("intake", "RUNNING")), "the intake is stuck"
 
     # The registry
 

@@ -48,7 +48,7 @@ def test_one_device_is_one_clear_mail(fleet: Fleet) -> None:
     mark = fleet.mark()
     fleet.add_thing("mailed", model="gw:v3", FW="2.26")
     fleet.fail("mailed", [1], reason=f"{FATAL}: E_KEY", FW="2.26")
-    assert eventually(lambda: fleet.alerts("mailed"), 20)
+    assert eventually(lambda: fleet.alerts("mailed"))
     assert _mails(fleet, mark) == []
     assert fleet.invoke("MailOperators") == {"mails": 1, "devices": 1}
     (mail,) = _mails(fleet, mark)
@@ -93,7 +93,7 @@ def test_a_subscriber_gets_what_its_filter_lets_through(fleet: Fleet) -> None:
     for name, campaign in (("let-through", "firmware-3"), ("kept-back", "bootloader-3")):
         fleet.add_thing(name, model="gw:v3", FW="2.26")
         fleet.fail(name, [1], reason=FATAL, jobId=campaign)
-    assert eventually(lambda: fleet.alerts("let-through") and fleet.alerts("kept-back"), 20)
+    assert eventually(lambda: fleet.alerts("let-through") and fleet.alerts("kept-back"))
     for name in ("let-through", "kept-back"):
         fleet.succeed(name, 5, status="SUCCEEDED")
     assert eventually(lambda: len(fleet.alerts("let-through")) == 2)
@@ -129,7 +129,7 @@ def test_a_storm_is_a_handful_of_mails(fleet: Fleet, figures: list[str]) -> None
                 message = fleet.message(name, 1, reason=f"{FATAL} {number % 3}", FW="2.26")
                 connection.publish(fleet.topic.format(device=name), message)
             fleet.settle()
-    assert eventually(lambda: _told(fleet) == set(STORM), 60)
+    assert eventually(lambda: _told(fleet) == set(STORM))
     assert eventually(lambda: not fleet.runs("escalation", "RUNNING"))
 
     mailed = fleet.invoke("MailOperators")

@@ -46,7 +46,7 @@ def test_a_failed_device_is_released_for_the_next_campaign(second: Fleet) -> Non
     device = "changes-when-failed"
     second.add_thing(device, **ORIGINAL)
     second.fail(device, [1], jobId="first", reason="signature invalid")
-    assert eventually(lambda: second.alerts(device), 20)
+    assert eventually(lambda: second.alerts(device))
     assert eventually(lambda: not second.runs("escalation", "RUNNING"))
     second.fail(device, [2], jobId="first")
     assert second.groups(device) == {"second-FailedToUpdate"}

@@ -29,7 +29,7 @@ ORIGINALS = (
     # Here the attribute that gets overwritten does not exist.
     {"model": "wo:v8", "FW": "2.26"},
 )
-SECONDS = 150
+SECONDS = 600
 """Longest that all journeys of a round together may take."""
 LONG_AGO = -1_000_000
 """A grace with which every wait counts as ended: the clock of the functions is not scaled."""
@@ -140,7 +140,7 @@ def _letters(fleet: Fleet) -> int:
 
 def _rest(fleet: Fleet) -> None:
     """Waits until nothing runs."""
-    assert eventually(lambda: not any(fleet.runs(m, "RUNNING") for m in MACHINES), 60)
+    assert eventually(lambda: not any(fleet.runs(m, "RUNNING") for m in MACHINES))
 
 
 def ends(fleet: Fleet, travellers: list[Traveller]) -> dict[str, dict[str, Any]]:

@@ -37,7 +37,7 @@ class Journey:
 
     def wait_for_model(self, model: str) -> None:
         """Waits until the registry says so."""
-        assert eventually(lambda: self.fleet.attributes(DEVICE)["model"] == model, 30), model
+        assert eventually(lambda: self.fleet.attributes(DEVICE)["model"] == model), model
 
     def wait_for_group(self, group: str, *, joined: bool) -> None:
         """Waits until the device has joined or left a group."""

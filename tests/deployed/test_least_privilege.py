@@ -111,10 +111,10 @@ def _journey_without_intake(fleet: Fleet, device: str) -> None:
     _register(fleet, device)
     _use_up(fleet, device, 2)
     fleet.invoke("ReconcileDevices", graceSeconds=SETTLED)
-    assert eventually(lambda: _state(fleet, device) == ("tracking", 1), 30)
+    assert eventually(lambda: _state(fleet, device) == ("tracking", 1))
     _use_up(fleet, device, 3, 4)
     fleet.invoke("ReconcileDevices", graceSeconds=SETTLED)
-    assert eventually(lambda: fleet.alerts(device), 30)
+    assert eventually(lambda: fleet.alerts(device))
 
 
 def _journey_without_runs(fleet: Fleet, device: str) -> None:
@@ -208,7 +208,7 @@ def _campaign_trips(fleet: Fleet, device: str) -> None:
     """The breaker tells of a campaign, and pauses it. Last: it may pause others, too."""
     fleet.add_thing(device)
     fleet.fail(device, [1, 2], FW=device)
-    assert eventually(lambda: "usedUpAt" in (fleet.record(device) or {}), 20)
+    assert eventually(lambda: "usedUpAt" in (fleet.record(device) or {}))
     rule = {"share": 0.0001, "window_seconds": 300, "min_devices": 1, "pauses": True}
     with fleet.with_environment("ReconcileDevices", BREAKER=json.dumps(rule)):
         fleet.invoke("ReconcileDevices", graceSeconds=300)
@@ -229,7 +229,7 @@ def _success(fleet: Fleet, device: str) -> dict[str, Any]:
 def _fail_for_good(fleet: Fleet, device: str) -> None:
     fleet.add_thing(device)
     fleet.fail(device, [1], reason="signature invalid")
-    assert eventually(lambda: fleet.alerts(device), 30)
+    assert eventually(lambda: fleet.alerts(device))
     assert eventually(lambda: not fleet.runs("escalation", "RUNNING"))
 
 
@@ -254,7 +254,7 @@ def _lose_run(fleet: Fleet, machine: Machine, due: dict[str, Any]) -> None:
         name=due["recoveryId"],
         input=json.dumps({**due["recovery"], "deviceId": "nobody"}),
     )
-    assert eventually(lambda: not fleet.runs(machine, "RUNNING"), 30)
+    assert eventually(lambda: not fleet.runs(machine, "RUNNING"))
 
 
 def _state(fleet: Fleet, device: str) -> tuple[str, int]:

@@ -33,7 +33,7 @@ def test_an_ignored_reason_is_not_counted(second: Fleet, device: str, why: dict[
 def test_a_fatal_reason_goes_straight_to_the_failed_group(second: Fleet) -> None:
     second.add_thing("fatal", model="gw:v3")
     second.fail("fatal", [1], reason="Signature invalid: key 7", errorCode="E_SIG")
-    (alert,) = eventually(lambda: second.alerts("fatal"), 20)
+    (alert,) = eventually(lambda: second.alerts("fatal"))
     assert (alert["event"], alert["cycles"]) == ("failed", 1)
     assert alert["reason"] == "E_SIG, Signature invalid: key 7"
     assert second.attributes("fatal") == {"model": "gw:v3", "firmwareRetry": "failed"}

@@ -17,7 +17,7 @@ def _failed(fleet: Fleet, device: str) -> None:
     """Brings a device into the failed group."""
     fleet.add_thing(device, **ORIGINAL)
     fleet.fail(device, [1], reason="signature invalid")
-    assert eventually(lambda: fleet.alerts(device), 20)
+    assert eventually(lambda: fleet.alerts(device))
     assert eventually(lambda: not fleet.runs("escalation", "RUNNING"))
     assert fleet.groups(device) == {GROUP}
 
@@ -97,7 +97,7 @@ def test_of_a_device_that_cools_down(second: Fleet) -> None:
 def test_by_removing_it_from_the_group_where_membership_events_are_on(second: Fleet) -> None:
     _failed(second, "removed")
     second.client("iot").remove_thing_from_thing_group(thingGroupName=GROUP, thingName="removed")
-    assert eventually(lambda: _is_free(second, "removed"), 20)
+    assert eventually(lambda: _is_free(second, "removed"))
 
 
 @pytest.mark.usefixtures("membership_events")

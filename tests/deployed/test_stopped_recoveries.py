@@ -187,7 +187,7 @@ def test_a_run_that_is_alive_is_left_alone(second: Fleet) -> None:
     before = second.record(device), second.attributes(device)
     assert second.reconcile(LONG_AGO) == {"live": 1}
     assert (second.record(device), second.attributes(device)) == before
-    assert eventually(lambda: _record(second, device)["state"] == "tracking", 20)
+    assert eventually(lambda: _record(second, device)["state"] == "tracking")
 
 
 def test_a_run_that_nobody_started_is_started(second: Fleet) -> None:
@@ -201,8 +201,8 @@ def test_a_run_that_nobody_started_is_started(second: Fleet) -> None:
 
     assert second.reconcile(LONG_AGO) == {"started": 1}
     assert eventually(lambda: second.recoveries(device)["cool_down"])
-    assert eventually(lambda: _record(second, device)["ResetRetryCount"] == 1, 20)
-    assert eventually(lambda: not second.runs("cool_down", "RUNNING"), 20)
+    assert eventually(lambda: _record(second, device)["ResetRetryCount"] == 1)
+    assert eventually(lambda: not second.runs("cool_down", "RUNNING"))
     assert (second.counted(device), second.attributes(device)) == (0, ORIGINAL)
 
 

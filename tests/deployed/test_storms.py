@@ -78,13 +78,13 @@ def test_fifty_devices_that_fail_twenty_times_at_once_each_thrice(
     with _connected(fleet) as connections:
         # Two copies now, while the first cool-downs begin, and the third when they are over.
         messages = _storm(fleet, connections, first * (COPIES - 1), SEED)
-        assert eventually(lambda: _have_come_back(fleet), 30)
+        assert eventually(lambda: _have_come_back(fleet))
         for record in _records(fleet).values():
             assert (record["RetryCounter"], len(record["countedEvents"])) == (0, LIMIT)
         assert {str(fleet.attributes(name)) for name in DEVICES} == {str(ORIGINAL)}
 
         messages += _storm(fleet, connections, first + second * COPIES, SEED + 1)
-        assert eventually(lambda: all("notifiedAt" in r for r in _records(fleet).values()), 30)
+        assert eventually(lambda: all("notifiedAt" in r for r in _records(fleet).values()))
         assert eventually(lambda: not fleet.runs("escalation", "RUNNING"))
 
         # And once more, to devices that are given up.

@@ -43,9 +43,9 @@ def test_a_device_that_failed_leaves_the_failed_group_and_people_are_told(second
     second.add_thing(device, **ORIGINAL)
     second.fail(device, [1, 2])
     assert eventually(lambda: "firmwareRetry" in second.attributes(device))
-    assert eventually(lambda: second.record(device)["state"] == "tracking", 30)  # type: ignore[index]
+    assert eventually(lambda: second.record(device)["state"] == "tracking")  # type: ignore[index]
     second.fail(device, [3, 4])
-    assert eventually(lambda: second.alerts(device), 20)
+    assert eventually(lambda: second.alerts(device))
     assert eventually(lambda: not second.runs("escalation", "RUNNING"))
     second.succeed(device, 5, SUCCESS)
     assert second.attributes(device) == ORIGINAL

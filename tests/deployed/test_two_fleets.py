@@ -53,10 +53,10 @@ def test_a_journey_in_one_leaves_the_other_alone(quickstart: Fleet, second: Flee
     second.fail(device, [2])
     assert eventually(lambda: second.attributes(device) == {**kept, "firmwareRetry": "coolingDown"})
     # An attribute that was not there is removed again.
-    assert eventually(lambda: second.attributes(device) == kept, 20)
+    assert eventually(lambda: second.attributes(device) == kept)
     assert eventually(lambda: not second.runs("cool_down", "RUNNING"))
     second.fail(device, [3, 4])
-    assert eventually(lambda: second.alerts(device), 20)
+    assert eventually(lambda: second.alerts(device))
     assert second.attributes(device) == {**kept, "firmwareRetry": "failed"}
     assert second.groups(device) == {"second-FailedToUpdate"}
 

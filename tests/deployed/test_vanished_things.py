@@ -16,7 +16,7 @@ def test_a_thing_deleted_during_its_cool_down_leaves_nothing(second: Fleet) -> N
 
     second.client("iot").delete_thing(thingName="vanishes")
 
-    assert eventually(lambda: second.record("vanishes") is None, 20)
+    assert eventually(lambda: second.record("vanishes") is None)
     assert eventually(lambda: not second.runs("cool_down", "RUNNING"))
     assert second.backup("vanishes") is None
     assert second.states_entered(run)[-1] == "ThingVanished"
@@ -28,7 +28,7 @@ def test_a_thing_of_the_same_name_begins_anew(second: Fleet) -> None:
     second.fail("reborn", [1])
     second.client("iot").delete_thing(thingName="reborn")
     second.fail("reborn", [2])
-    assert eventually(lambda: second.record("reborn") is None, 20)
+    assert eventually(lambda: second.record("reborn") is None)
     second.add_thing("reborn")
     second.fail("reborn", [3])
     assert second.counted("reborn") == 1

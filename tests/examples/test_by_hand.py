@@ -28,7 +28,7 @@ def test_what_the_readme_says_to_type_has_a_device_cool_down(tmp_path: Path) -> 
         assert "\n".join(f"  {line}" for line in [*lines, look]) in printed
         typed = _type(copy, *lines)
         assert typed.returncode == 0, typed.stdout + typed.stderr
-        assert eventually(lambda: "cooling_down" in _type(copy, lines[0], look).stdout, 30)
+        assert eventually(lambda: "cooling_down" in _type(copy, lines[0], look).stdout)
 
 
 def _lines_of_readme() -> list[str]:

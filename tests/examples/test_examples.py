@@ -108,7 +108,7 @@ def test_complete_brings_a_firmware_to_its_group_and_takes_a_device_out(
     template = applied.outputs["complete"]["job_template_id"]
     iot = complete.client("iot")
     complete.add_thing(device, **attributes)
-    assert eventually(lambda: group in complete.groups(device), 20)
+    assert eventually(lambda: group in complete.groups(device))
     iot.create_job(
         jobId="complete-firmware-1",
         jobTemplateArn=iot.describe_job_template(jobTemplateId=template)["jobTemplateArn"],
@@ -119,13 +119,13 @@ def test_complete_brings_a_firmware_to_its_group_and_takes_a_device_out(
     with complete.connect(device) as connection:
         updated = JobDevice(connection)
         for _ in range(3):
-            assert eventually(lambda: updated.attempt(reason="flash error"), 20)
+            assert eventually(lambda: updated.attempt(reason="flash error"))
     moved = {**attributes, "model": "moveOut", "FW": "moveOut"}
-    assert eventually(lambda: complete.attributes(device) == moved, 20)
-    assert eventually(lambda: group not in complete.groups(device), 20)
+    assert eventually(lambda: complete.attributes(device) == moved)
+    assert eventually(lambda: group not in complete.groups(device))
     # Back after a day: 8.6 seconds and a fifth more at most.
-    assert eventually(lambda: complete.attributes(device) == attributes, 30)
-    assert eventually(lambda: group in complete.groups(device), 20)
+    assert eventually(lambda: complete.attributes(device) == attributes)
+    assert eventually(lambda: group in complete.groups(device))
 
 
 def test_complete_believes_a_device_about_itself(complete: Fleet) -> None:
@@ -146,7 +146,7 @@ def zone(applied: Applied) -> list[Fleet]:
         fleet.add_thing(_only(fleet), model="wo:v8", FW="2.27")
         fleet.fail(_only(fleet), [1], reason="signature invalid")
     for fleet in fleets:
-        assert eventually(partial(fleet.alerts, _only(fleet)), 30)
+        assert eventually(partial(fleet.alerts, _only(fleet)))
     return fleets
 
 
@@ -206,7 +206,7 @@ def test_job_events_counts_what_jobs_say_and_no_device(applied: Applied) -> None
     assert fleet.counted("silent") is None
     with updating(fleet, "silent", "firmware-9", "attributes.FW:2.27") as device:
         for failures in (1, 2):
-            assert eventually(device.attempt, 20)
+            assert eventually(device.attempt)
             fleet.settle()
             assert fleet.counted("silent") == failures
 
@@ -219,12 +219,12 @@ def test_marker_attribute_overwrites_nothing(applied: Applied) -> None:
     device, attributes = "marked", {"model": "wo:v8", "FW": "2.27"}
     group = applied.outputs["marker_attribute"]["thing_group_name"]
     fleet.add_thing(device, **attributes)
-    assert eventually(lambda: group in fleet.groups(device), 20)
+    assert eventually(lambda: group in fleet.groups(device))
     fleet.fail(device, range(1, 11))
     marked = {**attributes, "firmwareRetry": "coolingDown"}
-    assert eventually(lambda: fleet.attributes(device) == marked, 20)
-    assert eventually(lambda: group not in fleet.groups(device), 20)
-    assert eventually(lambda: fleet.attributes(device) == attributes, 30)
+    assert eventually(lambda: fleet.attributes(device) == marked)
+    assert eventually(lambda: group not in fleet.groups(device))
+    assert eventually(lambda: fleet.attributes(device) == attributes)
 
 
 # At last

@@ -110,7 +110,7 @@ def _wait(fleet: Fleet, execution_arn: str) -> Run:
         found: dict[str, Any] = client.describe_execution(executionArn=execution_arn)
         return found if found["status"] != "RUNNING" else None
 
-    end = eventually(ended, 60)
+    end = eventually(ended)
     assert end is not None, f"{execution_arn} does not end"
     entered: list[dict[str, Any]] = []
     attempts: dict[str, int] = {}
