@@ -1,4 +1,4 @@
-"""Tries tests on mutations of the package: each in a process of its own, forked from a warm one.
+"""Tries tests on mutations of the package: each in a process of its own, forked from one of pytest.
 
 ``make mutants`` prints which test misses each safeguard, and which seed of the simulator.
 """
@@ -7,7 +7,8 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from itertools import zip_longest
 
 import pytest
 
@@ -17,60 +18,68 @@ from tests.simulation.mutations import KILLED_BY, Mutation, mutations
 JOBS = 2
 _SECONDS = 60
 SEEDS = range(1, 1001)
-_QUIET = ("-q", "-x", "--tb=no", "--no-header", "-p", "no:terraform", "-p", "no:cacheprovider")
+_QUIET = ("-q", "-s", "--tb=no", "--no-header", "-p", "no:terraform", "-p", "no:cacheprovider")
 
 
-class _FirstFailure:
-    """A plugin of pytest that keeps which test failed first."""
+class _Trials:
+    """A plugin of pytest: instead of all tests, runs those of each mutation, in a fork of its own.
 
-    name = ""
+    Everything is collected once, and what a session shares is made once.
+    """
+
+    def __init__(self) -> None:
+        self.failed: dict[Mutation, str] = {}
+        """The test that failed first, by mutation; empty when all passed."""
+        self._first_failure = ""
+        self._running: dict[int, tuple[Mutation, int]] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
-            self.name = self.name or report.nodeid
+            self._first_failure = self._first_failure or report.nodeid
 
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        first, *others = session.items
+        # What is to come keeps what the session shares from being torn down.
+        _run([first, next(item for item in others if item.path != first.path)], until=lambda: True)
+        assert not self._first_failure, f"{self._first_failure} fails without any mutation"
+        gc.freeze()  # or each fork would copy all that is in memory to look at it
+        items: dict[str, list[pytest.Item]] = {}
+        for item in session.items:
+            items.setdefault(item.nodeid.partition("[")[0], []).append(item)
+        for mutation in mutations():
+            if mutation.killed_by:
+                self._start(mutation, items[mutation.killed_by])
+        while self._running:
+            self._reap()
+        return True
 
-def first_failures(
-    trials: Iterable[tuple[Mutation, Sequence[str]]],
-) -> Iterator[tuple[Mutation, str]]:
-    """Runs tests on mutations.
-
-    Args:
-        trials: mutations, each with its tests, named as for pytest.
-
-    Yields:
-        Each mutation, in the order in which they are done, and the test that failed first; empty
-        when all passed.
-    """
-    running: dict[int, tuple[Mutation, int]] = {}
-    for mutation, tests in trials:
-        if len(running) == JOBS:
-            yield _reaped(running)
+    def _start(self, mutation: Mutation, items: Sequence[pytest.Item]) -> None:
+        if len(self._running) == JOBS:
+            self._reap()
         read_end, write_end = os.pipe()
         child = os.fork()
         if child == 0:
             signal.alarm(_SECONDS)  # a mutation may let a test run for ever
-            os.write(write_end, _first_failure(mutation, tests).encode())
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            with mutation.applied():
+                _run(items, until=lambda: bool(self._first_failure))
+            os.write(write_end, self._first_failure.encode())
             os._exit(0)
         os.close(write_end)
-        running[child] = mutation, read_end
-    while running:
-        yield _reaped(running)
+        self._running[child] = mutation, read_end
+
+    def _reap(self) -> None:
+        child, _ = os.wait()
+        mutation, read_end = self._running.pop(child)
+        with os.fdopen(read_end) as answer:
+            self.failed[mutation] = answer.read()
 
 
-def _reaped(running: dict[int, tuple[Mutation, int]]) -> tuple[Mutation, str]:
-    child, _ = os.wait()
-    mutation, read_end = running.pop(child)
-    with os.fdopen(read_end) as answer:
-        return mutation, answer.read()
-
-
-def _first_failure(mutation: Mutation, tests: Sequence[str]) -> str:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    first = _FirstFailure()
-    with mutation.applied():
-        code = pytest.main([*_QUIET, *tests], plugins=[first])
-    return first.name if code in (0, 1) else f"pytest ended with {code}"
+def _run(items: Sequence[pytest.Item], until: Callable[[], bool]) -> None:
+    for item, following in zip_longest(items, items[1:]):
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        if until():
+            return
 
 
 def first_seed(mutation: Mutation, seeds: range) -> str:
@@ -93,18 +102,14 @@ def main(options: Sequence[str]) -> int:
     Returns:
         The exit code: 1 when there is a mutation that no test misses.
     """
-    named = sorted(set(KILLED_BY.values()))
-    # Imports all that the forks need, and shows that it is the mutation that lets a test fail.
-    if pytest.main([*_QUIET, *named]) != 0:
-        return 1
-    gc.freeze()  # or each fork would copy all that is in memory to look at it
-    is_missed = False
-    trials = [(one, [one.killed_by]) for one in mutations() if one.killed_by]
-    for mutation, failed in first_failures(trials):
+    trials = _Trials()
+    code = pytest.main([*_QUIET, *sorted(set(KILLED_BY.values()))], plugins=[trials])
+    if not trials.failed:
+        return int(code)
+    for mutation, failed in trials.failed.items():
         seed = "" if "--without-seeds" in options else first_seed(mutation, SEEDS)
-        is_missed |= not failed
         print(mutation, failed or "NO TEST FAILS", seed, sep="\t", flush=True)
-    return int(is_missed)
+    return int(not all(trials.failed.values()))
 
 
 if __name__ == "__main__":
