@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,21 +15,20 @@ REGIONS = {"aws-us-gov": "us-gov-west-1", "aws-cn": "cn-north-1"}
 
 
 @pytest.fixture(scope="module", params=REGIONS)
-def planned(request: pytest.FixtureRequest, copy: Path) -> tuple[str, list[str]]:
+def planned(request: pytest.FixtureRequest, module: Terraform) -> tuple[str, list[str]]:
     """A partition, and all texts of what the module makes and reads there."""
     partition = request.param
     # All that there can be, in another partition than the one it is written for.
-    everything = (copy / TESTS / "customer_key.tftest.hcl").read_text()
+    tests = module.root / TESTS
+    everything = (tests / "customer_key.tftest.hcl").read_text()
     moved = everything.replace('"aws"', f'"{partition}"').replace("arn:aws:", f"arn:{partition}:")
     moved = moved.replace("eu-west-1", REGIONS[partition])
     moved = moved.replace(f'mock_provider "{partition}"', 'mock_provider "aws"')
     moved = moved.replace("variables {", "variables {\n  job_events_enabled = true", 1)
-    file = copy / TESTS / f"{partition}.tftest.hcl"
+    file = tests / f"{partition}.tftest.hcl"
     file.write_text(moved)
-    terraform = Terraform(copy)
-    terraform.init(f"-test-directory={TESTS}")
     options = (f"-filter={TESTS}/{file.name}", "-json", "-verbose")
-    printed = terraform.run("test", f"-test-directory={TESTS}", *options)
+    printed = module.run("test", f"-test-directory={TESTS}", *options)
     file.unlink()  # the copy is shared
     line = next(line for line in printed.splitlines() if '"type":"test_state"' in line)
     return partition, list(texts(json.loads(line)["test_state"]["root_module"]))

@@ -24,14 +24,10 @@ KEYLESS = {
 
 
 @pytest.fixture(scope="module")
-def state(copy: Path) -> dict[str, Any]:
+def state(module: Terraform) -> dict[str, Any]:
     """What ``customer_key.tftest.hcl`` makes, and the provider's schemas."""
-    terraform = Terraform(copy)
-    terraform.init(f"-test-directory={TESTS}")
-    printed = terraform.run(
-        "test", f"-test-directory={TESTS}", f"-filter={TESTS}/customer_key.tftest.hcl", "-json",
-        "-verbose",
-    )  # fmt: skip
+    file = f"-filter={TESTS}/customer_key.tftest.hcl"
+    printed = module.run("test", f"-test-directory={TESTS}", file, "-json", "-verbose")
     line = next(line for line in printed.splitlines() if '"type":"test_state"' in line)
     found: dict[str, Any] = json.loads(line)["test_state"]
     return found
