@@ -44,6 +44,9 @@ def add(commands: Parsers) -> None:
     million.add_argument("--devices", type=whole(1, 5_000_000), default=1_000_000)
     million.add_argument("--seed", type=_any_seed, default=1)
     million.add_argument("--jobs", type=whole(1, 64), default=2, help="processes")
+    million.add_argument(
+        "--tick", type=whole(1, 60), default=1, help="seconds a step: more are faster, less exact"
+    )
     _add_outputs(million)
     million.add_argument("--docs", action="store_true", help="write docs/fleet.md and its picture")
     million.set_defaults(run=_million)
@@ -97,7 +100,7 @@ def _add_fleet(parser: argparse.ArgumentParser) -> None:
 
 def _million(given: argparse.Namespace) -> int:
     console = Console()
-    attack = storm.Storm(devices=given.devices, seed=given.seed)
+    attack = storm.Storm(devices=given.devices, seed=given.seed, tick=given.tick)
     with _progress(console) as told:
         reports = storm.run(attack, given.jobs, told)
     made = {"storm": storm.figures(reports), "runs": storm.efforts(reports)}

@@ -172,7 +172,7 @@ class Fleet(RuleBasedStateMachine):
 
 TestFleet = Fleet.TestCase
 TestFleet.settings = settings(
-    max_examples=1000,
+    max_examples=300,
     stateful_step_count=40,
     deadline=None,
     derandomize=True,

@@ -22,9 +22,9 @@ from simulation.fleet.storm import FORMER, Storm, report, setups
 from simulation.fleet.story import NEVER, Story
 from simulation.fleet.tally import Tally
 
-DEVICES = 10_000
+DEVICES = 4_000
 SMALL = scaled(QUOTAS, DEVICES / 1_000_000)
-TICK = 10
+TICK = 20
 REGISTRY = tuple(name for name in QUOTAS if name.startswith("iot.") and name != "iot.rules")
 
 
@@ -121,7 +121,7 @@ def test_without_the_dead_letter_queue_devices_are_lost(monkeypatch: pytest.Monk
 # Held against the package's handlers
 
 
-@pytest.mark.parametrize(("devices", "limit"), [(300, 3), (200, 10)])
+@pytest.mark.parametrize(("devices", "limit"), [(200, 3), (200, 10)])
 def test_the_model_and_the_handlers_agree(devices: int, limit: int) -> None:
     """Under quotas of AWS IoT that are so much smaller that most calls are refused at first."""
     quotas = only(scaled(QUOTAS, devices / 250_000), REGISTRY)

@@ -171,9 +171,8 @@ def test_a_storm_is_reported_in_a_table_a_file_and_a_picture(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     figures, picture = tmp_path / "storm.json", tmp_path / "storm.svg"
-    assert (
-        run("million", "--devices", "300", "--json", str(figures), "--picture", str(picture)) == 0
-    )
+    written = ("--json", str(figures), "--picture", str(picture))
+    assert run("million", "--devices", "300", "--tick", "20", *written) == 0
     said = capsys.readouterr().out
     assert "failures counted twice" in said
     reports = json.loads(figures.read_text())
@@ -195,7 +194,7 @@ def test_what_must_not_happen_fails_the_command_which_says_in_which_run_and_writ
 
     monkeypatch.setattr(storm, "run", failing)
     monkeypatch.setattr(commands, "PAGE", None)
-    assert run("million", "--devices", "20", "--docs") == 1
+    assert run("million", "--devices", "20", "--tick", "20", "--docs") == 1
     said = capsys.readouterr().out
     assert "default quotas: 3 devices were lost" in said
     assert "StartExecution raised: 3 devices were told of twice" in said

@@ -12,7 +12,7 @@ from simulation.faults import Fault
 
 @pytest.fixture(scope="module")
 def tally() -> soak.Tally:
-    return soak.run(journeys=1500, seed=1)
+    return soak.run(journeys=500, seed=1)
 
 
 def test_nothing_is_violated(tally: soak.Tally) -> None:
@@ -35,7 +35,7 @@ def test_the_report_says_it_all(tally: soak.Tally) -> None:
 
 
 def test_the_number_of_processes_changes_nothing() -> None:
-    one, two = soak.run(100, seed=7), soak.run(100, seed=7, jobs=2)
+    one, two = soak.run(40, seed=7), soak.run(40, seed=7, jobs=2)
     one.seconds = two.seconds = 0.0
     assert one == two
 
