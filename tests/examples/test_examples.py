@@ -1,5 +1,6 @@
 """Every example but the quickstart is applied as it is, and does what its README says.
 
+Each is a root of its own, all at the same time: one root of all four takes Terraform much longer.
 ``tests/deployed`` has the quickstart. A pytest session of its own, since it waits most of its time:
 for each queue and each policy of one, the provider waits half a minute until it believes them.
 """
@@ -8,11 +9,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -21,10 +23,13 @@ from tests.deployed.fleet import Fleet
 from tests.deployed.inventory import take_inventory
 from tests.deployed.job_device import JobDevice, updating
 
+T = TypeVar("T")
+
 PROJECT = Path(__file__).resolve().parents[2]
 TIME_SCALE = 0.0001
 """A day of waiting takes 8.6 seconds."""
-AT_ONCE = "-parallelism=40"
+EXAMPLES = ("complete", "landing-zone", "job-events", "marker-attribute")
+AT_ONCE = ("-input=false", "-no-color", "-auto-approve", "-parallelism=40")
 BUCKET, KEY = "fleet-packages", "firmware_retry.zip"
 
 
@@ -33,10 +38,14 @@ class Applied:
     """The examples, side by side in one account."""
 
     cloud: LocalCloud
-    terraform: Terraform
-    outputs: dict[str, Any]
+    roots: dict[str, Terraform]
+    outputs: dict[str, dict[str, Any]]
     before: Any
     """What the account held before the apply."""
+
+    def in_each(self, work: Callable[[Terraform], T]) -> dict[str, T]:
+        """Does the same in the roots of all examples, at the same time."""
+        return _in_each(self.roots, work)
 
     def fleet(self, example: str, topic: str, prefix: str) -> Fleet:
         """An example that has one instance of the module."""
@@ -45,7 +54,7 @@ class Applied:
 
     def fleet_of_zone(self, name: str) -> Fleet:
         """One of the fleets of the landing zone."""
-        zone = self.outputs["landing_zone"]
+        zone = self.outputs["landing-zone"]
         queue = self._listen(zone["incidents_topic_arn"])
         outputs = zone["firmware_retry"][name]
         return Fleet(self.cloud, outputs, queue, f"{name}/{{device}}/data", prefix=f"{name}-")
@@ -68,11 +77,19 @@ def applied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applied]:
     with LocalCloud(time_scale=TIME_SCALE, group_lag_seconds=0.3) as cloud:
         _take_code_from_a_bucket(cloud, copy)
         before = take_inventory(cloud)
-        root = copy / "tests" / "examples" / "root"
-        terraform = Terraform(root, environment=cloud.environment())
-        terraform.init()
-        terraform.run("apply", "-input=false", "-no-color", "-auto-approve", AT_ONCE)
-        yield Applied(cloud, terraform, terraform.outputs(), before)
+        environment = cloud.environment()
+        roots = {
+            name: Terraform(copy / "examples" / name, environment=environment) for name in EXAMPLES
+        }
+        _in_each(roots, lambda root: root.init())
+        _in_each(roots, lambda root: root.run("apply", *AT_ONCE))
+        outputs = _in_each(roots, lambda root: root.outputs())
+        yield Applied(cloud, roots, outputs, before)
+
+
+def _in_each(roots: dict[str, Terraform], work: Callable[[Terraform], T]) -> dict[str, T]:
+    with ThreadPoolExecutor(len(roots)) as pool:
+        return dict(zip(roots, pool.map(work, roots.values()), strict=True))
 
 
 def _take_code_from_a_bucket(cloud: LocalCloud, copy: Path) -> None:
@@ -87,9 +104,9 @@ def _take_code_from_a_bucket(cloud: LocalCloud, copy: Path) -> None:
 
 
 def test_afterwards_there_is_nothing_to_do(applied: Applied) -> None:
-    would_change, printed = applied.terraform.plan()
-    assert not would_change, printed
-    assert "Warning" not in printed
+    plans = applied.in_each(lambda root: root.plan())
+    assert {name: printed for name, (would_change, printed) in plans.items() if would_change} == {}
+    assert [name for name, (_, printed) in plans.items() if "Warning" in printed] == []
 
 
 # complete
@@ -170,7 +187,7 @@ def test_landing_zone_keeps_two_fleets_apart_in_one_group(zone: list[Fleet]) -> 
 
 
 def test_landing_zone_takes_tables_and_group_that_are_there(applied: Applied) -> None:
-    of_fleets = applied.terraform.run("state", "list", "module.landing_zone.module.firmware_retry")
+    of_fleets = applied.roots["landing-zone"].run("state", "list", "module.firmware_retry")
     made = [line for line in of_fleets.splitlines() if ".data." not in line]
     assert len(made) > 200
     assert [line for line in made if "aws_dynamodb_table." in line or "aws_iot_thing" in line] == []
@@ -200,7 +217,7 @@ def test_landing_zone_bounds_every_role(applied: Applied) -> None:
 
 
 def test_job_events_counts_what_jobs_say_and_no_device(applied: Applied) -> None:
-    fleet = applied.fleet("job_events", "iot/device/data", "jobs-")
+    fleet = applied.fleet("job-events", "iot/device/data", "jobs-")
     fleet.add_thing("silent", model="gw:v3", FW="2.27")
     fleet.fail("silent", [1])
     assert fleet.counted("silent") is None
@@ -215,9 +232,9 @@ def test_job_events_counts_what_jobs_say_and_no_device(applied: Applied) -> None
 
 
 def test_marker_attribute_overwrites_nothing(applied: Applied) -> None:
-    fleet = applied.fleet("marker_attribute", "marker-washers/data", "marker-")
+    fleet = applied.fleet("marker-attribute", "marker-washers/data", "marker-")
     device, attributes = "marked", {"model": "wo:v8", "FW": "2.27"}
-    group = applied.outputs["marker_attribute"]["thing_group_name"]
+    group = applied.outputs["marker-attribute"]["thing_group_name"]
     fleet.add_thing(device, **attributes)
     assert eventually(lambda: group in fleet.groups(device))
     fleet.fail(device, range(1, 11))
@@ -234,9 +251,7 @@ def test_a_destroy_leaves_nothing_but_a_key_that_waits_for_its_deletion(applied:
     sqs, kms = applied.cloud.client("sqs"), applied.cloud.client("kms")
     for url in sqs.list_queues(QueueNamePrefix="listener-").get("QueueUrls", []):
         sqs.delete_queue(QueueUrl=url)
-    applied.terraform.run(
-        "destroy", "-input=false", "-no-color", "-auto-approve", "-refresh=false", AT_ONCE
-    )
+    applied.in_each(lambda root: root.run("destroy", *AT_ONCE, "-refresh=false"))
     after = dict(take_inventory(applied.cloud))
     keys = after.pop("kms.list_keys")
     states = [kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] for key in keys]
