@@ -33,6 +33,8 @@ class Result:
     """Devices that failed at least once."""
     ends: Counter[str] = field(default_factory=Counter)
     """How many devices were ``failed``, ``tracked``, ``free`` or ``gone`` at the end."""
+    overtime: int = 0
+    """Messages whose intake had trouble until its five minutes were over."""
     invocations: int = 0
     calls: int = 0
     transitions: int = 0
@@ -68,6 +70,7 @@ def run(seed: int, machines: Mapping[str, asl.Machine] | None = None) -> Result:
         faults=world.faults.counts,
         journeys=len(known),
         ends=Counter(_end(world, device) for device in sorted(known)),
+        overtime=world.overtime,
         invocations=world.functions.invocations,
         calls=world.functions.calls,
         transitions=world.states.transitions,

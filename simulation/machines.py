@@ -36,6 +36,7 @@ class Execution:
         "deadline",
         "ended_at",
         "error",
+        "failures",
         "input",
         "machine",
         "name",
@@ -59,6 +60,8 @@ class Execution:
         self.turn = 0
         """Grows with every step: an answer to an earlier turn comes too late."""
         self.retries: dict[int, int] = {}
+        self.failures = 0
+        """Attempts of its tasks that failed."""
         self.deadline = now + EXPRESS_SECONDS if machine.is_express else float("inf")
         self.started_at = now
         self.since = now
@@ -281,6 +284,7 @@ class StepFunctions:
             self._scheduler.after(task.timeout, partial(done, "States.Timeout", ""))
 
     def _failed(self, execution: Execution, task: asl.Task, error: str, cause: Any) -> None:
+        execution.failures += 1
         for place, retrier in enumerate(task.retry):
             if not asl.matches(retrier.errors, error):
                 continue

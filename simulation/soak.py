@@ -26,6 +26,7 @@ class Tally:
     calls: int = 0
     seconds: float = 0.0
     """Wall-clock time."""
+    overtime: int = 0
     violations: int = 0
     faults: Counter[Fault] = field(default_factory=Counter)
     ends: Counter[str] = field(default_factory=Counter)
@@ -38,6 +39,7 @@ class Tally:
         self.journeys += other.journeys
         self.invocations += other.invocations
         self.calls += other.calls
+        self.overtime += other.overtime
         self.violations += other.violations
         self.faults += other.faults
         self.ends += other.ends
@@ -52,6 +54,7 @@ class Tally:
             f"functions run       {self.invocations:,}, with {self.calls:,} AWS calls",
             f"faults              {self.faults.total():,}",
             *(f"  {count:>9,}  {fault}" for fault, count in self.faults.most_common()),
+            f"out of time         {self.overtime}  (intakes in trouble for five minutes)",
             f"violations          {self.violations}",
         ]
         for seed, text in self.kept:
@@ -112,6 +115,7 @@ def _chunk(first: int) -> Tally:
         tally.calls += result.calls
         tally.faults += result.faults
         tally.ends += result.ends
+        tally.overtime += result.overtime
         if result.violations:
             tally.violations += len(result.violations)
             tally.kept.append((seed, str(result.violations[0])))

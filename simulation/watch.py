@@ -205,9 +205,12 @@ class Watch:
 
     def _check_alive(self, run: FunctionRun, device: str, recovery: str) -> None:
         episode = self._world.model.episodes.get(device)
+        # What comes much later than it was sent may find that the episode has ended.
+        if episode is None or not recovery.startswith(episode.name):
+            return
         # What is to end may be ended by anybody, once the device is away; and after everybody was
         # told, a run has nothing left to do.
-        if episode and ((episode.ending and episode.is_away) or not self._is_on_its_way(device)):
+        if (episode.ending and episode.is_away) or not self._is_on_its_way(device):
             return
         for execution in self._world.executions("cool_down", "escalation"):
             # What began in these very seconds cannot be known.

@@ -93,6 +93,8 @@ class World:
         self.presented: set[tuple[str, str]] = set()
         """Device and event of every message that came as far as to be counted or refused."""
         self.junk: list[Mapping[str, Any]] = []
+        self.overtime = 0
+        """Messages whose intake had trouble until its five minutes were over."""
         """Messages that nobody can count."""
         self.dead_letters = Queue(arrived=self._dead_letter_arrived)
         self.redrives = True

@@ -1,13 +1,17 @@
 """Many journeys without a violation, and each the same again."""
 
 import os
+import random
 import subprocess
 import sys
 
 import pytest
 
-from simulation import definitions, journey, soak
-from simulation.faults import Fault
+from simulation import definitions, journey, rest, soak
+from simulation.faults import Fault, Faults
+from simulation.machines import Execution
+from simulation.options import Options
+from simulation.world import World
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +31,30 @@ def test_journeys_end_in_every_way(tally: soak.Tally) -> None:
     assert {"tracked", "failed", "free", "gone"} == set(tally.ends)
 
 
+@pytest.mark.parametrize(
+    ("failures", "comes_to"),
+    [
+        pytest.param(16, (1, []), id="trouble in several of its states"),
+        pytest.param(5, (0, ["lost"]), id="no more than the retries of one state"),
+    ],
+)
+def test_an_intake_may_outlast_its_five_minutes_only_in_a_storm(
+    failures: int, comes_to: tuple[int, list[str]]
+) -> None:
+    chance = random.Random(1)
+    world = World(chance, Options.drawn(chance), Faults.drawn(chance))
+    message = {"kind": "failed", "deviceId": "device-1", "eventId": "1"}
+    intake = world.states.machines[definitions.machine_arn("intake")]
+    execution = Execution(intake, "delivery-1", message, now=0.0)
+    execution.status, execution.failures = "TIMED_OUT", failures
+    rest.check_intake(world, execution)
+    assert (world.overtime, [violation.name for violation in world.violations]) == comes_to
+
+
 def test_the_report_says_it_all(tally: soak.Tally) -> None:
     report = tally.report()
     assert f"journeys simulated  {tally.journeys:,}" in report
+    assert f"out of time         {tally.overtime}" in report
     assert f"violations          {tally.violations}" in report
     assert "journeys a minute" in report
 
