@@ -1,8 +1,8 @@
 """Writes the tables of inputs and outputs between the terraform-docs markers of each README.
 
 ``python docs/tables.py`` writes them; with ``--check`` it only compares, and exits with 1 when a
-README says something else than the code. The markers are those of terraform-docs, so that whoever
-has it can use it instead.
+README says something else than the code. The markers are those of terraform-docs, for who has it in
+a fork.
 """
 
 import json

@@ -29,10 +29,7 @@ resource "aws_cloudformation_stack" "update" {
           Document      = jsonencode({ operation = "update", firmware = var.firmware })
 
           JobExecutionsRetryConfig = {
-            RetryCriteriaList = [
-              { FailureType = "FAILED", NumberOfRetries = 10 },
-              { FailureType = "TIMED_OUT", NumberOfRetries = 10 },
-            ]
+            RetryCriteriaList = [{ FailureType = "ALL", NumberOfRetries = 10 }]
           }
           JobExecutionsRolloutConfig = { MaximumPerMinute = 1000 }
           TimeoutConfig              = { InProgressTimeoutInMinutes = 60 }

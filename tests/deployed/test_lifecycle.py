@@ -12,6 +12,7 @@ from tests.deployed.plugin import Deployment
 def test_a_second_plan_is_empty(account: LocalCloud, deployment: Deployment) -> None:
     would_change, printed = deployment.terraform(account).plan()
     assert not would_change, printed
+    assert "Warning" not in printed
 
 
 @pytest.mark.last

@@ -48,7 +48,6 @@ RUN_BY = {
     ". .local/cloud/environment.sh": _BY_HAND,
     ".venv/bin/python -m fleet_retry history": _BY_HAND,
     ".venv/bin/python -m localcloud.device": _BY_HAND,
-    "python -m localcloud.device": _BY_HAND,
     "terraform -chdir=examples/quickstart init": _BY_HAND,
     "terraform -chdir=examples/quickstart apply": _BY_HAND,
     "terraform init": _BY_HAND,
@@ -72,7 +71,7 @@ RUN_BY = {
     "::test_a_storm_is_reported_in_a_table_a_file_and_a_picture",
     "make simulate": "tests/simulation/test_fleet_commands.py"
     "::test_ladders_are_compared_side_by_side_in_a_table_a_file_and_a_picture",
-    "python -m simulation replay": "tests/simulation/test_soak.py"
+    ".venv/bin/python -m simulation replay": "tests/simulation/test_soak.py"
     "::test_the_commands_replay_what_they_found",
     "aws lambda invoke": "tests/deployed/test_release.py::test_by_the_function_for_a_list",
     "aws iot create-job": "tests/examples/test_examples.py"

@@ -322,6 +322,7 @@ def test_nothing_is_deleted(moved: Move) -> None:
 def test_after_it_there_is_nothing_to_do(moved: Move) -> None:
     would_change, printed = moved.seen["second plan"]
     assert not would_change, printed
+    assert "Warning" not in printed
 
 
 def test_who_listened_to_the_topic_still_does(moved: Move) -> None:
