@@ -217,7 +217,7 @@ def _thing(iot: Any, name: str) -> _Thing | None:
 
 def _written(deployment: Deployment, device: _Device) -> bool:
     """Adopts a device in one transaction; whether its items were still as they had been read."""
-    names = {table: deployment.name(table) for table in (RETRIES, BACKUP, HISTORY)}
+    names = {table: deployment.table(table) for table in (RETRIES, BACKUP, HISTORY)}
     record = _record(device)
     writes = [_replaced(names[BACKUP], device.device_id, _backup(device, record), _THEIR_BACKUP)]
     if device.record:

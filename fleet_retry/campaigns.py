@@ -101,7 +101,7 @@ def resume(deployment: Deployment, campaign: str) -> bool:
 
 
 def _update(deployment: Deployment, campaign: str, **change: Any) -> None:
-    name = deployment.name(CAMPAIGNS)
+    name = deployment.table(CAMPAIGNS)
     with deployment.looking_for(f"table {name}"):
         deployment.client("dynamodb").update_item(
             TableName=name, Key={"campaign": {"S": campaign}}, **change

@@ -14,7 +14,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from fleet_retry.settings import Settings
+from fleet_retry.settings import TABLES, Settings
 
 Machine = Literal["intake", "cool_down", "escalation"]
 MACHINES: dict[Machine, str] = {
@@ -22,10 +22,7 @@ MACHINES: dict[Machine, str] = {
     "cool_down": "FirmwareCoolDownStateMachine",
     "escalation": "FirmwareEscalationStateMachine",
 }
-RETRIES = "DeviceFirmwareRetries"
-BACKUP = "DeviceAttributeBackup"
-HISTORY = "DeviceFirmwareHistory"
-CAMPAIGNS = "FirmwareCampaigns"
+RETRIES, BACKUP, HISTORY, CAMPAIGNS = TABLES
 
 _NOT_THERE = frozenset(
     {
@@ -43,6 +40,23 @@ _PATIENT = {"lambda": Config(read_timeout=330)}
 
 class DeploymentError(Exception):
     """The module is not there, or AWS cannot be asked; says what to do."""
+
+
+class NotThereError(DeploymentError):
+    """A part of the module is not there.
+
+    Attributes:
+        what: which, and in which region.
+    """
+
+    def __init__(self, what: str, region: str, reason: Exception | None) -> None:
+        """``reason``: what AWS answered."""
+        self.what = f"there is no {what} in {region}"
+        answer = f" ({reason})" if reason else ""
+        super().__init__(
+            f"{self.what}{answer}: give the module's name_prefix with --prefix,"
+            " its region with --region, or both with --terraform-outputs"
+        )
 
 
 def is_missing(error: ClientError) -> bool:
@@ -87,8 +101,16 @@ class Deployment:
         return boto3.Session(profile_name=self.profile, region_name=region)
 
     def name(self, part: str) -> str:
-        """What a part of the module is called here: a table, a function, an alarm."""
+        """What a part of the module is called here: a function, a queue, an alarm."""
         return f"{self.prefix}{part}"
+
+    def table(self, table: str) -> str:
+        """What a table is called here: ``existing_tables`` may have names of their own.
+
+        Raises:
+            DeploymentError: see ``settings``.
+        """
+        return self.settings.table_names[table]
 
     def command(self, name: str, *words: str) -> str:
         """What to type, to have it act here: ``fleet-retry show --prefix fleet-a- -- pump-17``.
@@ -161,7 +183,7 @@ class Deployment:
 
     @contextmanager
     def looking_for(self, what: str) -> Iterator[None]:
-        """Tells by a DeploymentError that a part is not there, whatever AWS calls that."""
+        """Tells by a NotThereError that a part is not there, whatever AWS calls that."""
         try:
             yield
         except ClientError as error:
@@ -169,11 +191,6 @@ class Deployment:
                 raise
             raise self.missing(what, error) from error
 
-    def missing(self, what: str, error: Exception | None) -> DeploymentError:
+    def missing(self, what: str, error: Exception | None) -> NotThereError:
         """The error that says that a part of the module is not there, and what to do."""
-        region = self.client("sqs").meta.region_name
-        reason = f" ({error})" if error else ""
-        return DeploymentError(
-            f"there is no {what} in {region}{reason}: give the module's name_prefix with --prefix,"
-            " its region with --region, or both with --terraform-outputs"
-        )
+        return NotThereError(what, self.client("sqs").meta.region_name, error)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from fleet_retry.deployment import RETRIES, DeploymentError
+from fleet_retry.deployment import MACHINES, DeploymentError
 
 _TABLE = "retries_table_name"
 _MACHINE = "intake_state_machine_arn"
@@ -69,8 +69,8 @@ def _modules(outputs: Any) -> Iterator[Whereabouts]:
     if not isinstance(outputs, dict):
         return
     if isinstance(outputs.get(_TABLE), str) and isinstance(outputs.get(_MACHINE), str):
-        region = outputs[_MACHINE].split(":")[3]
-        yield Whereabouts(outputs[_TABLE].removesuffix(RETRIES), region)
+        _, _, _, region, _, _, name = outputs[_MACHINE].split(":")
+        yield Whereabouts(name.removesuffix(MACHINES["intake"]), region)
         return
     for one in outputs.values():
         yield from _modules(one)

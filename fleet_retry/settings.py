@@ -5,6 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+
+TABLES: Mapping[str, str] = MappingProxyType(
+    {
+        "DeviceFirmwareRetries": "RETRIES_TABLE",
+        "DeviceAttributeBackup": "BACKUP_TABLE",
+        "DeviceFirmwareHistory": "HISTORY_TABLE",
+        "FirmwareCampaigns": "CAMPAIGNS_TABLE",
+    }
+)
+"""What the tables are called, where they are not ``existing_tables``; which variable names each."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +31,8 @@ class Settings:
     alerts_topic_arn: str
     operator_topic_arn: str
     """Empty when nobody is mailed."""
+    table_names: Mapping[str, str]
+    """The names here, by those in ``TABLES``."""
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Settings:
@@ -33,4 +46,5 @@ class Settings:
             job_events_enabled=json.loads(environment["JOB_EVENTS_ENABLED"]),
             alerts_topic_arn=environment["ALERTS_TOPIC_ARN"],
             operator_topic_arn=environment["OPERATOR_TOPIC_ARN"],
+            table_names={table: environment[variable] for table, variable in TABLES.items()},
         )

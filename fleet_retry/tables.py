@@ -36,7 +36,7 @@ def scan(deployment: Deployment, table: str, **options: Any) -> Iterator[Item]:
 
     Args:
         deployment: whose table.
-        table: its name without the prefix.
+        table: one of ``TABLES``.
         options: of the call, such as a projection.
 
     Raises:
@@ -53,7 +53,7 @@ def query(deployment: Deployment, table: str, **options: Any) -> Iterator[Item]:
 def _items(
     deployment: Deployment, call: str, table: str, options: dict[str, Any]
 ) -> Iterator[Item]:
-    name = deployment.name(table)
+    name = deployment.table(table)
     pages = deployment.client("dynamodb").get_paginator(call).paginate(TableName=name, **options)
     with deployment.looking_for(f"table {name}"):
         for page in pages:
@@ -66,7 +66,7 @@ def get(deployment: Deployment, table: str, device_id: str) -> Item | None:
     Raises:
         DeploymentError: the table is not there.
     """
-    name = deployment.name(table)
+    name = deployment.table(table)
     with deployment.looking_for(f"table {name}"):
         answer = deployment.client("dynamodb").get_item(
             TableName=name, Key={"deviceId": {"S": device_id}}, ConsistentRead=True
@@ -80,7 +80,7 @@ def get_many(deployment: Deployment, table: str, device_ids: Sequence[str]) -> I
     Raises:
         DeploymentError: the table is not there.
     """
-    name = deployment.name(table)
+    name = deployment.table(table)
     for first in range(0, len(device_ids), _MOST_KEYS):
         keys = [{"deviceId": {"S": of}} for of in device_ids[first : first + _MOST_KEYS]]
         wanted: dict[str, Any] = {name: {"Keys": keys}}

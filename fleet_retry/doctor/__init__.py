@@ -7,9 +7,9 @@ from types import MappingProxyType
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from fleet_retry.deployment import DeploymentError
+from fleet_retry.deployment import DeploymentError, NotThereError
 from fleet_retry.doctor import parts, quotas, registry, telling
-from fleet_retry.doctor.findings import Finding, Result, Status, not_checked
+from fleet_retry.doctor.findings import Finding, Result, Status, fault, not_checked
 from fleet_retry.doctor.patient import Patient
 
 Check = Callable[[Patient], Iterator[Finding]]
@@ -22,6 +22,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "rules": parts.rules,
         "schedules": parts.schedules,
         "fleet indexing": registry.indexing,
+        "failed group": registry.failed_group,
         "group queries": registry.group_queries,
         "devices that stayed": registry.devices_that_stayed,
         "job events": registry.job_events,
@@ -57,5 +58,7 @@ def _made(check: Check, patient: Patient) -> list[Finding]:
     except ClientError as error:
         told = error.response["Error"]
         return [not_checked(f"{told['Code']}: {told['Message']}")]
+    except NotThereError as error:
+        return [fault(error.what, "what needs it does not work", "terraform apply")]
     except (BotoCoreError, DeploymentError) as error:
         return [not_checked(str(error))]

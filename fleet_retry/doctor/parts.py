@@ -78,7 +78,7 @@ def tables(patient: Patient) -> Iterator[Finding]:
     """All tables are there."""
     client = patient.deployment.client("dynamodb")
     for table in (RETRIES, BACKUP, HISTORY, CAMPAIGNS):
-        name = patient.deployment.name(table)
+        name = patient.deployment.table(table)
         if _found(partial(client.describe_table, TableName=name)) is None:
             why = "what is known of the devices is kept there"
             yield fault(f"there is no table {name}", why, _APPLY)

@@ -28,6 +28,14 @@ def indexing(patient: Patient) -> Iterator[Finding]:
         )
 
 
+def failed_group(patient: Patient) -> Iterator[Finding]:
+    """The group that failed devices are moved to is there."""
+    name = patient.settings.failed_thing_group_name
+    with patient.deployment.looking_for(f"thing group {name}"):
+        patient.deployment.client("iot").describe_thing_group(thingGroupName=name)
+    yield from ()
+
+
 def group_queries(patient: Patient) -> Iterator[Finding]:
     """No dynamic group's query matches a thing that is away or has failed."""
     written = {

@@ -49,6 +49,8 @@ def _people(patient: Patient) -> Iterator[Finding]:
 def _mails(patient: Patient) -> Iterator[Finding]:
     """What is mailed comes from the alerts, by a queue."""
     queue = patient.deployment.name(OPERATORS_QUEUE)
+    with patient.deployment.looking_for(f"queue {queue}"):
+        patient.deployment.client("sqs").get_queue_url(QueueName=queue)
     topic = patient.settings.alerts_topic_arn
     if not any(of["Endpoint"].endswith(f":{queue}") for of in _subscriptions(patient, topic)):
         yield fault(
@@ -71,7 +73,8 @@ def _machines(patient: Patient) -> Iterator[Finding]:
 
 def _subscriptions(patient: Patient, topic_arn: str) -> list[dict[str, Any]]:
     pages = patient.deployment.client("sns").get_paginator("list_subscriptions_by_topic")
-    return [of for page in pages.paginate(TopicArn=topic_arn) for of in page["Subscriptions"]]
+    with patient.deployment.looking_for(f"topic {topic_arn}"):
+        return [of for page in pages.paginate(TopicArn=topic_arn) for of in page["Subscriptions"]]
 
 
 def alarms(patient: Patient) -> Iterator[Finding]:

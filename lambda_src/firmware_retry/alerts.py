@@ -51,7 +51,7 @@ def tell_campaign_tripped(  # noqa: PLR0913 -- all that the message says
     Args:
         campaign: which.
         devices: how many of them are of this campaign.
-        total: how many used up a cycle in the window.
+        total: how many used up a cycle in the window, and have a record still.
         window_seconds: how long the window is.
         is_paused: whether its devices are held back from now on.
         since: when the first of them did, ISO 8601: told again with the same, it is one message.

@@ -232,14 +232,16 @@ def of_campaign(alert: Alert) -> Mail:
         f"  {_command('resume', '--', campaign)}\n"
         if alert["isPaused"]
         else "Its devices go on as before. To hold them back:\n\n"
-        f"  {_command('pause', '--', campaign)}\n"
+        f"  {_command('pause', '--', campaign)}\n\n"
+        "You are not told of it again, unless you ask for that:\n\n"
+        f"  {_command('resume', '--', campaign)}\n"
     )
     return Mail(
         _subject(f"Firmware campaign fails: {campaign}"),
         f"{alert['devices']} of the {alert['total']} devices that used up a cycle of tries within"
-        f" {alert['windowSeconds']} seconds are of the campaign {campaign}"
-        f" (since {_short(alert['since'])}). The campaign itself is to be suspected, and not the"
-        f" devices.\n\n{what_now}\n"
+        f" {alert['windowSeconds']} seconds and have not succeeded since are of the campaign"
+        f" {campaign} (since {_short(alert['since'])}). The campaign itself is to be suspected, and"
+        f" not the devices.\n\n{what_now}\n"
         f"Its devices:\n\n  {_command('list', '--campaign', campaign)}\n",
     )
 

@@ -28,6 +28,7 @@ from fleet_retry.doctor.parts import (
     STEPS,
 )
 from fleet_retry.doctor.telling import OPERATORS_QUEUE
+from fleet_retry.settings import TABLES
 from fleet_retry.times import iso
 
 REGION = "eu-west-1"
@@ -39,6 +40,19 @@ STATES = f"arn:aws:states:{REGION}:123456789012"
 ROLE = "arn:aws:iam::123456789012:role/any"
 
 
+ENVIRONMENT = {
+    "RETRY_LIMIT": "10",
+    "HISTORY_DAYS": "365",
+    "MOVE_OUT_ATTRIBUTES": '{"FW": "moveOut", "model": "moveOut"}',
+    "FAILED_ATTRIBUTES": '{"FW": "failedUpdate", "model": "failedUpdate"}',
+    "FAILED_THING_GROUP_NAME": "FailedToUpdate",
+    "JOB_EVENTS_ENABLED": "true",
+    "ALERTS_TOPIC_ARN": "",
+    "OPERATOR_TOPIC_ARN": "",
+    **{variable: table for table, variable in TABLES.items()},
+}
+
+
 @dataclass
 class Fleet:
     """The account, and a test's hands in it."""
@@ -48,7 +62,7 @@ class Fleet:
     parameters."""
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     """What was asked, in order."""
-    environment: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=ENVIRONMENT.copy)
     """Of the functions."""
 
     def run(self, *arguments: str, stdin: str | None = None) -> tuple[int, str]:
@@ -140,20 +154,16 @@ def _create_tables() -> None:
 
 
 def _deploy(fleet: Fleet) -> None:
-    boto3.client("sqs").create_queue(QueueName="FailedFirmwareUpdateDeadLetters")
+    sqs = boto3.client("sqs")
+    sqs.create_queue(QueueName="FailedFirmwareUpdateDeadLetters")
+    sqs.create_queue(QueueName=OPERATORS_QUEUE, Attributes={"FifoQueue": "true"})
     sns = boto3.client("sns")
     operators = sns.create_topic(Name="FailedFirmwareUpdateOperators")["TopicArn"]
     sns.subscribe(TopicArn=operators, Protocol="email", Endpoint="me@example.com")
     alerts = sns.create_topic(Name="FailedFirmwareUpdate.fifo", Attributes={"FifoTopic": "true"})
     queue = f"arn:aws:sqs:{REGION}:123456789012:{OPERATORS_QUEUE}"
     sns.subscribe(TopicArn=alerts["TopicArn"], Protocol="sqs", Endpoint=queue)
-    fleet.environment = {
-        "RETRY_LIMIT": "10",
-        "HISTORY_DAYS": "365",
-        "MOVE_OUT_ATTRIBUTES": '{"FW": "moveOut", "model": "moveOut"}',
-        "FAILED_ATTRIBUTES": '{"FW": "failedUpdate", "model": "failedUpdate"}',
-        "FAILED_THING_GROUP_NAME": "FailedToUpdate",
-        "JOB_EVENTS_ENABLED": "true",
+    fleet.environment |= {
         "ALERTS_TOPIC_ARN": alerts["TopicArn"],
         "OPERATOR_TOPIC_ARN": operators,
     }

@@ -112,6 +112,7 @@ def test_no_campaign_is_said(fleet: Fleet) -> None:
 
 
 def test_a_module_without_the_table_says_so(fleet: Fleet) -> None:
-    code, output = fleet.run("pause", "2.27", "--prefix", "fleet-b-")
+    fleet.environment["CAMPAIGNS_TABLE"] = "their-campaigns"
+    code, output = fleet.run("pause", "2.27")
     assert code == 2
-    assert "there is no table fleet-b-FirmwareCampaigns" in output
+    assert "there is no table their-campaigns" in output

@@ -77,7 +77,7 @@ def test_options_come_from_the_environment_too(
     monkeypatch.setenv("FLEET_RETRY_REGION", "eu-north-1")
     code, output = fleet.run("list")
     assert code == 2
-    assert "there is no table fleet-b-FirmwareCampaigns in eu-north-1" in output
+    assert "there is no function fleet-b-ReconcileDevices in eu-north-1" in output
 
 
 def test_the_region_is_that_of_either_variable_of_aws(

@@ -108,6 +108,35 @@ def test_a_table_that_is_not_there(healthy: Fleet) -> None:
     assert only(healthy, "tables")["what"] == "there is no table DeviceFirmwareHistory"
 
 
+def test_a_table_with_a_name_of_its_own(healthy: Fleet) -> None:
+    healthy.environment["HISTORY_TABLE"] = "their-history"
+    assert only(healthy, "tables")["what"] == "there is no table their-history"
+
+
+@pytest.mark.parametrize("variable", ["ALERTS_TOPIC_ARN", "OPERATOR_TOPIC_ARN"])
+def test_a_topic_that_is_not_there(healthy: Fleet, variable: str) -> None:
+    topic = healthy.environment[variable]
+    boto3.client("sns").delete_topic(TopicArn=topic)
+    assert only(healthy, "subscriptions")["what"].startswith(f"there is no topic {topic} in ")
+
+
+@pytest.mark.parametrize(
+    ("queue", "check"),
+    [("FailedFirmwareUpdateDeadLetters", "dead letters"), (OPERATORS_QUEUE, "subscriptions")],
+)
+def test_a_queue_that_is_not_there(healthy: Fleet, queue: str, check: str) -> None:
+    sqs = boto3.client("sqs")
+    sqs.delete_queue(QueueUrl=sqs.get_queue_url(QueueName=queue)["QueueUrl"])
+    assert only(healthy, check)["what"].startswith(f"there is no queue {queue} in ")
+
+
+def test_a_group_of_the_failed_that_is_not_there(healthy: Fleet) -> None:
+    boto3.client("iot").delete_thing_group(thingGroupName="FailedToUpdate")
+    finding = only(healthy, "failed group")
+    assert finding["what"].startswith("there is no thing group FailedToUpdate in ")
+    assert finding["do"] == "terraform apply"
+
+
 def test_a_rule_that_is_disabled(healthy: Fleet) -> None:
     boto3.client("iot").disable_topic_rule(ruleName="SucceededFirmwareUpdateRule")
     finding = only(healthy, "rules")

@@ -1,56 +1,37 @@
 """``fleet-retry history``: a device's story in one query."""
 
 import json
-from collections.abc import Iterator
 
-import boto3
 import pytest
-from moto import mock_aws
 from typer.testing import CliRunner
 
 from fleet_retry.cli import app
+from fleet_retry.deployment import HISTORY
 
-REGION = "eu-west-1"
-TABLE = "DeviceFirmwareHistory"
+from .conftest import Fleet
 
 
 @pytest.fixture
-def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def table(fleet: Fleet) -> None:
     """A history of two devices, as the handlers write it."""
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-    with mock_aws():
-        made = boto3.resource("dynamodb").create_table(
-            TableName=TABLE,
-            KeySchema=[
-                {"AttributeName": "deviceId", "KeyType": "HASH"},
-                {"AttributeName": "at", "KeyType": "RANGE"},
-            ],
-            AttributeDefinitions=[
-                {"AttributeName": "deviceId", "AttributeType": "S"},
-                {"AttributeName": "at", "AttributeType": "S"},
-            ],
-            BillingMode="PAY_PER_REQUEST",
+    for device, day, before, after, reason, execution in (
+        ("pump-1", 2, "tracking", "cooling_down", "retry limit reached: battery low", "t-1"),
+        ("pump-1", 1, "free", "tracking", "first failure", ""),
+        ("pump-2", 1, "free", "tracking", "first failure", ""),
+    ):
+        fleet.table(HISTORY).put_item(
+            Item={
+                "deviceId": device,
+                "at": f"2026-11-0{day}T10:00:00.123Z#0a1b2c3d",
+                "from": before,
+                "to": after,
+                "reason": reason,
+                "execution": execution,
+                "campaign": "2.27",
+                "trackingId": "t",
+                "expiresAt": 1_800_000_000,
+            }
         )
-        for device, day, before, after, reason, execution in (
-            ("pump-1", 2, "tracking", "cooling_down", "retry limit reached: battery low", "t-1"),
-            ("pump-1", 1, "free", "tracking", "first failure", ""),
-            ("pump-2", 1, "free", "tracking", "first failure", ""),
-        ):
-            made.put_item(
-                Item={
-                    "deviceId": device,
-                    "at": f"2026-11-0{day}T10:00:00.123Z#0a1b2c3d",
-                    "from": before,
-                    "to": after,
-                    "reason": reason,
-                    "execution": execution,
-                    "campaign": "2.27",
-                    "trackingId": "t",
-                    "expiresAt": 1_800_000_000,
-                }
-            )
-        yield
 
 
 def run(*arguments: str) -> tuple[int, str]:
@@ -95,5 +76,5 @@ def test_a_device_without_a_history_is_said() -> None:
 def test_a_module_that_is_not_there_says_what_to_do() -> None:
     code, output = run("pump-1", "--prefix", "fleet-b-")
     assert code == 2
-    assert "there is no table fleet-b-DeviceFirmwareHistory" in output
+    assert "there is no function fleet-b-ReconcileDevices" in output
     assert "--prefix" in output

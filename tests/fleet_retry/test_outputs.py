@@ -15,10 +15,10 @@ from .conftest import REGION, Fleet
 
 
 def module(prefix: str = "", region: str = REGION) -> dict[str, str]:
-    machine = f"arn:aws:states:{region}:123456789012:stateMachine:{prefix}Intake"
+    machine = f"{prefix}FirmwareUpdateStateMachine"
     return {
-        "retries_table_name": f"{prefix}DeviceFirmwareRetries",
-        "intake_state_machine_arn": machine,
+        "retries_table_name": "any",  # existing_tables have names of their own
+        "intake_state_machine_arn": f"arn:aws:states:{region}:123456789012:stateMachine:{machine}",
     }
 
 
@@ -72,7 +72,7 @@ def test_outputs_without_the_module_are_said(text: str) -> None:
 def test_a_command_takes_them_from_a_file_or_stdin(fleet: Fleet, tmp_path: Path) -> None:
     file = tmp_path / "outputs.json"
     file.write_text(outputs(firmware_retry=module("b-")))
-    missing = f"there is no table b-DeviceFirmwareHistory in {REGION}"
+    missing = f"there is no function b-ReconcileDevices in {REGION}"
     for source, stdin in ((str(file), None), ("-", file.read_text())):
         code, output = fleet.run("history", "pump-1", "--terraform-outputs", source, stdin=stdin)
         assert (code, missing in output) == (2, True)
