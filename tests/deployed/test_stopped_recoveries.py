@@ -31,10 +31,10 @@ from tests.deployed.test_fault_matrix import LONG_AGO, ORIGINALS, Traveller, end
 ORIGINAL = ORIGINALS[1]
 RECOVERIES: tuple[Machine, ...] = MACHINES[1:]
 AT_EVERY_ATTEMPT = 1_000
-LONG_ENOUGH_TO_BE_STOPPED = "36000"
-"""Seconds to settle, as long as the second fleet's cool-down: by itself it settles at once."""
-TWO_DAYS, A_WEEK = 172_800, 604_800
-"""Seconds of cool-downs whose end a slow machine does not see too early; overdue at LONG_AGO."""
+LONG_ENOUGH_TO_BE_STOPPED = 172_800
+"""Seconds to settle and to cool down: nine by the clock, to stop 30 runs on a slow machine."""
+A_WEEK = 604_800
+"""Seconds of a cool-down whose end no machine is slow enough to see; overdue at LONG_AGO."""
 THINGS = 1_000
 
 
@@ -121,9 +121,12 @@ class Stopper:
 
 @pytest.fixture
 def settling(second: Fleet) -> Iterator[None]:
-    """Devices that failed settle long enough to be stopped meanwhile."""
-    step = "ResetRetryCountToFailedUpdate"
-    with second.with_environment(step, SETTLE_SECONDS=LONG_ENOUGH_TO_BE_STOPPED):
+    """Devices cool down, and those that failed settle, long enough to be stopped meanwhile."""
+    step, settle = "ResetRetryCountToFailedUpdate", str(LONG_ENOUGH_TO_BE_STOPPED)
+    with (
+        second.with_environment(step, SETTLE_SECONDS=settle),
+        _waiting(second, LONG_ENOUGH_TO_BE_STOPPED),
+    ):
         yield
 
 
@@ -185,7 +188,7 @@ def _become_quiet(fleet: Fleet) -> None:
 def test_a_run_that_is_alive_is_left_alone(second: Fleet) -> None:
     device = "left-alone"
     second.add_thing(device, **ORIGINAL)
-    with _waiting(second, TWO_DAYS):
+    with _waiting(second, LONG_ENOUGH_TO_BE_STOPPED):
         second.fail(device, [1, 2])
         assert eventually(partial(_is_away, second, device))
     before = second.record(device), second.attributes(device)

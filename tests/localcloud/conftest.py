@@ -39,7 +39,7 @@ def make_function(cloud: LocalCloud) -> Callable[..., str]:
             Runtime="python3.13",
             Handler="app.handler",
             Code={"ZipFile": packed.getvalue()},
-            **{"Timeout": 30, **settings},
+            **settings,
         )
         return str(made["FunctionArn"])
 

@@ -245,7 +245,7 @@ def handler(event, context):
 def test_a_function_stops_an_execution(
     cloud: LocalCloud, make_machine: Make, make_function: Make, function_arn: str, outcome: Outcome
 ) -> None:
-    stopping = make_function("stopping", STOPPING)
+    stopping = make_function("stopping", STOPPING, Timeout=30)
     wait = {"Type": "Wait", "Seconds": 500, "Next": "Act"}
     act = {"Type": "Task", "Resource": function_arn, "End": True}
     machine = make_machine("stopped", {"Wait": wait, "Act": act})
