@@ -31,9 +31,11 @@ _NO_ANSWER = (botocore.exceptions.ConnectionError, botocore.exceptions.HTTPClien
 
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
 # https://docs.aws.amazon.com/iot/latest/apireference/API_UpdateThing.html#API_UpdateThing_Errors
+# https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
 _TRANSIENT_CODES = frozenset(
     {
         "ConflictingResourceUpdateException",
+        "ExecutionLimitExceeded",
         "InternalFailureException",
         "InternalServerError",
         "KMSThrottling",

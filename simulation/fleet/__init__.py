@@ -12,12 +12,13 @@ That both are the same is tested: ``witness`` plays a story with the handlers, u
 - ``story``     what happens to the devices: when each tries, fails and recovers
 - ``agenda``    what is to be done in which second
 - ``records``   the table of records, as arrays, and the rules by which they change
+- ``ledger``    what became of each failure, for the audit
 - ``engine``    time, work and calls
 - ``devices``, ``intake``, ``recoveries``, ``caretakers``   who does which work
 - ``model``     all of them, put together
 - ``tally``     what was counted while it ran
 - ``bill``      what that costs
-- ``audit``     whether a device was lost or a failure counted twice
+- ``audit``     whether a device or a count was lost, or a failure counted twice
 - ``witness``   the same story, told by the package's own handlers
 - ``storm``     a bad release hits a million devices
 - ``ladders``   a user's own fleet, on one ladder or several

@@ -13,6 +13,8 @@ LOG_BYTES = 615
 """Of a message, in the logs of the rule and of the handler: counted in ``bench/recorded.json``."""
 STEP_LOG_BYTES = 290
 """Of any other invocation."""
+PASS_MEGABYTES = 1024
+"""The memory of ReconcileDevices; in ``modules/handlers/main.tf``."""
 
 
 def usage_of(tally: Tally) -> Usage:
@@ -22,6 +24,7 @@ def usage_of(tally: Tally) -> Usage:
     return (
         bill.express_runs(messages)
         + waits(tally)
+        + passes(tally)
         + bill.invocations(invocations)
         + Usage(
             standard_transitions=units["states.transition"],
@@ -44,6 +47,17 @@ def usage_of(tally: Tally) -> Usage:
 def waits(tally: Tally) -> Usage:
     """What it costs that a run of the intake waits to try again: it is billed for that time."""
     return bill.express_waits(tally.intakes_waited)
+
+
+def passes(tally: Tally) -> Usage:
+    """What it costs that ReconcileDevices counts the fleet and acts; not what its acts call."""
+    return Usage(
+        lambda_invocations=tally.passes,
+        lambda_gb_seconds=tally.pass_seconds * PASS_MEGABYTES / 1024,
+        read_units=tally.pass_read_units,
+        schedule_invocations=tally.passes,
+        log_bytes=tally.passes * STEP_LOG_BYTES,
+    )
 
 
 def retries(tally: Tally) -> Usage:

@@ -4,23 +4,43 @@ from __future__ import annotations
 
 import numpy as np
 
+from costs.bill import LAMBDA_SECONDS
+from costs.dynamodb import read_units
+from firmware_retry.census import Sample
 from firmware_retry.handlers.reconcile_devices import GRACE_SECONDS
 from simulation.fleet import profile
 from simulation.fleet.engine import IN_PLACE, Batch, Engine, Work
 from simulation.fleet.intake import Intake
 from simulation.fleet.profile import Profile
-from simulation.fleet.records import NOT_YET, Flags, Ints, Records
+from simulation.fleet.records import FREE, NOT_YET, Flags, Ints, Records
 from simulation.fleet.recoveries import Recoveries
 from simulation.world import RECONCILE_SECONDS
 
 LOOKED_AT_A_SECOND = 100
 """Devices that one pass looks at in a second: eight at once, 80 ms each, which is an assumption."""
-PASS_SECONDS = 840
-"""Of the 15 minutes that a function may take, the last are kept; see ``reconcile_devices``."""
+FUNCTION_SECONDS = 900
+"""The longest that a pass may take."""
+PASS_SECONDS = FUNCTION_SECONDS - 30
+"""In the last seconds it takes no further device; see ``reconcile_devices``."""
+RECORD_BYTES = 400
+"""Of a record: 239 with one failure counted, 371 with ten, 569 with twenty in the failed group."""
+PAGE_BYTES = 1024 * 1024
+"""What one call of Scan reads at most."""
+PAGE_SECONDS = 0.5
+"""Until a page is read and counted, an assumption: to make records of its JSON takes 0.16 seconds
+of a whole processor, and the function has little more than half of one."""
+_RECORDS_A_SECOND = PAGE_BYTES / RECORD_BYTES / PAGE_SECONDS
+_MOST_READ = int(FUNCTION_SECONDS / 2 * _RECORDS_A_SECOND)
+"""Records: after half of the time a census ends, and each begins with the same ones."""
 REDRIVE_SECONDS = 6 * 3600
 """How long dead letters lie until an operator redrives them, an assumption."""
 REDRIVEN_A_SECOND = 10
 """``fleet-retry redrive`` takes one letter after the other: three calls each."""
+
+
+def most_looked_at(counted_after: float) -> int:
+    """How many devices a pass looks at, which took so many seconds to count the fleet."""
+    return min(Sample.most, int(LOOKED_AT_A_SECOND * (PASS_SECONDS - counted_after)))
 
 
 class Caretakers:
@@ -44,6 +64,7 @@ class Caretakers:
             Work.RECONCILE: self._reconcile,
             Work.LOOK: self._look,
             Work.REDRIVE: self._redrive,
+            Work.SCAN: self._scan,
         }
         self._next()
 
@@ -53,16 +74,33 @@ class Caretakers:
 
     def _reconcile(self, _: Batch) -> None:
         everyone = np.arange(len(self._records.state), dtype=np.int32)
-        overdue = self._engine.chance.permutation(everyone[self._is_overdue(everyone)])
-        overdue = overdue[: LOOKED_AT_A_SECOND * PASS_SECONDS]
+        known = everyone[self._records.state != FREE][:_MOST_READ]
+        counted_after = len(known) / _RECORDS_A_SECOND
+        overdue = self._engine.chance.permutation(known[self._is_overdue(known)])
+        overdue = overdue[: most_looked_at(counted_after)]
         self._engine.happened("looked at", len(overdue))
         seconds = np.arange(len(overdue), dtype=np.int32) // LOOKED_AT_A_SECOND
-        self._engine.later(Work.LOOK, Batch.of(overdue, tries=IN_PLACE), seconds + 1)
+        seconds += 1 + int(counted_after)
+        self._engine.later(Work.LOOK, Batch.of(overdue, tries=IN_PLACE), seconds)
+        self._count_fleet(len(known), counted_after, len(overdue) / LOOKED_AT_A_SECOND)
         if self._intake.dead_letters and not self._is_redriving:
             self._is_redriving = True
             self._engine.later(Work.REDRIVE, Batch.of(np.zeros(1, np.int32)), REDRIVE_SECONDS)
         if not self._engine.is_idle or self._is_anything_due(everyone):
             self._next()
+
+    def _count_fleet(self, records: int, seconds: float, seconds_after: float) -> None:
+        """Reads the tables page by page: that takes from their quotas, and is billed."""
+        units, campaigns = read_units(records * RECORD_BYTES, False), read_units(0, True)
+        self._engine.account.take((("read.campaigns", campaigns),), 1)
+        each = np.diff(np.ceil(np.linspace(0, units, int(seconds) + 2))).astype(np.int32)
+        nobody = np.zeros(len(each), np.int32)
+        self._engine.later(Work.SCAN, Batch.of(nobody, each), np.arange(len(each), dtype=np.int32))
+        took = LAMBDA_SECONDS + seconds + seconds_after
+        self._engine.tally.passed(took, units + campaigns)
+
+    def _scan(self, batch: Batch) -> None:
+        self._engine.account.take((("read.retries", float(batch.events.sum())),), 1)
 
     def _is_anything_due(self, everyone: Ints) -> bool:
         is_due = self._records.is_used_up(everyone) | (self._records.due_at != NOT_YET)

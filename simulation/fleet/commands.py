@@ -23,6 +23,8 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "fleet.md"
 STORM_PICTURE = ROOT / "docs" / "images" / "million.svg"
 LADDERS_PICTURE = ROOT / "docs" / "images" / "ladders.svg"
+DRAWN = ROOT / ".local"
+"""Where pictures go for which no other place was named."""
 EXAMPLE = Fleet(devices=100_000, fails=0.7, fails_later=0.5, never=0.001, messages_per_day=24)
 EXAMPLE_LADDERS: tuple[Ladder, ...] = ((86_400,), (3_600, 86_400), ())
 _MOST_LADDERS = 6
@@ -57,7 +59,7 @@ def add(commands: Parsers) -> None:
 
 def _add_outputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=new_file(), metavar="FILE", help="write all figures there")
-    parser.add_argument("--picture", type=_picture, metavar="FILE", help=".svg or .png")
+    parser.add_argument("--picture", type=_picture, metavar="FILE", help=".svg or .png (in .local)")
 
 
 def _add_fleet(parser: argparse.ArgumentParser) -> None:
@@ -103,16 +105,19 @@ def _million(given: argparse.Namespace) -> int:
     attack = storm.Storm(devices=given.devices, seed=given.seed, tick=given.tick)
     with _progress(console) as told:
         reports = storm.run(attack, given.jobs, told)
-    made = {"storm": storm.figures(reports), "runs": storm.efforts(reports)}
-    made |= {f"quotas {place}": storm.rates(one) for place, one in enumerate(reports[:2])}
+    made = {
+        "storm": storm.figures(reports),
+        "runs": storm.efforts(reports),
+        "quotas": storm.rates(reports),
+        "refused": storm.refused(reports),
+    }
     _show(console, made)
+    _draw(console, given.picture or DRAWN / "million.svg", partial(picture.storm, reports[0]))
     complaints = storm.complaints(reports)
     for complaint in complaints:
         console.print(complaint, style="bold red", highlight=False, markup=False)
     if given.json:
         _write(given.json, [asdict(one) for one in reports])
-    if given.picture:
-        picture.storm(reports[0], given.picture)
     if given.docs and not complaints:
         _write_page(made)
         picture.storm(reports[0], STORM_PICTURE)
@@ -132,10 +137,9 @@ def _fleet(given: argparse.Namespace) -> int:
         ]
     made = {"ladders": ladders.table(fleet, outcomes)}
     _show(console, made)
+    _draw(console, given.picture or DRAWN / "fleet.svg", partial(picture.ladders, fleet, outcomes))
     if given.json:
         _write(given.json, ladders.as_json(fleet, outcomes))
-    if given.picture:
-        picture.ladders(fleet, outcomes, given.picture)
     if given.docs:
         _write_page(made)
         picture.ladders(fleet, outcomes, LADDERS_PICTURE)
@@ -180,6 +184,12 @@ def _progress(console: Console) -> Iterator[Callable[[str, int], None]]:
 def _show(console: Console, made: dict[str, Table]) -> None:
     for table in made.values():
         console.print(table.rich())
+
+
+def _draw(console: Console, path: Path, draw: Callable[[Path], None]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draw(path)
+    console.print(f"The picture: {path.resolve().as_uri()}", soft_wrap=True)
 
 
 def _write(path: Path, what: Any) -> None:

@@ -45,8 +45,14 @@ class Devices:
         self.failed[devices] += 1
         self._engine.happened("failures", len(devices))
         # AWS IoT Jobs gives it no more.
-        devices = devices[self.failed[devices] % story.tries != 0]
+        is_last = self.failed[devices] % story.tries == 0
+        self._note_last(devices[is_last])
+        devices = devices[~is_last]
         self._engine.later(Work.TRY, Batch.of(devices), story.gaps(devices, self.failed[devices]))
+
+    def _note_last(self, devices: Ints) -> None:
+        cycles = self.failed[devices] // self._story.tries - 1
+        self._engine.tally.tried_out_at[cycles, devices] = self._engine.now
 
     def _tell(self, devices: Ints, events: Ints) -> None:
         if not len(devices):

@@ -41,6 +41,11 @@ class Work(IntEnum):
     LOOK = auto()
     RECONCILE = auto()
     REDRIVE = auto()
+    SCAN = auto()
+
+
+_LOOKING = frozenset({Work.RECONCILE, Work.SCAN})
+"""What goes on for as long as other work is left, and is none itself."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +129,7 @@ class Engine:
         moments = np.full(len(batch), self.now, np.int32) + np.asarray(seconds, np.int32)
         moments += -moments % self._tick
         self._agenda.add(moments, batch.rows(work))
-        if work is not Work.RECONCILE:
+        if work not in _LOOKING:
             self._left += len(batch)
 
     def run(self, progress: Callable[[int], None] = lambda _: None) -> None:
@@ -151,7 +156,7 @@ class Engine:
         for kind in self.chance.permutation(kinds):
             part = rows[rows[:, 0] == kind] if len(kinds) > 1 else rows
             work = Work(int(kind))
-            if work is not Work.RECONCILE:
+            if work not in _LOOKING:
                 self._left -= len(part)
             self.doing[work](Batch.of_rows(part))
 

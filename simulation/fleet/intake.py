@@ -9,8 +9,9 @@ import numpy as np
 from simulation.fleet import profile
 from simulation.fleet.backoff import Backoff
 from simulation.fleet.engine import Batch, Engine, Work
+from simulation.fleet.ledger import Fate, Ledger
 from simulation.fleet.profile import Call, Profile, Step, called
-from simulation.fleet.records import FREE, Flags, Ints, Records
+from simulation.fleet.records import FREE, TRACKING, Flags, Ints, Records
 from simulation.fleet.story import SUCCESS
 from simulation.machines import EXPRESS_SECONDS
 
@@ -30,14 +31,17 @@ _START: Step = (called("stepfunctions.start_execution"),)
 
 
 class Intake:
-    """The Express machine. ``start`` is called with devices whose recovery was started anew."""
+    """The Express machine.
+
+    ``start`` is called with devices whose recovery is to start, and gives those of which it did.
+    """
 
     def __init__(
         self,
         engine: Engine,
         records: Records,
         steps: Profile,
-        start: Callable[[Ints], None],
+        start: Callable[[Ints], Ints],
         backoffs: Mapping[str, Backoff],
     ) -> None:
         self._engine = engine
@@ -48,6 +52,7 @@ class Intake:
         self.started = np.zeros(len(records.state), np.uint8)
         """The latest cycle for which a run was started: its name is taken."""
         self.dead_letters: list[Batch] = []
+        self.ledger = Ledger(len(records.state), records.most_events)
         engine.doing |= {
             Work.ARRIVE: self._arrive,
             Work.COUNT: self._count,
@@ -113,12 +118,22 @@ class Intake:
             engine.later(Work.CHECK, batch[is_free].fresh())
             batch = batch[~is_free]
         counted = records.count(batch.devices, batch.events)
+        self.ledger.counted(batch.devices[counted], batch.events[counted])
+        self._note_why(batch[~counted])
         engine.happened("counted", int(counted.sum()))
         engine.happened("refused", int((~counted).sum()))
         is_due = records.is_used_up(batch.devices)
         if is_due.any():
             self._note_limit(batch.devices[is_due & counted])
             engine.later(Work.START, batch[is_due].fresh())
+
+    def _note_why(self, batch: Batch) -> None:
+        """For the audit; of a copy of what was counted there is nothing to say."""
+        records, devices = self._records, batch.devices
+        fates = np.full(len(batch), Fate.UNKNOWN, np.uint8)
+        fates[records.state[devices] != TRACKING] = Fate.IN_RECOVERY
+        fates[records.is_used_up(devices)] = Fate.FULL
+        self.ledger.not_counted(devices, batch.events, fates)
 
     def _note_limit(self, devices: Ints) -> None:
         cycles = self._records.cycle[devices]
@@ -130,6 +145,7 @@ class Intake:
         stale = batch[is_late]
         done = self._done(Work.CHECK, stale, self._steps[profile.STALE])
         self._engine.happened("stale", int(done.sum()))
+        self.ledger.not_counted(stale.devices[done], stale.events[done], Fate.RECOVERED)
         new = batch[~is_late]
         done = self._done(Work.CHECK, new, self._steps["CheckIfDeviceExists"])
         self._engine.later(Work.STORE, new[done].fresh())
@@ -155,14 +171,21 @@ class Intake:
         self._records.end(devices)
 
     def _start(self, batch: Batch) -> None:
-        self.start(batch.devices[self._done(Work.START, batch, _START)])
+        batch = batch[self._done(Work.START, batch, _START)]
+        self.start(batch.devices)
+        # AWS refused them because too many were open: tried again as anything that is refused.
+        refused = self._is_to_start(batch.devices)
+        if refused.any():
+            self._again(Work.START, batch[refused])
 
     def start(self, devices: Ints) -> None:
         """Recoveries begin that have not yet; who asks has made the calls."""
         devices = np.unique(devices)
+        begun = self._start_anew(devices[self._is_to_start(devices)])
+        self.started[begun] = self._records.cycle[begun] + 1
+
+    def _is_to_start(self, devices: Ints) -> Flags:
         # The name of a run is made of the cycle: it is started once, whoever starts it.
-        cycles = self._records.cycle[devices] + 1
-        is_new = self._records.is_used_up(devices) & (self.started[devices] < cycles)
-        devices, cycles = devices[is_new], cycles[is_new]
-        self.started[devices] = cycles
-        self._start_anew(devices)
+        is_new: Flags = self.started[devices] < self._records.cycle[devices] + 1
+        is_new &= self._records.is_used_up(devices)
+        return is_new

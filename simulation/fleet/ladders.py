@@ -234,4 +234,21 @@ def _people(fleet: Fleet, share: float) -> str:
 
 def as_json(fleet: Fleet, outcomes: list[Outcome]) -> dict[str, object]:
     """Everything, JSON-ready."""
-    return {"fleet": asdict(fleet), "points": POINTS, "ladders": [asdict(one) for one in outcomes]}
+    return {
+        "fleet": asdict(fleet),
+        "points": POINTS,
+        "percentiles": _PERCENTILES,
+        "update_thing_quota": QUOTAS[UPDATE_THING].rate,
+        "ladders": [asdict(one) | {"devices": _devices(fleet, one)} for one in outcomes],
+    }
+
+
+def _devices(fleet: Fleet, one: Outcome) -> dict[str, object]:
+    """The expected shares as numbers of devices, as the table has them."""
+    shares = one.expected
+    return {
+        "at_once": shares.at_once * fleet.devices,
+        "in_cycle": [share * fleet.devices for share in shares.in_cycle],
+        "called": shares.called * fleet.devices,
+        "failures": shares.failures * fleet.devices,
+    }

@@ -15,7 +15,7 @@ from simulation.fleet.caretakers import Caretakers
 from simulation.fleet.devices import Devices
 from simulation.fleet.engine import Engine
 from simulation.fleet.intake import Intake
-from simulation.fleet.quotas import QUOTAS, Bucket, Quotas
+from simulation.fleet.quotas import OPEN_EXECUTIONS, QUOTAS, Bucket, Quotas
 from simulation.fleet.records import Records
 from simulation.fleet.recoveries import Recoveries
 from simulation.fleet.story import Story
@@ -39,6 +39,7 @@ class Setup:
     cool_down_jitter: float = 0.1
     settle_seconds: int = 900
     quotas: Quotas = field(default_factory=lambda: QUOTAS)
+    open_executions: int = OPEN_EXECUTIONS
     backoffs: Mapping[str, Backoff] = field(default_factory=backoffs)
     """By state."""
     tick: int = 1
@@ -82,8 +83,10 @@ def run(story: Story, setup: Setup, progress: Callable[[int], None] = lambda _: 
         devices.came_back,
         jitter=setup.cool_down_jitter,
         settle_seconds=setup.settle_seconds,
+        open_executions=setup.open_executions,
     )
     messages = Intake(engine, records, steps(), machines.start, setup.backoffs)
     Caretakers(engine, records, steps(), messages, machines)
     engine.run(progress)
-    return Result(audit(devices, records), tally, engine.account.buckets, devices, records)
+    found = audit(devices, records, messages.ledger)
+    return Result(found, tally, engine.account.buckets, devices, records)

@@ -46,6 +46,11 @@ class Records:
         """How many cycles a device has."""
         return len(self.cool_down_seconds) + 1
 
+    @property
+    def most_events(self) -> int:
+        """How many failures of a device can be told from one another."""
+        return 8 * self.counted.shape[1]
+
     def is_used_up(self, devices: Ints) -> Flags:
         """Whether a recovery is due for tracked devices."""
         full: Flags = self.counter[devices] >= self.retry_limit

@@ -35,6 +35,7 @@ class Recoveries:
         *,
         jitter: float,
         settle_seconds: int,
+        open_executions: int,
     ) -> None:
         self._engine = engine
         self._records = records
@@ -45,6 +46,7 @@ class Recoveries:
         self._settle_seconds = settle_seconds
         self.is_alive = np.zeros(len(records.state), np.bool_)
         """Whether the run of a device is under way."""
+        self._most_open = open_executions
         self._open = 0
         self._away = 0
         engine.doing |= {
@@ -55,12 +57,23 @@ class Recoveries:
             Work.NOTIFY: self._notify,
         }
 
-    def start(self, devices: Ints) -> None:
-        """Executions begin."""
+    def start(self, devices: Ints) -> Ints:
+        """Executions begin, as many as AWS lets be open; of which devices."""
+        devices = self._with_room(devices)
         self._opened(devices, 1)
         escalates = self._records.escalates(devices)
         self._engine.later(Work.MOVE_OUT, Batch.of(devices[~escalates]))
         self._engine.later(Work.MARK_FAILED, Batch.of(devices[escalates]))
+        return devices
+
+    def _with_room(self, devices: Ints) -> Ints:
+        tally, room = self._engine.tally, self._most_open - self._open
+        tally.most_to_open = max(tally.most_to_open, self._open + len(devices))
+        if len(devices) <= room:
+            return devices
+        self._engine.happened("too many open", len(devices) - room)
+        some: Ints = self._engine.chance.permutation(devices)[:room]
+        return some
 
     def finish(self, devices: Ints) -> None:
         """ReconcileDevices does the next step of devices whose run is dead."""

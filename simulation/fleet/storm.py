@@ -16,14 +16,22 @@ from numpy.typing import NDArray
 from bench.sheet import Table, duration
 from simulation.fleet import bill, model, recoveries, story
 from simulation.fleet.backoff import Backoff
+from simulation.fleet.ledger import REASONS, Fate
 from simulation.fleet.model import Result, Setup
-from simulation.fleet.quotas import QUOTAS, Quotas
+from simulation.fleet.quotas import QUOTAS, ROLLOUT_PER_MINUTE, Quotas
 from simulation.fleet.tally import MINUTE
 
 FORMER = Backoff(interval=2, rate=2, longest=900, attempts=20)
 """How the recoveries were retried before they were held against a million devices."""
 RAISED: Mapping[str, float] = {"stepfunctions.start_execution": 1000}
 """A quota that a fleet of this size should have raised, and to what."""
+DEFAULT = "default quotas"
+NO_JITTER = "no jitter"
+ONE_JOB = "one job"
+_ONE_JOB_TICK = 5
+"""Seconds a step: it takes so much longer than the others, and nothing in it waits for its turn."""
+"""Of these two, the rest is as with the default quotas."""
+GROWN = "StartExecution raised"
 BEFORE = "raised, the retry before"
 """The run that is there to be compared with; the others are of today's retry."""
 PERCENTILES = (50, 95, 99)
@@ -33,10 +41,18 @@ _CURVES = ("failures", "limit reached", "moved out", "restored", "escalated")
 _LEVELS = ("away", "open")
 _NEVER: Mapping[str, str] = {
     "lost": "devices were lost",
+    "lost_counts": "failures were not counted, for no reason that is known",
     "counted_twice": "failures were counted twice",
     "told_twice": "devices were told of twice",
 }
 """What must not happen, by its name in ``audit.Audit``."""
+_BY_DESIGN: Mapping[str, Fate] = {
+    "after_success": Fate.RECOVERED,
+    "in_recovery": Fate.IN_RECOVERY,
+    "cycle_full": Fate.FULL,
+}
+"""Why a failure was not to count, by its name in ``audit.Audit``."""
+_OPEN = "open executions, in all"
 
 
 @dataclass(frozen=True)
@@ -47,10 +63,18 @@ class Storm:
     seed: int = 1
     within_seconds: int = 3600
     tick: int = 1
+    rollout_per_minute: float | None = None
+    """Devices that one job reaches; None: all begin ``within_seconds``, of several jobs or because
+    they joined the group of a continuous one."""
 
     def story(self) -> story.Story:
         """What happens to each device."""
-        return story.bad_release(self.devices, self.seed, within_seconds=self.within_seconds)
+        return story.bad_release(
+            self.devices,
+            self.seed,
+            within_seconds=self.within_seconds,
+            rollout_per_minute=self.rollout_per_minute,
+        )
 
 
 @dataclass(frozen=True)
@@ -59,11 +83,11 @@ class Rate:
 
     name: str
     quota: float
-    """A second, by default or as raised."""
+    """A second, by default or as raised; of the open executions, at the same time."""
     asked: float
-    """The most that was asked for in a second."""
+    """The most that was asked for in a second, or was to be open."""
     granted: float
-    """The most that was granted in a second."""
+    """The most that was granted in a second, or was open."""
     refused: float
     """All that was refused."""
 
@@ -75,8 +99,9 @@ class Report:
     name: str
     audit: Mapping[str, int]
     events: Mapping[str, int]
-    waits: tuple[float, ...]
-    """From the failure that used up the first cycle until the device was out; see PERCENTILES."""
+    waits: tuple[Mapping[str, float], ...]
+    """From the device's last failure of a cycle, when it happened and not when it was counted,
+    until it was out: by cycle and percentile (p50, …); empty where none was moved out."""
     moved_out_at: int
     """When the last one was out."""
     restored_at: int
@@ -86,8 +111,10 @@ class Report:
     most_open: int
     rates: tuple[Rate, ...]
     dollars: float
+    dollars_a_device: float
     retries_dollars: float
     waits_dollars: float
+    passes_dollars: float
     by_service: Mapping[str, float]
     point_seconds: int
     curves: Mapping[str, tuple[float, ...]]
@@ -102,9 +129,10 @@ def setups(tick: int = 1) -> dict[str, Setup]:
     now = Setup(tick=tick)
     former = dict(now.backoffs) | {name: FORMER for _, name in recoveries.STATES.values()}
     return {
-        "default quotas": now,
-        "StartExecution raised": replace(now, quotas=raised(RAISED)),
-        "raised, no jitter": replace(now, quotas=raised(RAISED), cool_down_jitter=0.0),
+        DEFAULT: now,
+        NO_JITTER: replace(now, cool_down_jitter=0.0),
+        ONE_JOB: now,
+        GROWN: replace(now, quotas=raised(RAISED)),
         BEFORE: replace(now, quotas=raised(RAISED), backoffs=former),
     }
 
@@ -131,7 +159,8 @@ def run(storm: Storm, jobs: int, progress: Progress = lambda *_: None) -> list[R
         jobs: processes.
         progress: called from time to time.
     """
-    work = [(name, storm) for name in setups()]
+    # The longest first, or a process waits for the other at the end.
+    work = [(name, storm) for name in sorted(setups(), key=lambda name: name != ONE_JOB)]
     context = multiprocessing.get_context("spawn")
     told = context.SimpleQueue()
     # A process a run, so that the most memory that one took can be told.
@@ -141,7 +170,8 @@ def run(storm: Storm, jobs: int, progress: Progress = lambda *_: None) -> list[R
             reports.wait(0.2)
             while not told.empty():
                 progress(*told.get())
-        return reports.get()
+        made = {one.name: one for one in reports.get()}
+    return [made[name] for name in setups()]
 
 
 _told: list[Any] = []
@@ -152,9 +182,15 @@ def _share(told: Any) -> None:
 
 
 def _reported(name: str, storm: Storm) -> Report:
+    attack = _of_one_job(storm) if name == ONE_JOB else storm
     return report(
-        name, storm, setups(storm.tick)[name], lambda second: _told[0].put((name, second))
+        name, attack, setups(attack.tick)[name], lambda second: _told[0].put((name, second))
     )
+
+
+def _of_one_job(storm: Storm) -> Storm:
+    tick = max(storm.tick, _ONE_JOB_TICK)
+    return replace(storm, rollout_per_minute=ROLLOUT_PER_MINUTE, tick=tick)
 
 
 def report(
@@ -169,21 +205,35 @@ def report(
         name=name,
         audit=asdict(result.audit),
         events=dict(tally.events),
-        waits=tuple(float(wait) for wait in np.percentile(tally.waits(0), PERCENTILES)),
+        waits=tuple(_percentiles(tally.waits_of_failure(c)) for c in range(result.records.cycles)),
         moved_out_at=int(tally.moved_at[0].max()),
         restored_at=int(tally.restored_at.max()),
         ended_at=tally.ended_at,
         most_open=tally.most_open,
-        rates=tuple(_rates(result)),
+        rates=(*_rates(result), _open_executions(result, setup)),
         dollars=usage.dollars(),
+        dollars_a_device=usage.dollars() / storm.devices,
         retries_dollars=bill.retries(tally).dollars(),
         waits_dollars=bill.waits(tally).dollars(),
+        passes_dollars=bill.passes(tally).dollars(),
         by_service=usage.by_service(),
         point_seconds=_POINT_MINUTES * MINUTE,
         curves=_curves(result),
         seconds=time.perf_counter() - began,
         megabytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     )
+
+
+def _percentiles(waits: NDArray[np.int32]) -> dict[str, float]:
+    if not len(waits):
+        return {}
+    return {f"p{p}": float(np.percentile(waits, p)) for p in PERCENTILES}
+
+
+def _open_executions(result: Result, setup: Setup) -> Rate:
+    tally = result.tally
+    refused = tally.events["too many open"]
+    return Rate(_OPEN, setup.open_executions, tally.most_to_open, tally.most_open, refused)
 
 
 def _rates(result: Result) -> Iterator[Rate]:
@@ -229,21 +279,31 @@ def figures(reports: list[Report]) -> Table:
         ("devices that failed", lambda one: f"{one.audit['devices']:,}"),
         ("recovered in a later cycle", lambda one: f"{one.audit['recovered']:,}"),
         ("in the failed group, people told", lambda one: f"{one.audit['escalated']:,}"),
-        ("**lost**", lambda one: f"**{one.audit['lost']:,}**"),
-        ("**failures counted twice**", lambda one: f"**{one.audit['counted_twice']:,}**"),
+        ("**devices lost**", lambda one: f"**{one.audit['lost']:,}**"),
         ("messages arrived", lambda one: f"{one.events['arrived']:,}"),
-        ("failures counted", lambda one: f"{one.events['counted']:,}"),
-        *((f"moved out, p{p}", partial(_wait, place)) for place, p in enumerate(PERCENTILES)),
+        ("failures that happened", lambda one: f"{one.audit['failures']:,}"),
+        ("counted", lambda one: f"{one.audit['counted']:,}"),
+        *(
+            (f"not counted, by design: {REASONS[fate]}", partial(_audited, name))
+            for name, fate in _BY_DESIGN.items()
+        ),
+        ("**lost counts**", lambda one: f"**{one.audit['lost_counts']:,}**"),
+        ("**failures counted twice**", lambda one: f"**{one.audit['counted_twice']:,}**"),
+        *(
+            (f"last failure to moved out, cycle {cycle + 1}, p{p}", partial(_wait, cycle, f"p{p}"))
+            for cycle in range(len(reports[0].waits))
+            for p in PERCENTILES
+        ),
         ("first failure to all moved out", lambda one: duration(one.moved_out_at)),
         ("first failure to all restored", lambda one: duration(one.restored_at)),
         ("recoveries: attempts repeated", lambda one: f"{one.events.get('retried', 0):,}"),
         ("recoveries: runs that gave up", lambda one: f"{one.events.get('runs failed', 0):,}"),
         ("dead letters", lambda one: f"{one.events.get('dead letters', 0):,}"),
-        ("executions open at most", lambda one: f"{one.most_open:,}"),
         ("the bill", lambda one: f"${one.dollars:,.0f}"),
         ("of it for attempts repeated", lambda one: f"${one.retries_dollars:,.0f}"),
         ("of it for intakes that waited", lambda one: f"${one.waits_dollars:,.0f}"),
-        ("the bill a device", lambda one: f"${one.dollars / one.audit['devices']:.6f}"),
+        ("of it for ReconcileDevices", lambda one: f"${one.passes_dollars:,.2f}"),
+        ("the bill a device", lambda one: f"${one.dollars_a_device:.6f}"),
     ]
     return Table(
         "A bad release",
@@ -252,8 +312,13 @@ def figures(reports: list[Report]) -> Table:
     )
 
 
-def _wait(place: int, one: Report) -> str:
-    return duration(one.waits[place])
+def _audited(figure: str, one: Report) -> str:
+    return f"{one.audit[figure]:,}"
+
+
+def _wait(cycle: int, percentile: str, one: Report) -> str:
+    waits = one.waits[cycle]
+    return duration(waits[percentile]) if waits else ""
 
 
 def efforts(reports: list[Report]) -> Table:
@@ -268,19 +333,40 @@ def efforts(reports: list[Report]) -> Table:
     )
 
 
-def rates(one: Report) -> Table:
-    """How close a run came to each quota."""
+def rates(reports: list[Report]) -> Table:
+    """How close each run came to each quota, a column a run: what was asked, and was granted."""
     return Table(
-        f"Quotas: {one.name}",
-        ("a second", "quota", "asked at most", "granted at most", "refused in all"),
+        "Quotas: asked / granted a second, at most",
+        ("", "quota", *(one.name for one in reports)),
+        tuple((f"`{name}`", _limits(uses), *map(_use, uses)) for name, uses in _by_quota(reports)),
+    )
+
+
+def refused(reports: list[Report]) -> Table:
+    """How much was refused in all, a column a run; of the quotas that refused anything."""
+    return Table(
+        "Quotas: refused in all",
+        ("", *(one.name for one in reports)),
         tuple(
-            (
-                f"`{rate.name}`",
-                f"{rate.quota:,.0f}",
-                f"{rate.asked:,.0f}",
-                f"{rate.granted:,.0f}",
-                f"{rate.refused:,.0f}",
-            )
-            for rate in one.rates
+            (f"`{name}`", *(f"{use.refused if use else 0:,.0f}" for use in uses))
+            for name, uses in _by_quota(reports)
+            if any(use and use.refused for use in uses)
         ),
     )
+
+
+def _by_quota(reports: list[Report]) -> Iterator[tuple[str, list[Rate | None]]]:
+    """The uses of each quota, by run; None where nothing was asked of it."""
+    runs = [{rate.name: rate for rate in one.rates} for one in reports]
+    for name in (*QUOTAS, _OPEN):
+        uses = [run.get(name) for run in runs]
+        if any(uses):
+            yield name, uses
+
+
+def _limits(uses: list[Rate | None]) -> str:
+    return " or ".join(f"{limit:,.0f}" for limit in dict.fromkeys(u.quota for u in uses if u))
+
+
+def _use(use: Rate | None) -> str:
+    return f"{use.asked:,.0f} / {use.granted:,.0f}" if use else "0 / 0"

@@ -112,10 +112,15 @@ def ordinary_release(  # noqa: PLR0913 -- what a fleet owner knows of the fleet
     more = tries + np.minimum(_failures(later, fails_later), NEVER // 2)
     both = np.where(first_failures < tries, first_failures, more)
     failures: Ints = np.where(which < never, NEVER, both).astype(np.int32)
-    starts = (everyone * (60 / rollout_per_minute)).astype(np.int32)
+    starts = _rolled_out(everyone, rollout_per_minute)
     return Story(
         seed, starts, failures, tries, gap_seconds, copies, late_share=0.0, astray_share=0.0
     )
+
+
+def _rolled_out(everyone: Ints, per_minute: float) -> Ints:
+    """When a job reaches each device, seconds."""
+    return (everyone * (60 / per_minute)).astype(np.int32)
 
 
 def _failures(chance: NDArray[np.float64], fails: float) -> NDArray[np.int64]:
@@ -136,6 +141,7 @@ def bad_release(  # noqa: PLR0913 -- what makes a release bad
     never: float = 0.2,
     tries: int = 10,
     cycles: int = 2,
+    rollout_per_minute: float | None = None,
 ) -> Story:
     """A release that fails on every device: all use up their first cycle.
 
@@ -146,15 +152,20 @@ def bad_release(  # noqa: PLR0913 -- what makes a release bad
         never: the share that never recovers; the others do so at some attempt of a later cycle.
         tries: attempts a cycle.
         cycles: how many there are.
+        rollout_per_minute: how many devices one job reaches in a minute; then the first attempts
+            are as it reaches them, whatever ``within_seconds`` says.
     """
     everyone = np.arange(devices, dtype=np.int32)
-    starts, which, when = (
+    begins, which, when = (
         _uniform(_hashed(seed, purpose), everyone, np.zeros_like(everyone))
         for purpose in ("start", "never", "recovery")
     )
     later = tries + (when * tries * (cycles - 1)).astype(np.int32)
     failures: Ints = np.where(which < never, NEVER, later).astype(np.int32)
-    return Story(seed, (starts * within_seconds).astype(np.int32), failures, tries)
+    starts = (begins * within_seconds).astype(np.int32)
+    if rollout_per_minute is not None:
+        starts = _rolled_out(everyone, rollout_per_minute)
+    return Story(seed, starts, failures, tries)
 
 
 def _hashed(seed: int, purpose: str) -> int:

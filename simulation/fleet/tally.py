@@ -30,6 +30,8 @@ class Tally:
         """How many were somewhere at the end of a minute in which something happened."""
         self.reached_at = np.full((cycles, devices), -1, np.int32)
         """When the failure was counted that reached the limit, by cycle and device; -1: never."""
+        self.tried_out_at = np.full((cycles, devices), -1, np.int32)
+        """When the last try of a cycle failed, whenever that was counted."""
         self.moved_at = np.full((cycles, devices), -1, np.int32)
         """When it was out of its group."""
         self.restored_at = np.full((cycles, devices), -1, np.int32)
@@ -38,6 +40,14 @@ class Tally:
         """Seconds that runs of the intake waited to try again, all together."""
         self.most_open = 0
         """Standard executions at the same time."""
+        self.most_to_open = 0
+        """The same, with those that AWS would not have open."""
+        self.passes = 0
+        """Of ReconcileDevices."""
+        self.pass_seconds = 0.0
+        """How long they took, all together."""
+        self.pass_read_units = 0.0
+        """What they read to count the fleet; what they read of a device is among ``units``."""
         self.ended_at = 0
         """The second of the last event."""
 
@@ -57,6 +67,12 @@ class Tally:
         for name, units in call.takes:
             self.units[name] += granted * units
 
+    def passed(self, seconds: float, read_units: float) -> None:
+        """A pass of ReconcileDevices takes so long, and reads so much to count the fleet."""
+        self.passes += 1
+        self.pass_seconds += seconds
+        self.pass_read_units += read_units
+
     def sampled(self, account: Account, second: int) -> None:
         """A second is over: what was asked of UpdateThing so far, and what was granted."""
         self.ended_at = second
@@ -66,9 +82,19 @@ class Tally:
             self.gauge("granted", int(bucket.served), second)
 
     def waits(self, cycle: int) -> NDArray[np.int32]:
-        """Seconds from the failure that reached the limit until the device was out, of a cycle."""
-        moved = self.moved_at[cycle] >= 0
-        waits: NDArray[np.int32] = (self.moved_at[cycle] - self.reached_at[cycle])[moved]
+        """Seconds from the count that reached the limit until the device was out, of a cycle."""
+        return self._until_moved(self.reached_at, cycle)
+
+    def waits_of_failure(self, cycle: int) -> NDArray[np.int32]:
+        """Seconds from the device's last failure of a cycle until it was out.
+
+        Longer than ``waits`` by the time that a message took and the intake waited.
+        """
+        return self._until_moved(self.tried_out_at, cycle)
+
+    def _until_moved(self, since: NDArray[np.int32], cycle: int) -> NDArray[np.int32]:
+        which = (self.moved_at[cycle] >= 0) & (since[cycle] >= 0)
+        waits: NDArray[np.int32] = (self.moved_at[cycle] - since[cycle])[which]
         return waits
 
     def curve(self, name: str) -> NDArray[np.float64]:

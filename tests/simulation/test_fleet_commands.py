@@ -16,14 +16,16 @@ from bench.sheet import duration
 from simulation import __main__ as command
 from simulation.fleet import commands, ladders, storm
 from simulation.fleet.ladders import Fleet
+from simulation.fleet.quotas import ROLLOUT_PER_MINUTE
 
 Run = Callable[..., int]
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setattr(commands, "DRAWN", tmp_path / "drawn")
 
     def run(*arguments: str) -> int:
         monkeypatch.setattr(sys, "argv", ["python -m simulation", *arguments])
@@ -116,7 +118,18 @@ def test_ladders_are_compared_side_by_side_in_a_table_a_file_and_a_picture(
     written_figures = json.loads(figures.read_text())
     assert written_figures["fleet"]["fails_later"] == written_figures["fleet"]["fails"] == 0.6
     assert [one["ladder"] for one in written_figures["ladders"]] == [[3600, 86400], []]
+    for one in written_figures["ladders"]:
+        assert one["devices"]["called"] == pytest.approx(2000 * one["expected"]["called"])
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_picture_is_drawn_in_any_case_and_it_is_said_where(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("fleet", "--devices", "200", "--failure-probability", "0.6") == 0
+    drawn = tmp_path / "drawn" / "fleet.svg"
+    assert f"The picture: {drawn.as_uri()}" in capsys.readouterr().out
+    assert "<svg" in drawn.read_text()
 
 
 @pytest.mark.parametrize(
@@ -175,8 +188,18 @@ def test_a_storm_is_reported_in_a_table_a_file_and_a_picture(
     assert run("million", "--devices", "300", "--tick", "20", *written) == 0
     said = capsys.readouterr().out
     assert "failures counted twice" in said
+    assert "lost counts" in said
     reports = json.loads(figures.read_text())
-    assert [report["audit"]["lost"] for report in reports] == [0, 0, 0, 0]
+    assert [report["name"] for report in reports] == list(storm.setups())
+    assert [report["audit"]["lost"] for report in reports] == [0] * len(reports)
+    assert [report["audit"]["lost_counts"] for report in reports] == [0] * len(reports)
+    assert [list(waits) for waits in reports[0]["waits"]] == [["p50", "p95", "p99"]] * 2
+    for report in reports:
+        rates = {rate["name"]: rate for rate in report["rates"]}
+        assert rates["iot.update_thing"]["asked"] >= rates["iot.update_thing"]["granted"] > 0
+        assert rates["open executions, in all"]["granted"] == report["most_open"] > 0
+        assert report["dollars_a_device"] == pytest.approx(report["dollars"] / 300)
+        assert report["passes_dollars"] > 0
     assert picture.read_text().startswith("<?xml")
 
 
@@ -188,7 +211,9 @@ def test_what_must_not_happen_fails_the_command_which_says_in_which_run_and_writ
         return [
             replace(well, name=name, audit={**well.audit, figure: 3})
             for name, figure in zip(
-                storm.setups(), ("lost", "told_twice", "counted_twice"), strict=False
+                storm.setups(),
+                ("lost", "told_twice", "counted_twice", "lost_counts"),
+                strict=False,
             )
         ]
 
@@ -197,15 +222,39 @@ def test_what_must_not_happen_fails_the_command_which_says_in_which_run_and_writ
     assert run("million", "--devices", "20", "--tick", "20", "--docs") == 1
     said = capsys.readouterr().out
     assert "default quotas: 3 devices were lost" in said
-    assert "StartExecution raised: 3 devices were told of twice" in said
-    assert "raised, no jitter: 3 failures were counted twice" in said
+    assert "no jitter: 3 devices were told of twice" in said
+    assert "one job: 3 failures were counted twice" in said
+    assert "StartExecution raised: 3 failures were not counted, for no reason" in said
 
 
 def test_the_retry_before_may_have_lost_devices() -> None:
     well = storm.report("", storm.Storm(20), storm.setups(60)["default quotas"])
     bad = replace(well, audit={**well.audit, "lost": 1})
     names = [name for name in storm.setups() if storm.complaints([replace(bad, name=name)])]
-    assert names == ["default quotas", "StartExecution raised", "raised, no jitter"]
+    assert names == ["default quotas", "no jitter", "one job", "StartExecution raised"]
+
+
+def test_only_the_run_of_one_job_is_rolled_out_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storm, "_told", [None])
+    rates: list[float | None] = []
+    monkeypatch.setattr(
+        storm, "report", lambda _, attack, *__: rates.append(attack.rollout_per_minute)
+    )
+    for name in storm.setups():
+        storm._reported(name, storm.Storm(20))
+    assert rates == [None, None, ROLLOUT_PER_MINUTE, None, None]
+
+
+def test_quotas_are_shown_side_by_side_and_with_what_they_were_raised_to() -> None:
+    one = storm.report("one", storm.Storm(20), storm.setups(60)["default quotas"])
+    (rate,) = (rate for rate in one.rates if rate.name == "stepfunctions.start_execution")
+    other = replace(one, name="other", rates=(replace(rate, quota=1000, asked=700, refused=5),))
+    rows = {row[0]: row for row in storm.rates([one, other]).rows}
+    asked = f"{rate.asked:,.0f} / {rate.granted:,.0f}"
+    starts = ("`stepfunctions.start_execution`", "300 or 1,000", asked)
+    assert rows["`stepfunctions.start_execution`"][:3] == starts
+    assert rows["`iot.update_thing`"][3] == "0 / 0"
+    assert storm.refused([one, other]).rows == (("`stepfunctions.start_execution`", "0", "5"),)
 
 
 # The page
@@ -213,7 +262,7 @@ def test_the_retry_before_may_have_lost_devices() -> None:
 
 def test_the_page_has_the_tables_that_the_commands_write() -> None:
     page = commands.PAGE.read_text()
-    for name in ("ladders", "storm", "runs", "quotas 0", "quotas 1"):
+    for name in ("ladders", "storm", "runs", "quotas", "refused"):
         assert re.search(rf"<!-- {name} -->\n\|.+\|\n<!-- /{name} -->", page, re.DOTALL), name
     for path in (commands.STORM_PICTURE, commands.LADDERS_PICTURE):
         assert path.stat().st_size < 200_000
@@ -221,8 +270,8 @@ def test_the_page_has_the_tables_that_the_commands_write() -> None:
 
 def test_the_page_says_that_nobody_is_lost() -> None:
     page = commands.PAGE.read_text()
-    assert "| **lost** | **0** | **0** |" in page
-    assert "| **failures counted twice** | **0** | **0** | **0** | **0** |" in page
+    for figure in ("devices lost", "lost counts", "failures counted twice"):
+        assert f"| **{figure}** |{' **0** |' * len(storm.setups())}" in page
 
 
 def test_the_example_of_the_page_is_what_it_says_above_the_table() -> None:
@@ -240,3 +289,15 @@ def test_the_example_of_the_page_is_what_it_says_above_the_table() -> None:
 
 def test_durations_are_in_the_unit_that_a_reader_takes_in() -> None:
     assert [duration(seconds) for seconds in (7, 600, 9000)] == ["7 s", "10 min", "2.5 h"]
+
+
+def test_readme_tells_the_same_of_a_million_as_the_page() -> None:
+    page, readme = commands.PAGE.read_text(), " ".join((ROOT / "README.md").read_text().split())
+    cells = dict(re.findall(r"^\| ([^|]+?) \| ([^|]+?) \|", page, re.MULTILINE))
+    assert cells["**devices lost**"] == cells["**lost counts**"] == "**0**"
+    half, restored = (
+        cells["last failure to moved out, cycle 1, p50"],
+        cells["first failure to all restored"],
+    )
+    assert f"half are out of their group {half} after their last try failed" in readme
+    assert f"all are back after {restored}, for {cells['the bill']}." in readme

@@ -28,6 +28,7 @@ def fail_with(error: Exception, service: str = "iot") -> None:
         ("ProvisionedThroughputExceededException", 400),
         ("VersionConflictException", 409),
         ("ConflictingResourceUpdateException", 409),
+        ("ExecutionLimitExceeded", 400),
         ("InternalFailureException", 500),
         ("SomethingNew", 503),
     ],

@@ -36,7 +36,7 @@ from firmware_retry.errors import (
 )
 from firmware_retry.settings import settings
 
-aws.prepare("dynamodb")
+aws.prepare("dynamodb", "iot", "stepfunctions")
 _logger = logging.getLogger(__name__)
 
 GRACE_SECONDS = 300
@@ -111,7 +111,7 @@ def at_once(act: Callable[[str], str], devices: list[str]) -> Iterable[str]:
     if not devices:
         return []
     for service in ("iot", "stepfunctions"):
-        aws.client(service)  # or each thread would make its own, which takes longer than many calls
+        aws.client(service)  # elsewhere than on Lambda, each thread would make its own
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return list(pool.map(act, devices))
 
