@@ -33,6 +33,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "overdue devices": telling.overdue,
         "paused campaigns": telling.paused_campaigns,
         "quotas": quotas.quotas,
+        "functions at once": quotas.concurrency,
     }
 )
 

@@ -15,6 +15,8 @@ ALARMS = "FirmwareRetry-"
 OPERATORS_QUEUE = "FailedFirmwareUpdateOperators.fifo"
 """What MailOperators makes mails of."""
 _PENDING = "PendingConfirmation"
+_GONE = "Deleted"
+"""What AWS says for some days of an address that unsubscribed."""
 
 
 def subscriptions(patient: Patient) -> Iterator[Finding]:
@@ -74,7 +76,8 @@ def _machines(patient: Patient) -> Iterator[Finding]:
 def _subscriptions(patient: Patient, topic_arn: str) -> list[dict[str, Any]]:
     pages = patient.deployment.client("sns").get_paginator("list_subscriptions_by_topic")
     with patient.deployment.looking_for(f"topic {topic_arn}"):
-        return [of for page in pages.paginate(TopicArn=topic_arn) for of in page["Subscriptions"]]
+        found = [of for page in pages.paginate(TopicArn=topic_arn) for of in page["Subscriptions"]]
+    return [of for of in found if of["SubscriptionArn"] != _GONE]
 
 
 def alarms(patient: Patient) -> Iterator[Finding]:

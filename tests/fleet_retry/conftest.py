@@ -207,6 +207,8 @@ def _answer(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
                 for name in MACHINES.values()
             ]
         },
+        "GetAccountSettings": {"AccountLimit": {"UnreservedConcurrentExecutions": 1000}},
+        "ListAWSDefaultServiceQuotas": {"Quotas": []},
         "ListServiceQuotas": {
             "Quotas": [
                 {"QuotaName": f"{call} API TPS", "Value": 100.0}

@@ -180,7 +180,7 @@ def test_a_schedule_that_is_not_there_or_disabled(healthy: Fleet) -> None:
 def test_a_schedule_of_mails_is_not_missed_where_nobody_is_mailed(healthy: Fleet) -> None:
     boto3.client("scheduler").delete_schedule(Name="MailOperators")
     healthy.environment["OPERATOR_TOPIC_ARN"] = ""
-    healthy.answers["ListSubscriptionsByTopic"] = {"Subscriptions": [{}]}
+    healthy.answers["ListSubscriptionsByTopic"] = {"Subscriptions": [{"SubscriptionArn": "any"}]}
     assert findings(healthy) == {}
 
 
@@ -279,15 +279,20 @@ def test_a_subscription_that_nobody_confirmed(healthy: Fleet) -> None:
     assert f"aws sns subscribe --topic-arn {topic}" in finding["do"]
 
 
-def test_a_topic_that_mails_nobody(healthy: Fleet) -> None:
-    subscribed(healthy, healthy.environment["OPERATOR_TOPIC_ARN"])
+GONE = {"SubscriptionArn": "Deleted", "Protocol": "email", "Endpoint": "you@example.com"}
+
+
+@pytest.mark.parametrize("subscriptions", [[], [GONE]], ids=["never", "unsubscribed"])
+def test_a_topic_that_mails_nobody(healthy: Fleet, subscriptions: list[dict[str, str]]) -> None:
+    subscribed(healthy, healthy.environment["OPERATOR_TOPIC_ARN"], *subscriptions)
     assert "nobody is subscribed to" in only(healthy, "subscriptions")["what"]
 
 
 def test_a_queue_of_mails_that_the_alerts_do_not_come_to(healthy: Fleet) -> None:
     topic = healthy.environment["ALERTS_TOPIC_ARN"]
     of_another = f"arn:aws:sqs:eu-west-1:123456789012:fleet-b-{OPERATORS_QUEUE}"
-    subscribed(healthy, topic, {"Protocol": "sqs", "Endpoint": of_another, "TopicArn": topic})
+    other = {"SubscriptionArn": f"{topic}:1", "Protocol": "sqs", "Endpoint": of_another}
+    subscribed(healthy, topic, {**other, "TopicArn": topic})
     finding = only(healthy, "subscriptions")
     assert finding["what"] == f"the queue {OPERATORS_QUEUE} is not subscribed to {topic}"
     assert finding["why"] == "nobody is mailed of failed devices"
@@ -359,6 +364,20 @@ def test_a_quota_that_all_devices_at_once_would_reach(healthy: Fleet) -> None:
     assert "UpdateThing be called 0.0005 times a second" in only(healthy, "quotas")["what"]
 
 
+def test_a_quota_that_is_only_a_default_is_looked_at_too(healthy: Fleet) -> None:
+    for number in range(3):
+        healthy.put(f"pump-{number}")
+    default = healthy.answers["ListServiceQuotas"]["Quotas"].pop()
+    quotas = {"Quotas": [{**default, "Value": 0.0005}]}
+    healthy.answers["ListAWSDefaultServiceQuotas"] = quotas
+    assert "AddThingToThingGroup be called 0.0005 times" in only(healthy, "quotas")["what"]
+
+
+def test_an_account_that_runs_few_functions_at_once(healthy: Fleet) -> None:
+    healthy.answers["GetAccountSettings"]["AccountLimit"]["UnreservedConcurrentExecutions"] = 10
+    assert only(healthy, "functions at once")["what"].startswith("Lambda runs 10 functions")
+
+
 def test_a_quota_that_is_not_told_is_not_checked(healthy: Fleet) -> None:
     healthy.answers["ListServiceQuotas"]["Quotas"].pop()
     finding = only(healthy, "quotas", "not checked")
@@ -380,6 +399,7 @@ def test_a_quota_that_is_not_told_is_not_checked(healthy: Fleet) -> None:
         ("GetQueueUrl", "dead letters"),
         ("Scan", "overdue devices"),
         ("ListServiceQuotas", "quotas"),
+        ("GetAccountSettings", "functions at once"),
     ],
 )
 def test_what_may_not_be_asked_is_not_checked_and_no_finding(
