@@ -85,6 +85,8 @@ class Device:
         """Disconnect."""
         self._client.disconnect()
         self._client.loop_stop()
+        # Left to the garbage collector, which may take the sockets before who would close them.
+        self._client._reset_sockets(sockpair_only=True)  # noqa: SLF001
 
     def publish(self, topic: str, message: Any, timeout: float | None = None) -> None:
         """Publish with QoS 1 and wait for the broker's PUBACK.

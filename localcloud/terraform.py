@@ -10,11 +10,14 @@ import subprocess
 import tempfile
 import weakref
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 MINIMUM_VERSION = (1, 9)
 MIRROR_VARIABLE = "TF_PLUGIN_MIRROR"
+REATTACH = "TF_REATTACH_PROVIDERS"
+"""The variable that tells Terraform of a provider that runs already."""
 _PROVIDER = Path("registry.terraform.io/hashicorp/aws")
 _MIRROR_DEPTH = 3
 _PLANNING = ("-input=false", "-no-color")
@@ -128,6 +131,34 @@ class Terraform:
         answer = json.loads(self.run("output", "-json", "-no-color", *self._state))
         return {name: entry["value"] for name, entry in answer.items()}
 
+    @contextmanager
+    def one_provider(self) -> Iterator[None]:
+        """Has all commands of the block use one process of hashicorp/aws, in an initialized root.
+
+        Each command would start two or three otherwise, which takes longer than most of what they
+        do: https://developer.hashicorp.com/terraform/plugin/debugging
+
+        Raises:
+            TerraformError: the provider did not say where it can be reached.
+        """
+        kept, data_dir = self.environment, Path(self.environment.get("TF_DATA_DIR", ".terraform"))
+        providers = self.root / data_dir / "providers" / _PROVIDER
+        (binary,) = providers.glob("*/*/terraform-provider-aws*")
+        with subprocess.Popen(  # noqa: S603 -- installed by init
+            [str(binary), "-debug"],
+            cwd=self.root,  # where it looks for the files that resources name
+            env=kept | {"TF_LOG_PROVIDER": "OFF"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        ) as process:
+            try:
+                self.environment = kept | _address_of(process)
+                yield
+            finally:
+                self.environment = kept
+                process.terminate()
+
     def _call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(  # noqa: S603 -- found by find_binary
             [self.binary, *arguments],
@@ -159,6 +190,14 @@ class Terraform:
         if mirror is not None:
             own["TF_CLI_CONFIG_FILE"] = str(write_config(self._folder, mirror))
         return own
+
+
+def _address_of(process: subprocess.Popen[str]) -> dict[str, str]:
+    """``REATTACH`` for a provider that has just started."""
+    for line in process.stdout or ():
+        if found := re.search(rf"{REATTACH}='(.+)'", line):
+            return {REATTACH: found[1]}
+    raise TerraformError("the provider ended before it said where it can be reached")
 
 
 def write_config(folder: Path, mirror: Path) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal
@@ -261,14 +261,15 @@ class Fleet:
 
     def alerts(self, device: str) -> list[dict[str, Any]]:
         """The messages about a device that the FIFO topic has delivered so far."""
-        return [alert for alert in self._all_alerts() if alert.get("deviceId") == device]
+        return [alert for alert in self.all_alerts() if alert.get("deviceId") == device]
 
     def trips(self, campaign: str) -> list[dict[str, Any]]:
         """The messages that a campaign tripped the breaker, as far as they were delivered."""
-        told = (alert for alert in self._all_alerts() if alert["event"] == "campaign_tripped")
+        told = (alert for alert in self.all_alerts() if alert["event"] == "campaign_tripped")
         return [alert for alert in told if alert["campaign"] == campaign]
 
-    def _all_alerts(self) -> list[dict[str, Any]]:
+    def all_alerts(self) -> list[dict[str, Any]]:
+        """The messages that the FIFO topic has delivered so far."""
         self._alerts.extend(self._take(self.alert_queue_url))
         return self._alerts
 
@@ -323,3 +324,12 @@ class Fleet:
             yield
         finally:
             functions.update_function_configuration(FunctionName=name, Environment=kept)
+
+    @contextmanager
+    def cooling_down_for(self, *seconds: int) -> Iterator[None]:
+        """Gives devices that move out meanwhile another ladder, in seconds of the fleet's time."""
+        with ExitStack() as stack:
+            for step in ("IncrementRetryCounter", "ResetRetryCounterAndMoveOut"):
+                ladder = json.dumps(seconds)
+                stack.enter_context(self.with_environment(step, COOL_DOWN_SECONDS=ladder))
+            yield

@@ -18,7 +18,7 @@ import pytest
 from pytest_terraform import tf
 
 from localcloud import LocalCloud, Terraform
-from localcloud.terraform import find_binary
+from localcloud.terraform import REATTACH, find_binary
 from tests.deployed.fleet import Fleet
 from tests.deployed.inventory import Inventory, take_inventory
 
@@ -112,16 +112,31 @@ def _take_over(patch: pytest.MonkeyPatch, environment: Mapping[str, str]) -> Non
 
 
 @pytest.fixture(scope="session")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project: pytest-terraform and Terraform write files beside the root."""
+    target = tmp_path_factory.mktemp("project") / "copy"
+    ignored = shutil.ignore_patterns(".*", "node_modules", "__pycache__", "*.tfstate*")
+    return Path(shutil.copytree(PROJECT, target, ignore=ignored))
+
+
+@pytest.fixture(scope="session")
+def provider(
+    account: LocalCloud, copy: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """One process of the provider for all that runs Terraform, pytest-terraform included."""
+    root, data_dir = copy / ROOTS / "two_fleets", tmp_path_factory.mktemp("provider")
+    terraform = Terraform(root, environment=account.environment(), data_dir=data_dir)
+    terraform.init()
+    with terraform.one_provider(), pytest.MonkeyPatch.context() as patch:
+        patch.setenv(REATTACH, terraform.environment[REATTACH])
+        yield
+
+
+@pytest.fixture(scope="session")
 def deployment(
-    account: LocalCloud,
-    request: pytest.FixtureRequest,
-    tmp_path_factory: pytest.TempPathFactory,
+    account: LocalCloud, copy: Path, provider: None, request: pytest.FixtureRequest
 ) -> Deployment:
     """The module, applied by the real Terraform: the quickstart, and a second fleet beside it."""
-    # A copy, since pytest-terraform and Terraform write files beside the root.
-    copy = tmp_path_factory.mktemp("project") / "copy"
-    ignored = shutil.ignore_patterns(".*", "node_modules", "__pycache__", "*.tfstate*")
-    shutil.copytree(PROJECT, copy, ignore=ignored)
     tf.LazyModuleDir.value = str(copy / ROOTS)
     tf.LazyTfBin.value = find_binary()
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -19,10 +17,7 @@ def test_each_cycle_waits_its_own_time(second: Fleet) -> None:
     ladder = [2 * HOUR, 4 * HOUR, 8 * HOUR]
     second.add_thing("climber", **ORIGINAL)
     waits: list[float] = []
-    with ExitStack() as stack:
-        for step in ("IncrementRetryCounter", "ResetRetryCounterAndMoveOut"):
-            changed = second.with_environment(step, COOL_DOWN_SECONDS=json.dumps(ladder))
-            stack.enter_context(changed)
+    with second.cooling_down_for(*ladder):
         for cycle in range(len(ladder)):
             second.fail("climber", [2 * cycle + 1, 2 * cycle + 2])
             assert eventually(lambda: "firmwareRetry" in second.attributes("climber"))

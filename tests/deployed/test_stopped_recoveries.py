@@ -16,7 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from threading import Event
@@ -99,7 +99,7 @@ class Stopper:
                 work.result()
 
     def _work(self, is_over: Event) -> None:
-        while len(self.stopped) < len(self._stops) and not is_over.wait(0.05):
+        while len(self.stopped) < len(self._stops) and not is_over.wait(0.2):
             held = {fault.about for fault, hits in self._fleet.cloud.fired().items() if hits}
             records = self._fleet.all_records()
             for device, stop in self._stops.items():
@@ -125,7 +125,7 @@ def settling(second: Fleet) -> Iterator[None]:
     step, settle = "ResetRetryCountToFailedUpdate", str(LONG_ENOUGH_TO_BE_STOPPED)
     with (
         second.with_environment(step, SETTLE_SECONDS=settle),
-        _waiting(second, LONG_ENOUGH_TO_BE_STOPPED),
+        second.cooling_down_for(LONG_ENOUGH_TO_BE_STOPPED),
     ):
         yield
 
@@ -188,7 +188,7 @@ def _become_quiet(fleet: Fleet) -> None:
 def test_a_run_that_is_alive_is_left_alone(second: Fleet) -> None:
     device = "left-alone"
     second.add_thing(device, **ORIGINAL)
-    with _waiting(second, LONG_ENOUGH_TO_BE_STOPPED):
+    with second.cooling_down_for(LONG_ENOUGH_TO_BE_STOPPED):
         second.fail(device, [1, 2])
         assert eventually(partial(_is_away, second, device))
     before = second.record(device), second.attributes(device)
@@ -240,7 +240,7 @@ def test_a_pass_costs_by_what_is_due_and_not_by_the_fleet(
         list(pool.map(second.add_thing, (f"idle-{number}" for number in range(THINGS))))
     assert _pass(second) == NOTHING_DUE, "things that never failed cost nothing"
 
-    with _waiting(second, A_WEEK):
+    with second.cooling_down_for(A_WEEK):
         for device in devices:
             second.fail(device, [1, 2])
             assert eventually(partial(_is_away, second, device))
@@ -255,16 +255,6 @@ def test_a_pass_costs_by_what_is_due_and_not_by_the_fleet(
         f"a pass of ReconcileDevices: 2 Scans, with {len(devices)} as with {THINGS} things;"
         f" {len(RESTORED)} calls more a device to restore; the largest record has {size} bytes"
     )
-
-
-@contextmanager
-def _waiting(fleet: Fleet, seconds: int) -> Iterator[None]:
-    """Devices that move out meanwhile cool down for ``seconds`` of the fleet's time."""
-    with ExitStack() as stack:
-        for step in ("IncrementRetryCounter", "ResetRetryCounterAndMoveOut"):
-            waits = json.dumps([seconds])
-            stack.enter_context(fleet.with_environment(step, COOL_DOWN_SECONDS=waits))
-        yield
 
 
 def _is_away(fleet: Fleet, device: str) -> bool:

@@ -244,11 +244,12 @@ def _apply(move: Move, folder: Path) -> None:
     _take_package_from_bucket(move.cloud, root)
     terraform = Terraform(root, environment=move.cloud.environment())
     terraform.init()
-    terraform.run("plan", "-input=false", "-no-color", "-out=plan")
-    move.plan = json.loads(terraform.run("show", "-json", "plan"))
-    terraform.run("apply", "-input=false", "-no-color", "plan")
-    move.outputs = terraform.outputs()
-    move.seen["second plan"] = terraform.plan()
+    with terraform.one_provider():
+        terraform.run("plan", "-input=false", "-no-color", "-out=plan")
+        move.plan = json.loads(terraform.run("show", "-json", "plan"))
+        terraform.run("apply", "-input=false", "-no-color", "plan")
+        move.outputs = terraform.outputs()
+        move.seen["second plan"] = terraform.plan()
 
 
 def _take_package_from_bucket(cloud: LocalCloud, root: Path) -> None:

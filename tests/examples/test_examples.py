@@ -11,6 +11,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -42,10 +43,6 @@ class Applied:
     outputs: dict[str, dict[str, Any]]
     before: Any
     """What the account held before the apply."""
-
-    def in_each(self, work: Callable[[Terraform], T]) -> dict[str, T]:
-        """Does the same in the roots of all examples, at the same time."""
-        return _in_each(self.roots, work)
 
     def fleet(self, example: str, topic: str, prefix: str) -> Fleet:
         """An example that has one instance of the module."""
@@ -81,13 +78,17 @@ def applied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applied]:
         roots = {
             name: Terraform(copy / "examples" / name, environment=environment) for name in EXAMPLES
         }
-        _in_each(roots, lambda root: root.init())
-        _in_each(roots, lambda root: root.run("apply", *AT_ONCE))
-        outputs = _in_each(roots, lambda root: root.outputs())
-        yield Applied(cloud, roots, outputs, before)
+        in_each(roots, lambda root: root.init())
+        with ExitStack() as providers:
+            for root in roots.values():
+                providers.enter_context(root.one_provider())
+            in_each(roots, lambda root: root.run("apply", *AT_ONCE))
+            outputs = in_each(roots, lambda root: root.outputs())
+            yield Applied(cloud, roots, outputs, before)
 
 
-def _in_each(roots: dict[str, Terraform], work: Callable[[Terraform], T]) -> dict[str, T]:
+def in_each(roots: dict[str, Terraform], work: Callable[[Terraform], T]) -> dict[str, T]:
+    """Does the same in the roots of all examples, at the same time."""
     with ThreadPoolExecutor(len(roots)) as pool:
         return dict(zip(roots, pool.map(work, roots.values()), strict=True))
 
@@ -104,7 +105,7 @@ def _take_code_from_a_bucket(cloud: LocalCloud, copy: Path) -> None:
 
 
 def test_afterwards_there_is_nothing_to_do(applied: Applied) -> None:
-    plans = applied.in_each(lambda root: root.plan())
+    plans = in_each(applied.roots, lambda root: root.plan())
     assert {name: printed for name, (would_change, printed) in plans.items() if would_change} == {}
     assert [name for name, (_, printed) in plans.items() if "Warning" in printed] == []
 
@@ -251,7 +252,7 @@ def test_a_destroy_leaves_nothing_but_a_key_that_waits_for_its_deletion(applied:
     sqs, kms = applied.cloud.client("sqs"), applied.cloud.client("kms")
     for url in sqs.list_queues(QueueNamePrefix="listener-").get("QueueUrls", []):
         sqs.delete_queue(QueueUrl=url)
-    applied.in_each(lambda root: root.run("destroy", *AT_ONCE, "-refresh=false"))
+    in_each(applied.roots, lambda root: root.run("destroy", *AT_ONCE, "-refresh=false"))
     after = dict(take_inventory(applied.cloud))
     keys = after.pop("kms.list_keys")
     states = [kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] for key in keys]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,15 +16,23 @@ from localcloud import terraform as terraform_module
 ROOT = Path(__file__).with_name("root")
 
 
-def test_apply_plan_and_destroy(tmp_path: Path) -> None:
+@pytest.fixture
+def empty() -> Iterator[LocalCloud]:
+    """An account in which nobody else makes anything."""
     with LocalCloud() as cloud:
-        _apply_plan_and_destroy(cloud, tmp_path)
+        yield cloud
 
 
-def _apply_plan_and_destroy(cloud: LocalCloud, tmp_path: Path) -> None:
-    root = Path(shutil.copytree(ROOT, tmp_path / "root"))
+def test_apply_plan_and_destroy(empty: LocalCloud, tmp_path: Path) -> None:
+    cloud, root = empty, Path(shutil.copytree(ROOT, tmp_path / "root"))
     terraform = Terraform(root, environment=cloud.environment(), data_dir=tmp_path / "data")
     terraform.init()
+    with terraform.one_provider():
+        _apply_plan_and_destroy(cloud, terraform)
+    assert not (root / ".terraform").exists()
+
+
+def _apply_plan_and_destroy(cloud: LocalCloud, terraform: Terraform) -> None:
     terraform.apply()
     changes, text = terraform.plan()
     assert not changes, text
@@ -43,7 +52,6 @@ def _apply_plan_and_destroy(cloud: LocalCloud, tmp_path: Path) -> None:
     # The provider leaves them as they are.
     events = cloud.client("iot").describe_event_configurations()["eventConfigurations"]
     assert [kind for kind, setting in events.items() if setting["Enabled"]] == ["JOB_EXECUTION"]
-    assert not (root / ".terraform").exists()
 
 
 def test_deletion_protection_of_a_table_holds(cloud: LocalCloud) -> None:

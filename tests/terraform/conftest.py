@@ -1,6 +1,4 @@
-import re
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,18 +20,8 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def module(copy: Path) -> Iterator[Terraform]:
-    """The module, ready for ``terraform test``, with one process of the provider for all runs.
-
-    Terraform would start the provider three times a run, which takes longer than all else in it.
-    How to have it use one that runs: https://developer.hashicorp.com/terraform/plugin/debugging
-    """
+    """The module, ready for ``terraform test``."""
     terraform = Terraform(copy)
     terraform.init(f"-test-directory={TESTS}")
-    (provider,) = (copy / ".terraform/providers").glob("*/*/*/*/*/terraform-provider-aws*")
-    with subprocess.Popen([provider, "-debug"], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        lines = (re.search(r"(TF_REATTACH_PROVIDERS)='(.+)'", line) for line in process.stdout)
-        name, address = next(found.groups() for found in lines if found)
-        terraform.environment[name] = address
+    with terraform.one_provider():
         yield terraform
-        process.terminate()

@@ -16,11 +16,9 @@ def test_every_file_is_formatted() -> None:
     Terraform(ROOT).run("fmt", "-check", "-recursive", "-diff")
 
 
-def test_the_module_is_valid_and_free_of_warnings(copy: Path) -> None:
+def test_the_module_is_valid_and_free_of_warnings(module: Terraform) -> None:
     """The examples are applied, in ``tests/examples``."""
-    terraform = Terraform(copy)
-    terraform.init()
-    assert "Warning" not in terraform.run("validate")
+    assert "Warning" not in module.run("validate")
 
 
 def test_logic(module: Terraform) -> None:
