@@ -30,19 +30,15 @@ class Answers:
     Attributes:
         url: where it listens.
         item: what every GetItem and UpdateItem on the retries table answers; None for no item.
-        asked: botocore's names of the services that were called, in the order of their first call.
     """
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.item: dict[str, Any] | None = None
-        self.asked: list[str] = []
 
     def to(self, headers: Mapping[str, str], body: bytes) -> bytes:
         """The answer to a request."""
         service, operation, parameters = _parsed(headers, body)
-        if service not in self.asked:
-            self.asked.append(service)
         if service == "sns":
             return _PUBLISHED
         return json.dumps(self._answer(service, operation, parameters)).encode()

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from costs import bill
 from costs.bill import Usage
 
 Figures = dict[str, float]
@@ -18,22 +17,22 @@ Measured = dict[str, Figures]
 
 RECORDED = Path(__file__).with_name("recorded.json")
 _UNITS = frozenset(field.name for field in fields(Usage))
-_TIMED = frozenset({"express_gb_seconds", "lambda_gb_seconds"})
-"""What follows from the number of runs, since the bill takes a fixed duration for each."""
+_DIGITS = 9
+"""So that a sum of durations is the same in whichever order it was made."""
 
 
 def figures_of(usage: Usage) -> Figures:
-    """The units that were counted, without zeros."""
-    return {name: units for name, units in usage.counts().items() if units and name not in _TIMED}
+    """The units that were used, without zeros.
+
+    Durations are among them: the bill takes a fixed one for each run, so they are counts, too.
+    """
+    counts = {name: round(units, _DIGITS) for name, units in usage.counts().items()}
+    return {name: units for name, units in counts.items() if units}
 
 
 def usage_of(figures: Figures) -> Usage:
-    """The billed units again, with the bill's fixed durations."""
-    counted = {name: units for name, units in figures.items() if name in _UNITS}
-    timed = bill.express_runs(counted.pop("express_requests", 0)) + bill.invocations(
-        counted.pop("lambda_invocations", 0)
-    )
-    return Usage(**counted) + timed
+    """The billed units again."""
+    return Usage(**{name: units for name, units in figures.items() if name in _UNITS})
 
 
 @dataclass(frozen=True)

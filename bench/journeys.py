@@ -57,11 +57,8 @@ def duplicate(fleet: Fleet, device: str) -> Reading:
 
 def cooling_down(fleet: Fleet, device: str) -> Reading:
     """A failure message of a device that is moved out."""
-    begin(fleet, device, CYCLE)
-    _wait(lambda: _is_waiting(fleet, device), f"{device} was not moved out")
     # Its day takes seconds here: who looks closely needs longer.
-    (run,) = fleet.recoveries(device)["cool_down"]
-    fleet.client("stepfunctions").stop_execution(executionArn=run["executionArn"])
+    strand(fleet, device)
     reading = _failing(fleet, device, CYCLE + 1)
     fleet.succeed(device, CYCLE + 2)
     return reading
@@ -130,6 +127,14 @@ def begin(fleet: Fleet, device: str, failures: int) -> None:
     """Registers a device and lets it fail, one message after the other."""
     _register(fleet, device)
     _fail(fleet, device, range(1, failures + 1))
+
+
+def strand(fleet: Fleet, device: str) -> None:
+    """Has a device moved out, and stops the run that would bring it back."""
+    begin(fleet, device, CYCLE)
+    _wait(lambda: _is_waiting(fleet, device), f"{device} was not moved out")
+    (run,) = fleet.recoveries(device)["cool_down"]
+    fleet.client("stepfunctions").stop_execution(executionArn=run["executionArn"])
 
 
 def _register(fleet: Fleet, device: str) -> None:

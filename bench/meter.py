@@ -35,7 +35,8 @@ class Reading:
             ``{"dynamodb.UpdateItem": 1}``.
         items_changed: how many items of the tables are not what they were.
         express_seconds: how long each Express run took here, which says little of AWS.
-        lambda_seconds: how long each task of a state machine took here, the same.
+        lambda_seconds: how long each task of a state machine, or each pass of a scheduled
+            function, took here, the same.
     """
 
     usage: Usage
@@ -75,7 +76,7 @@ class Meter:
         intake = self._new_runs("intake")
         recoveries = [self._events(run) for name in _RECOVERIES for run in self._new_runs(name)]
         usage = (
-            bill.invocations(sum(call.operation == "Invoke" for call in calls))
+            self._invoked(calls)
             + bill.express_runs(len(intake))
             + Usage(standard_transitions=sum(map(transitions, recoveries)))
             + Capacity(calls, self._items, items).usage()
@@ -110,6 +111,25 @@ class Meter:
             for page in pages.paginate(executionArn=run["executionArn"])
             for event in page["events"]
         ]
+
+    # Functions
+
+    def _invoked(self, calls: list[Call]) -> Usage:
+        invoked = Counter(
+            call.parameters["FunctionName"] for call in calls if call.operation == "Invoke"
+        )
+        return sum(
+            (
+                bill.invocations(times, megabytes=self.megabytes(function))
+                for function, times in invoked.items()
+            ),
+            Usage(),
+        )
+
+    def megabytes(self, function: str) -> int:
+        """The memory of a function."""
+        answer = self._fleet.client("lambda").get_function_configuration(FunctionName=function)
+        return int(answer["MemorySize"])
 
     # The IoT rules, and the logs
 

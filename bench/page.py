@@ -1,4 +1,4 @@
-"""``docs/costs.md``: its tables are between markers, and are written here."""
+"""``docs/costs.md`` and README: their tables are between markers, and are written here."""
 
 from pathlib import Path
 
@@ -7,15 +7,24 @@ from bench.figures import Measured
 from bench.sheet import Table, with_tables
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "costs.md"
+README = PAGE.parent.parent / "README.md"
 
 
-def write(measured: Measured, page: Path = PAGE) -> None:
-    """Writes the tables of recorded figures into the page."""
-    text = page.read_text(encoding="utf-8")
-    page.write_text(with_tables(text, tables.all_tables(measured)), encoding="utf-8")
+def pages(measured: Measured) -> dict[Path, dict[str, Table]]:
+    """What tables of recorded figures each page has, by the names of their places."""
+    return {PAGE: tables.all_tables(measured), README: {"costs": tables.summary(measured)}}
 
 
-def write_one(name: str, table: Table, page: Path = PAGE) -> None:
-    """Writes one table that no figures are recorded of."""
-    text = page.read_text(encoding="utf-8")
-    page.write_text(with_tables(text, {name: table}), encoding="utf-8")
+def write(measured: Measured) -> None:
+    """Writes the tables of recorded figures into the pages."""
+    for page, made in pages(measured).items():
+        _write(page, made)
+
+
+def write_one(name: str, table: Table) -> None:
+    """Writes one table of ``docs/costs.md`` that no figures are recorded of."""
+    _write(PAGE, {name: table})
+
+
+def _write(page: Path, made: dict[str, Table]) -> None:
+    page.write_text(with_tables(page.read_text(encoding="utf-8"), made), encoding="utf-8")

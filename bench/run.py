@@ -1,5 +1,6 @@
 """All journeys on one deployed fleet: first a small fleet, then the same beside a thousand."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -7,18 +8,20 @@ from typing import Any
 
 from bench import crowd, journeys
 from bench.figures import Figures, Measured
-from bench.journeys import Journey
+from bench.journeys import BenchError, Journey
 from bench.meter import Meter, Reading
-from costs.bill import Usage
+from costs import bill
 from tests.deployed.fleet import Fleet
 
 AT_REST = (0, 100, 1000)
 """Records at rest that ReconcileDevices looks through."""
+OVERDUE = 10
+"""Devices that a pass of ReconcileDevices finds overdue."""
 BESIDE = "_beside_1000"
 """What the names of journeys end with that were made beside a thousand other devices."""
 
 
-def measure(fleet: Fleet, tell: Callable[[str], None]) -> tuple[Measured, list[Reading]]:
+def measure(fleet: Fleet, tell: Callable[[str], None]) -> tuple[Measured, dict[str, Reading]]:
     """Runs all journeys, and counts what is there without any.
 
     Args:
@@ -26,7 +29,7 @@ def measure(fleet: Fleet, tell: Callable[[str], None]) -> tuple[Measured, list[R
         tell: called with what is going on.
 
     Returns:
-        The figures, and the readings that they are of.
+        The figures, and the readings that they are of, by the same names.
 
     Raises:
         BenchError: a device did not do what it should.
@@ -38,6 +41,8 @@ def measure(fleet: Fleet, tell: Callable[[str], None]) -> tuple[Measured, list[R
     for journey in (*journeys.MESSAGES, journeys.RECOVERED):
         tell(journey.title)
         readings[journey.name] = journey.run(fleet, f"bench-1-{journey.name}")
+    tell(f"ReconcileDevices, {OVERDUE} devices overdue")
+    readings["reconcile_overdue"] = _overdue(fleet)
     tell("escalated")
     readings |= _by_failures(fleet)
     readings["mail_1"] = _scheduled(fleet, "MailOperators")
@@ -54,7 +59,12 @@ def measure(fleet: Fleet, tell: Callable[[str], None]) -> tuple[Measured, list[R
         tell(f"{journey.title}, beside 1,000 devices")
         readings[journey.name + BESIDE] = _of_another(fleet, journey)
     measured = {name: reading.figures() for name, reading in readings.items()}
-    return measured | {"monitoring": _monitoring(fleet)}, list(readings.values())
+    return measured | {"monitoring": _monitoring(fleet)}, readings
+
+
+def is_scheduled(name: str) -> bool:
+    """Whether figures are those of a pass of a function that runs by the clock."""
+    return name.startswith(("reconcile_", "mail_"))
 
 
 def _by_failures(fleet: Fleet) -> dict[str, Reading]:
@@ -68,12 +78,34 @@ def _of_another(fleet: Fleet, journey: Journey) -> Reading:
     return journey.run(fleet, f"bench-2-{journey.name}")
 
 
-def _scheduled(fleet: Fleet, step: str) -> Reading:
+def _scheduled(fleet: Fleet, step: str, **event: Any) -> Reading:
     """One pass of a handler that runs by the clock."""
-    meter = Meter(fleet)
-    fleet.invoke(step)
+    meter, began = Meter(fleet), time.perf_counter()
+    fleet.invoke(step, **event)
+    seconds = time.perf_counter() - began
     reading = meter.read()
-    return replace(reading, usage=reading.usage + Usage(schedule_invocations=1))
+    megabytes = meter.megabytes(fleet.outputs["handler_function_names"][step])
+    calls = sum(reading.operations.values()) - 1  # one is its own invocation
+    usage = (
+        reading.usage
+        - bill.invocations(1, megabytes=megabytes)
+        + bill.scheduled_pass(calls, megabytes)
+    )
+    return replace(reading, usage=usage, lambda_seconds=(seconds,))
+
+
+def _overdue(fleet: Fleet) -> Reading:
+    """A pass that finds devices whose run was stopped, and restores all of them."""
+    devices = [f"bench-overdue-{number}" for number in range(OVERDUE)]
+    for device in devices:
+        journeys.strand(fleet, device)
+    # As if it were two days later.
+    reading = _scheduled(fleet, "ReconcileDevices", graceSeconds=-2 * 86_400)
+    if reading.operations["iot.UpdateThing"] != OVERDUE:
+        raise BenchError(f"a pass did not restore {OVERDUE} devices: {reading.operations}")
+    for device in devices:
+        fleet.succeed(device, journeys.CYCLE + 1)
+    return reading
 
 
 def _monitoring(fleet: Fleet) -> Figures:

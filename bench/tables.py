@@ -10,6 +10,7 @@ from bench.sheet import Table
 from bench.targets import COMPARED_SERVICES, compared_dollars
 from costs.bill import Usage
 from costs.prices import LOOKED_UP, MILLION, PRICES, REGION
+from simulation.fleet.quotas import QUOTAS
 
 RECONCILES_A_MONTH = 30 * 24 * 4
 """ReconcileDevices, every quarter of an hour, in a month of 30 days."""
@@ -21,6 +22,8 @@ _BESIDE_THE_BILL = {
     "dynamodb_reads": "of them reads",
 }
 _UNKNOWN = "not told"
+_STARTS = ("stepfunctions.start_execution", "states.start_express")
+"""The original starts a Standard run for each message, and this module an Express run."""
 
 
 def all_tables(measured: Measured) -> dict[str, Table]:
@@ -84,10 +87,49 @@ def beside_the_original(measured: Measured) -> Table:
         for text in (_dollars(before.dollars), _dollars(compared_dollars(now)))
     ]
     services = ", ".join(COMPARED_SERVICES)
-    share = (TWENTY.dollars or 0) / compared_dollars(measured["failures_20"])
     rows.append((f"list price of {services}", *prices_of))
-    rows.append(("of that price", "", "", f"{share:.1f} times as much", "1"))
+    rows.append(("of that price", "", "", f"{times_as_much(measured):.1f} times as much", "1"))
+    starts = [f"{QUOTAS[name].rate:,.0f}" for name in _STARTS]
+    rows.append(("messages a second that AWS starts a run for", *starts, *starts))
     return Table("Beside the original", ("", *heads), tuple(rows))
+
+
+def summary(measured: Measured) -> Table:
+    """A message and a device, beside the original: what README shows."""
+    names = ("counted", "duplicate", "recovered", "escalated")
+    columns = [measured[name] for name in names]
+    rows = [
+        (
+            _label(name),
+            *(_number(figures.get(name, 0)) for figures in columns),
+            _number(getattr(TWENTY, name, None)),
+        )
+        for name in ("standard_transitions", "lambda_invocations", "write_units", "read_units")
+    ]
+    compared = [_dollars(compared_dollars(figures)) for figures in columns]
+    usages = [usage_of(figures) for figures in columns]
+    rows += [
+        (f"list price of {', '.join(COMPARED_SERVICES)}", *compared, _dollars(TWENTY.dollars)),
+        ("with AWS IoT, logs and alerts", *(_dollars(each.dollars()) for each in usages), _UNKNOWN),
+        (
+            "a million of them",
+            *(f"${each.dollars() * MILLION:,.2f}" for each in usages),
+            _UNKNOWN,
+        ),
+    ]
+    heads = (
+        "a failure that is counted",
+        "a copy of a message",
+        "a device that recovers after 10 failures",
+        "a device that fails 20 times, in two cycles",
+        "20 failures with the original",
+    )
+    return Table("Summary", ("", *heads), tuple(rows))
+
+
+def times_as_much(measured: Measured) -> float:
+    """How much more 20 failures cost with the original, of what its price is made of."""
+    return (TWENTY.dollars or 0) / compared_dollars(measured["failures_20"])
 
 
 def by_service(measured: Measured) -> Table:
@@ -131,13 +173,14 @@ def by_fleet(measured: Measured) -> Table:
 
 
 def reconcile(measured: Measured) -> Table:
-    """What a pass of ReconcileDevices takes that finds nothing to do."""
+    """What a pass of ReconcileDevices takes, that finds nothing to do and that does something."""
     columns = {f"{records:,} records": measured[f"reconcile_{records}"] for records in run.AT_REST}
+    columns[f"{run.OVERDUE} devices to restore"] = measured["reconcile_overdue"]
 
     def monthly(usage: Usage) -> dict[str, str]:
         return {
             "list price": _dollars(usage.dollars()),
-            "a month of them": f"${usage.dollars() * RECONCILES_A_MONTH:.2f}",
+            "a month of such passes": f"${usage.dollars() * RECONCILES_A_MONTH:.2f}",
         }
 
     return _figures("One pass of ReconcileDevices", columns, monthly)

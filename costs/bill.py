@@ -19,6 +19,8 @@ EXPRESS_MEGABYTES = 64
 LAMBDA_SECONDS = 0.05
 LAMBDA_MEGABYTES = 128
 """An invocation of a warm function, in the module's default memory."""
+CALL_SECONDS = 0.01
+"""A call, in a pass of a scheduled function, which makes one after another: an assumption."""
 
 _EXPRESS_CHUNK_SECONDS = 0.1
 _EXPRESS_CHUNK_MEGABYTES = 64
@@ -133,6 +135,17 @@ def invocations(
     billed_seconds = _rounded_up(seconds, _LAMBDA_CHUNK_SECONDS)
     gigabytes = megabytes / _MEGABYTES_OF_A_GB
     return Usage(lambda_invocations=1, lambda_gb_seconds=billed_seconds * gigabytes) * count
+
+
+def scheduled_pass(calls: int, megabytes: float) -> Usage:
+    """The usage of one pass of a function that is invoked by the clock.
+
+    Args:
+        calls: how many it makes; a pass with few takes as long as any other invocation.
+        megabytes: the memory of the function.
+    """
+    seconds = max(LAMBDA_SECONDS, calls * CALL_SECONDS)
+    return Usage(schedule_invocations=1) + invocations(1, seconds, megabytes)
 
 
 def _rounded_up(amount: float, chunk: float) -> float:

@@ -7,17 +7,17 @@ import pytest
 from bench import cold_start
 
 CLIENTS = {
-    "check_if_device_exists": ("iot", "dynamodb"),
+    "check_if_device_exists": ("dynamodb", "iot"),
     "clear_device_record": ("dynamodb",),
     "create_device_record": ("dynamodb",),
     "increment_retry_counter": ("dynamodb",),
     "mail_operators": ("sqs",),
     "move_device_to_failed_group": ("dynamodb", "iot"),
-    "reconcile_devices": ("dynamodb",),
+    "reconcile_devices": ("dynamodb", "iot", "stepfunctions"),
     "release_device": ("dynamodb",),
-    "reset_retry_count_to_failed_update": ("iot", "dynamodb"),
-    "reset_retry_counter_and_move_out": ("iot", "dynamodb"),
-    "restore_device_attributes": ("iot", "dynamodb"),
+    "reset_retry_count_to_failed_update": ("dynamodb", "iot"),
+    "reset_retry_counter_and_move_out": ("dynamodb", "iot"),
+    "restore_device_attributes": ("dynamodb", "iot"),
     "send_sns_notification": ("dynamodb", "sns"),
     "store_device_attributes": ("dynamodb",),
 }

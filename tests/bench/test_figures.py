@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench import __main__ as command
-from bench import cold_start, figures, run, targets
+from bench import cold_start, figures, page, run, targets
 from bench.figures import Figures, Measured
 from costs import bill
 from costs.bill import Usage
@@ -58,17 +58,19 @@ def test_figures_are_counted_units_and_pay_the_same_bill() -> None:
         "write_units": 3,
         "mails": 1,
         "express_requests": 2,
+        "express_gb_seconds": 2 * 0.3 / 16,
         "lambda_invocations": 4,
+        "lambda_gb_seconds": 4 * 0.05 / 8,
     }
-    assert figures.usage_of(counted) == usage
-    assert figures.usage_of(counted | {"items_changed": 9}) == usage
+    for told in (counted, counted | {"items_changed": 9}):
+        assert figures.usage_of(told).counts() == pytest.approx(usage.counts())
 
 
 @pytest.fixture
 def recorded(monkeypatch: pytest.MonkeyPatch) -> Measured:
     """What is recorded in this project; the command finds it, and no local cloud is started."""
     measured = figures.read()
-    monkeypatch.setattr(command, "_measure", lambda tell: (measured, []))
+    monkeypatch.setattr(command, "_measure", lambda tell: (measured, {}))
     monkeypatch.setattr(command, "_show", lambda *_: None)
     monkeypatch.setattr(cold_start, "measure", lambda *_: [])
     return measured
@@ -117,6 +119,16 @@ def test_the_command_refuses_what_cannot_be_before_it_measures(
     with pytest.raises(SystemExit):
         run_command(monkeypatch, "--cold-start", option)
     assert said in " ".join(capsys.readouterr().err.split())
+
+
+def test_what_is_complained_of_is_not_recorded(
+    recorded: Measured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded["counted"]["read_units"] = 1
+    for module in (figures, page):
+        monkeypatch.setattr(module, "write", lambda _: pytest.fail("it wrote"))
+    monkeypatch.setattr(page, "write_one", lambda *_: pytest.fail("it wrote"))
+    assert run_command(monkeypatch, "--record") == 1
 
 
 def test_the_command_fails_on_a_missed_target_though_it_is_recorded(

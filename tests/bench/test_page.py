@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
-from bench import figures, page, tables
+from bench import figures, page
 from bench.sheet import Table, with_tables
 from costs.prices import LOOKED_UP
 
 TABLE = Table("Title", ("", "n"), (("row", "1"),))
 
 
-def test_the_page_says_what_is_recorded() -> None:
-    text = page.PAGE.read_text(encoding="utf-8")
-    assert with_tables(text, tables.all_tables(figures.read())) == text, 'make bench BENCH="--docs"'
+PAGES = page.pages(figures.read())
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_a_page_says_what_is_recorded(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert with_tables(text, PAGES[path]) == text, 'make bench BENCH="--docs"'
 
 
 def test_the_page_says_when_the_prices_were_looked_up() -> None:

@@ -86,6 +86,13 @@ def test_an_invocation_is_billed_by_the_millisecond(seconds: float, gb_seconds: 
     assert invocation.lambda_gb_seconds == pytest.approx(gb_seconds)
 
 
+@pytest.mark.parametrize(("calls", "seconds"), [(2, 0.05), (5, 0.05), (82, 0.82)])
+def test_a_pass_takes_as_long_as_its_calls(calls: int, seconds: float) -> None:
+    usage = bill.scheduled_pass(calls, 1024)
+    assert (usage.schedule_invocations, usage.lambda_invocations) == (1, 1)
+    assert usage.lambda_gb_seconds == pytest.approx(seconds)
+
+
 def test_the_originals_transitions_and_invocations_cost_what_was_told_of_them() -> None:
     """$0.00329 with its DynamoDB calls, most of it the 130 transitions."""
     usage = Usage(standard_transitions=130) + bill.invocations(47)
