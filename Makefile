@@ -10,7 +10,7 @@ DIAGRAMS := .venv-tools/diagrams
 unexport AWS_PROFILE AWS_ENDPOINT_URL AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN
 
 .DEFAULT_GOAL := help
-.PHONY: help demo local bench soak million simulate mutants test undeployed deployed examples lint package docs pictures requirements clean
+.PHONY: help demo local bench soak million simulate mutants test undeployed localcloud deployed examples lint package docs pictures requirements clean
 
 help: ## Says what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 22
@@ -39,10 +39,13 @@ mutants: .venv/ready ## Takes out each safeguard, one at a time: which test and 
 # Side by side, since what is on a deployed module waits most of its time; that what only computes
 # gives way to it keeps its clocks right.
 test: ## Everything that CI runs
-	@$(MAKE) --no-print-directory --jobs 4 --output-sync=target lint undeployed deployed examples
+	@$(MAKE) --no-print-directory --jobs 5 --output-sync=target lint undeployed localcloud deployed examples
 
 undeployed: .venv/ready $(DIAGRAMS)/ready ## The tests that need no deployment
-	nice $(BIN)/pytest -p no:terraform -n 2 --dist loadfile --ignore=tests/deployed --ignore=tests/workflow --ignore=tests/examples --ignore=tests/demo
+	nice $(BIN)/pytest -p no:terraform -n 2 --dist loadfile --ignore=tests/deployed --ignore=tests/workflow --ignore=tests/examples --ignore=tests/demo --ignore=tests/localcloud
+
+localcloud: .venv/ready ## The tests of the local cloud itself
+	$(BIN)/pytest -p no:terraform tests/localcloud
 
 deployed: .venv/ready $(ASL_VALIDATOR)/ready ## The tests on the deployed module, which share one apply
 	$(BIN)/pytest tests/deployed tests/workflow

@@ -259,7 +259,7 @@ variable "reconcile_interval" {
 }
 
 variable "breaker" {
-  description = "Tells once of a campaign to which at least share (with 95 % confidence) of the devices belong that used up a cycle within window_seconds, if they are min_devices or more; the window is no less than reconcile_interval. With pauses its devices are not sent back for another cycle until somebody resumes it. null looks for nothing."
+  description = "Tells once of a campaign to which at least share (with 95 % confidence; 1 means all of them) of the devices belong that used up a cycle within window_seconds, if they are min_devices or more; the window is no less than reconcile_interval. With pauses its devices are not sent back for another cycle until somebody resumes it. null looks for nothing."
   type = object({
     share          = optional(number, 0.5)
     window_seconds = optional(number, 86400)
@@ -531,7 +531,7 @@ variable "permissions_boundary_arn" {
 ################################################################################
 
 variable "lambda_memory_mb" {
-  description = "Memory of each function in MB, 128 to 10240; processor share grows with it."
+  description = "Memory of each function in MB, 128 to 10240; processor share grows with it. ReconcileDevices has 1024 at least."
   type        = number
   default     = 128
   nullable    = false

@@ -37,10 +37,11 @@ def _botocore(calls: str) -> None:
 
 
 def _boto3(calls: str) -> None:
-    boto3 = importlib.import_module("boto3")
+    session = importlib.import_module("boto3").session.Session()
+    with_resource = session.get_available_resources()
     for service, operations in json.loads(calls).items():
-        has_resource = service in boto3.session.Session().get_available_resources()
-        client = boto3.resource(service).meta.client if has_resource else boto3.client(service)
+        is_one = service in with_resource
+        client = session.resource(service).meta.client if is_one else session.client(service)
         for operation, parameters in operations.items():
             getattr(client, operation)(**parameters)
 

@@ -20,7 +20,7 @@ LAMBDA_SECONDS = 0.05
 LAMBDA_MEGABYTES = 128
 """An invocation of a warm function, in the module's default memory."""
 CALL_SECONDS = 0.01
-"""A call, in a pass of a scheduled function, which makes one after another: an assumption."""
+"""A call, in a pass of a scheduled function, as if one came after the other: an assumption."""
 
 _EXPRESS_CHUNK_SECONDS = 0.1
 _EXPRESS_CHUNK_MEGABYTES = 64

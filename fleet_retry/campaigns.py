@@ -8,6 +8,7 @@ UTC: it is paused if this is there), ``pausedBy`` (S: ``breaker`` or ``operator`
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from botocore.exceptions import ClientError
 
 from fleet_retry import tables, times
 from fleet_retry.deployment import CAMPAIGNS, Deployment
+from fleet_retry.records import Now
 
 
 @dataclass(frozen=True)
@@ -53,13 +55,13 @@ def decided(deployment: Deployment) -> dict[str, Campaign]:
     }
 
 
-def paused(deployment: Deployment) -> frozenset[str]:
-    """The names of the campaigns that are paused.
-
-    Raises:
-        DeploymentError: the table is not there.
-    """
-    return frozenset(name for name, of in decided(deployment).items() if of.is_paused)
+def now(campaigns: Mapping[str, Campaign]) -> Now:
+    """What records are judged by at this moment, by what was decided on campaigns."""
+    return Now(
+        time.time(),
+        frozenset(name for name, of in campaigns.items() if of.is_paused),
+        {name: times.moment(of.resumed_at) for name, of in campaigns.items() if of.resumed_at},
+    )
 
 
 def pause(deployment: Deployment, campaign: str, why: str) -> None:

@@ -5,8 +5,8 @@ What a record holds: see ``lambda_src/firmware_retry/record.py``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
@@ -95,6 +95,8 @@ class Now:
     moment: float
     paused: frozenset[str] = frozenset()
     """Campaigns."""
+    resumed: Mapping[str, float] = field(default_factory=dict)
+    """When campaigns were resumed last; epoch seconds."""
 
     def is_held(self, record: Record) -> bool:
         """Whether its cool-down is over, and only its campaign's pause keeps it away."""
@@ -103,8 +105,13 @@ class Now:
 
     def is_overdue(self, record: Record) -> bool:
         """Whether what is due has not been done in time."""
-        is_late = 0 < record.due_at < self.moment - GRACE_SECONDS
+        is_late = 0 < self.due_since(record) < self.moment - GRACE_SECONDS
         return is_late and not self.is_held(record)
+
+    def due_since(self, record: Record) -> float:
+        """Since when something could be done that is due, epoch seconds; 0 where nothing is."""
+        is_away = record.state is State.COOLING_DOWN and bool(record.away_since)
+        return max(record.due_at, self.resumed.get(record.campaign, 0) if is_away else 0)
 
     def is_unclaimed(self, record: Record, retry_limit: int) -> bool:
         """Whether its cycle is used up and no recovery has begun in time."""

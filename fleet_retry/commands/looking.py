@@ -1,6 +1,5 @@
 """``list``, ``show`` and ``history``: where the devices are, and how they got there."""
 
-import time
 from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -40,7 +39,7 @@ def list_devices(  # noqa: PLR0913, PLR0917 -- options, by name
     fleet-retry list --state cooling_down --older-than 3d --json
     ```
     """
-    now = Now(time.time(), campaigns.paused(deployment))
+    now = campaigns.now(campaigns.decided(deployment))
     selection = Selection(state, campaign, older_than, reason)
     everything = terminal.with_progress(records.read_all(deployment), "Reading records")
     found = [record for record in everything if selection.has(record, now)]

@@ -48,7 +48,7 @@ def list_campaigns(deployment: Deployment, as_json: AsJson = False) -> None:
 
 
 def _devices(deployment: Deployment, decided: dict[str, Campaign]) -> dict[str, Counter[str]]:
-    now = Now(time.time(), frozenset(name for name, of in decided.items() if of.is_paused))
+    now = campaigns.now(decided)
     devices: dict[str, Counter[str]] = {}
     for record in terminal.with_progress(records.read_all(deployment), "Reading records"):
         counts = devices.setdefault(record.campaign, Counter())

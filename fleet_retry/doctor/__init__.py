@@ -54,12 +54,16 @@ def examine(patient: Patient) -> Iterator[Result]:
 
 
 def _made(check: Check, patient: Patient) -> list[Finding]:
+    found: list[Finding] = []
     try:
-        return list(check(patient)) or [Finding(Status.OK, check.__doc__ or "")]
+        # One by one: what was found is told, even if AWS does not answer what is asked next.
+        for finding in check(patient):
+            found.append(finding)  # noqa: PERF402
     except ClientError as error:
         told = error.response["Error"]
-        return [not_checked(f"{told['Code']}: {told['Message']}")]
+        found.append(not_checked(f"{told['Code']}: {told['Message']}"))
     except NotThereError as error:
-        return [fault(error.what, "what needs it does not work", "terraform apply")]
+        found.append(fault(error.what, "what needs it does not work", "terraform apply"))
     except (BotoCoreError, DeploymentError) as error:
-        return [not_checked(str(error))]
+        found.append(not_checked(str(error)))
+    return found or [Finding(Status.OK, check.__doc__ or "")]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -81,7 +80,7 @@ class Patient:
     @cached_property
     def census(self) -> Census:
         """The devices, counted."""
-        census = Census(Now(time.time(), campaigns.paused(self.deployment)))
+        census = Census(campaigns.now(campaigns.decided(self.deployment)))
         longest: list[tuple[float, str, Record]] = []
         everything = records.read_all(self.deployment)
         for record in terminal.with_progress(everything, "Reading records"):
@@ -105,5 +104,5 @@ def _count(census: Census, record: Record, retry_limit: int) -> None:
     census.overdue_count += 1
     if len(census.overdue) < MOST_LOOKED_AT:
         census.overdue.append(record.device_id)
-    since = now.moment - (record.due_at or record.changed_at)
+    since = now.moment - (now.due_since(record) or record.changed_at)
     census.oldest_overdue_seconds = max(census.oldest_overdue_seconds, since)

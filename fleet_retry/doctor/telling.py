@@ -128,7 +128,8 @@ def overdue(patient: Patient) -> Iterator[Finding]:
         f"{census.overdue_count} device(s) are overdue, one since"
         f" {times.age(census.oldest_overdue_seconds)}: {examples}",
         "ReconcileDevices should have finished them within its interval",
-        f"aws lambda invoke --function-name {function} /dev/stdout, and its log says what is in"
+        f"aws lambda invoke --cli-read-timeout 0 --function-name {function} /dev/stdout, and its"
+        f" log says what is in"
         f" the way; {patient.deployment.command('show', 'DEVICE')}",
     )
 

@@ -99,9 +99,12 @@ class Census:
             self._add_overdue(device)
 
     def _add_overdue(self, device: Record) -> None:
-        campaign = self.campaigns.get(device.campaign)
-        if device.is_to_return and campaign and campaign.is_paused:
-            self.held += 1
-            return
+        since, campaign = device.due_since, self.campaigns.get(device.campaign)
+        if device.is_to_return and campaign:
+            if campaign.is_paused:
+                self.held += 1
+                return
+            # Until it was resumed nobody was to bring the device back.
+            since = max(since, campaign.resumed_since)
         self.overdue.add(device.device_id)
-        self.oldest = min(self.oldest, device.due_since)
+        self.oldest = min(self.oldest, since)

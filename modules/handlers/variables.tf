@@ -197,7 +197,7 @@ variable "name_prefix" {
 }
 
 variable "lambda_memory_mb" {
-  description = "Memory of each function in MB."
+  description = "Memory of each function in MB. ReconcileDevices has 1024 at least."
   type        = number
   default     = 128
   nullable    = false

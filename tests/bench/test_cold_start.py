@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from bench import cold_start
 
-CLIENTS = {
-    "check_if_device_exists": ("dynamodb", "iot"),
-    "clear_device_record": ("dynamodb",),
-    "create_device_record": ("dynamodb",),
-    "increment_retry_counter": ("dynamodb",),
-    "mail_operators": ("sqs",),
-    "move_device_to_failed_group": ("dynamodb", "iot"),
-    "reconcile_devices": ("dynamodb", "iot", "stepfunctions"),
-    "release_device": ("dynamodb",),
-    "reset_retry_count_to_failed_update": ("dynamodb", "iot"),
-    "reset_retry_counter_and_move_out": ("dynamodb", "iot"),
-    "restore_device_attributes": ("dynamodb", "iot"),
-    "send_sns_notification": ("dynamodb", "sns"),
-    "store_device_attributes": ("dynamodb",),
-}
+ROOT = Path(__file__).parents[2]
 
 
-def test_a_handler_makes_only_the_clients_that_its_work_needs() -> None:
-    assert cold_start.clients() == CLIENTS
+def services() -> dict[str, set[str]]:
+    """What the role of each handler may call, by the module of the handler."""
+    text = (ROOT / "modules" / "handlers" / "main.tf").read_text()
+    steps = re.findall(r"^    (\w+) = \{\n(.*?)^    \}", text, re.MULTILINE | re.DOTALL)
+    botocore = {"states": "stepfunctions"}
+    return {
+        re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", step).lower(): {
+            botocore.get(service, service) for service in re.findall(r'"(\w+):\w+"', actions)
+        }
+        for step, actions in steps
+        if '":' not in step and ":" in actions
+    }
+
+
+def test_a_handler_makes_the_clients_of_what_it_may_call_and_no_other() -> None:
+    made = cold_start.clients()
+    assert {step: set(clients) for step, clients in made.items()} == services()
+    assert all(len(clients) == len(set(clients)) for clients in made.values())
 
 
 def test_botocore_and_boto3_answer_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,6 +73,12 @@ RUN_BY = {
     "::test_ladders_are_compared_side_by_side_in_a_table_a_file_and_a_picture",
     ".venv/bin/python -m simulation replay": "tests/simulation/test_soak.py"
     "::test_the_commands_replay_what_they_found",
+    "pip install .": "tests/docs/test_commands.py::test_what_pip_installs_runs",
+    "terraform output": "tests/localcloud/test_terraform.py::test_apply_plan_and_destroy",
+    "aws iot describe-event-configurations": "tests/localcloud/test_terraform.py"
+    "::test_apply_plan_and_destroy",
+    "aws sns list-subscriptions-by-topic": "tests/deployed/test_fleet_retry.py"
+    "::test_the_doctor_finds_each_fault_that_is_planted",
     "aws lambda invoke": "tests/deployed/test_release.py::test_by_the_function_for_a_list",
     "aws iot create-job": "tests/examples/test_examples.py"
     "::test_complete_brings_a_firmware_to_its_group_and_takes_a_device_out",
@@ -115,18 +121,14 @@ BY_HAND = {
     ".venv/bin/pre-commit install": "writes into .git; what the hooks run is in test_hooks.py",
     "aws cloudformation get-template": "only shows; that the command exists is tested",
     "aws dynamodb create-backup": "is AWS's own backup; that the command exists is tested",
-    "aws iot describe-event-configurations": "only shows; that the command exists is tested",
     "aws iot enable-topic-rule": "undoes what is tested; that the command exists is tested",
     "aws logs delete-log-group": "only tidies up; that the command exists is tested",
     "aws logs filter-log-events": "only shows; that the command exists is tested",
-    "aws sns list-subscriptions-by-topic": "only shows; that the command exists is tested",
     "aws service-quotas list-service-quotas": "only shows; that the command exists is tested",
     "aws service-quotas request-service-quota-increase": "asks AWS; that it exists is tested",
     "npx cdk": "the CDK stack is not here",
     "fleet-retry --install-completion": "changes the shell's own files; test_cli.py shows it",
     "fleet-retry COMMAND --help": "stands for any command",
     "make bench": "takes minutes; what it runs is in tests/bench and tests/deployed/test_costs.py",
-    "terraform output": "only shows; what it prints is read in tests/fleet_retry",
-    "pip install .": "is pip's own, over the network; that what it installs loads is tested",
 }
 """Commands that no test runs, and why not."""

@@ -356,6 +356,26 @@ def test_a_paused_campaign_is_a_note_and_its_devices_are_not_overdue(healthy: Fl
     assert note["what"] == "the campaign 2.27 is paused: 1 device(s) are held"
 
 
+def test_a_device_that_was_held_is_not_overdue_as_soon_as_its_campaign_is_resumed(
+    healthy: Fleet,
+) -> None:
+    now = int(time.time())
+    healthy.put("held", "cooling_down", dueAt=now - HOUR, awaySince=now - 2 * HOUR)
+    healthy.pause("2.27")
+    assert healthy.run("resume", "2.27")[0] == 0
+    assert findings(healthy) == {}
+
+
+def test_what_was_found_is_told_though_the_rest_may_not_be_asked(healthy: Fleet) -> None:
+    topic = healthy.environment["OPERATOR_TOPIC_ARN"]
+    subscribed(
+        healthy, topic, {**GONE, "SubscriptionArn": "PendingConfirmation", "TopicArn": topic}
+    )
+    healthy.refuse("GetQueueUrl")
+    assert "has not confirmed" in only(healthy, "subscriptions")["what"]
+    assert findings(healthy, "not checked")["subscriptions"]
+
+
 def test_a_quota_that_all_devices_at_once_would_reach(healthy: Fleet) -> None:
     for number in range(3):
         healthy.put(f"pump-{number}")

@@ -81,6 +81,17 @@ def test_one_within_its_grace_is_not_overdue(
     assert counted()["overdue"] == 1
 
 
+def test_one_that_was_held_is_overdue_since_its_campaign_was_resumed(
+    cloud: Cloud, counted: Any, clock: list[float]
+) -> None:
+    bring(cloud, Stage.COOLING_DOWN)
+    cloud.pause()
+    clock[0] += 2 * DAY
+    cloud.resume(ambient.iso(clock[0]))
+    clock[0] += 600
+    assert counted() == {"cooling_down": 1, "overdue": 1, "oldestOverdueSeconds": 600}
+
+
 def test_one_that_is_held_is_not_overdue(cloud: Cloud, counted: Any, clock: list[float]) -> None:
     bring(cloud, Stage.COOLING_DOWN)
     cloud.pause()

@@ -8,7 +8,7 @@ from firmware_retry.device import Cause, Outcome, Record
 from firmware_retry.errors import RecoverySupersededError, TransientError
 from firmware_retry.message import Message
 
-aws.prepare("dynamodb")
+aws.prepare("dynamodb", "iot", "sns")
 _logger = logging.getLogger(__name__)
 
 

@@ -14,7 +14,7 @@ from firmware_retry import aws, mails
 from firmware_retry.mails import Alert, Mail
 from firmware_retry.settings import settings
 
-aws.prepare("sqs")
+aws.prepare("sqs", "sns")
 _logger = logging.getLogger(__name__)
 
 _AT_ONCE = 10

@@ -36,7 +36,7 @@ from firmware_retry.errors import (
 )
 from firmware_retry.settings import settings
 
-aws.prepare("dynamodb", "iot", "stepfunctions")
+aws.prepare("dynamodb", "iot", "sns", "stepfunctions")
 _logger = logging.getLogger(__name__)
 
 GRACE_SECONDS = 300

@@ -15,7 +15,7 @@ from firmware_retry.errors import (
 from firmware_retry.message import thing_name
 from firmware_retry.settings import settings
 
-aws.prepare("dynamodb")
+aws.prepare("dynamodb", "iot", "sns")
 _logger = logging.getLogger(__name__)
 
 Fates = dict[str, list[str] | dict[str, str]]
