@@ -7,6 +7,7 @@ it was counted; never against what the records hold to count each once.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,3 +90,20 @@ def _fates(devices: Devices, records: Records, ledger: Ledger) -> tuple[Counter[
             found[fate] += int((happened & is_so & (fates == fate)).sum())
     found[Fate.UNKNOWN] = int(devices.failed.sum()) - found.total()
     return found, invented
+
+
+_NEVER: Mapping[str, str] = {
+    "lost": "devices were lost",
+    "lost_counts": "failures were not counted, for no reason that is known",
+    "counted_twice": "failures were counted twice",
+    "told_twice": "devices were told of twice",
+}
+
+
+def wrong_in(figures: Mapping[str, int]) -> list[str]:
+    """What happened that must not, a line each.
+
+    Args:
+        figures: those of an ``Audit``, by name.
+    """
+    return [f"{figures[name]:,} {text}" for name, text in _NEVER.items() if figures[name]]

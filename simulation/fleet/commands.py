@@ -114,8 +114,7 @@ def _million(given: argparse.Namespace) -> int:
     _show(console, made)
     _draw(console, given.picture or DRAWN / "million.svg", partial(picture.storm, reports[0]))
     complaints = storm.complaints(reports)
-    for complaint in complaints:
-        console.print(complaint, style="bold red", highlight=False, markup=False)
+    _complain(console, complaints)
     if given.json:
         _write(given.json, [asdict(one) for one in reports])
     if given.docs and not complaints:
@@ -138,12 +137,14 @@ def _fleet(given: argparse.Namespace) -> int:
     made = {"ladders": ladders.table(fleet, outcomes)}
     _show(console, made)
     _draw(console, given.picture or DRAWN / "fleet.svg", partial(picture.ladders, fleet, outcomes))
+    complaints = [f"{list(one.ladder)}: {wrong}" for one in outcomes for wrong in one.wrong]
+    _complain(console, complaints)
     if given.json:
         _write(given.json, ladders.as_json(fleet, outcomes))
-    if given.docs:
+    if given.docs and not complaints:
         _write_page(made)
         picture.ladders(fleet, outcomes, LADDERS_PICTURE)
-    return 0
+    return 1 if complaints else 0
 
 
 def _fleet_of(given: argparse.Namespace) -> Fleet:
@@ -184,6 +185,11 @@ def _progress(console: Console) -> Iterator[Callable[[str, int], None]]:
 def _show(console: Console, made: dict[str, Table]) -> None:
     for table in made.values():
         console.print(table.rich())
+
+
+def _complain(console: Console, complaints: list[str]) -> None:
+    for complaint in complaints:
+        console.print(complaint, style="bold red", highlight=False, markup=False)
 
 
 def _draw(console: Console, path: Path, draw: Callable[[Path], None]) -> None:

@@ -18,6 +18,7 @@ from bench import figures as bench_figures
 from bench.sheet import Table, duration
 from costs.bill import Usage
 from simulation.fleet import bill, model, story
+from simulation.fleet.audit import wrong_in
 from simulation.fleet.intake import RULES
 from simulation.fleet.model import Result, Setup
 from simulation.fleet.quotas import QUOTAS, ROLLOUT_PER_MINUTE
@@ -102,6 +103,8 @@ class Outcome:
     release_dollars: float
     month_dollars: float
     by_service: Mapping[str, float]
+    wrong: tuple[str, ...]
+    """What happened that must not, such as a device that was lost."""
     recovered: tuple[float, ...]
     """Share of the devices that had failed which have recovered by each of POINTS seconds."""
 
@@ -153,6 +156,7 @@ def run(fleet: Fleet, ladder: Ladder, progress: Callable[[int], None] = lambda _
         ladder=ladder,
         expected=expected(fleet, ladder),
         escalated=result.audit.escalated,
+        wrong=tuple(wrong_in(asdict(result.audit))),
         hours=tuple(np.percentile(waits, _PERCENTILES)) if len(waits) else (0.0, 0.0),
         last_recovered_at=int(devices.healthy_at[devices.failed_at >= 0].max(initial=0)),
         most_update_thing=result.buckets[UPDATE_THING].highest_demand,

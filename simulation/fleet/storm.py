@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from bench.sheet import Table, duration
 from simulation.fleet import bill, model, recoveries, story
+from simulation.fleet.audit import wrong_in
 from simulation.fleet.backoff import Backoff
 from simulation.fleet.ledger import REASONS, Fate
 from simulation.fleet.model import Result, Setup
@@ -39,13 +40,6 @@ _POINT_MINUTES = 10
 """A point of a curve is the mean of so many minutes."""
 _CURVES = ("failures", "limit reached", "moved out", "restored", "escalated")
 _LEVELS = ("away", "open")
-_NEVER: Mapping[str, str] = {
-    "lost": "devices were lost",
-    "lost_counts": "failures were not counted, for no reason that is known",
-    "counted_twice": "failures were counted twice",
-    "told_twice": "devices were told of twice",
-}
-"""What must not happen, by its name in ``audit.Audit``."""
 _BY_DESIGN: Mapping[str, Fate] = {
     "after_success": Fate.RECOVERED,
     "in_recovery": Fate.IN_RECOVERY,
@@ -265,11 +259,10 @@ def _points(curve: NDArray[np.float64]) -> tuple[float, ...]:
 def complaints(reports: list[Report]) -> list[str]:
     """What happened that must not, with today's retry; a line each."""
     return [
-        f"{one.name}: {one.audit[figure]:,} {text}"
+        f"{one.name}: {wrong}"
         for one in reports
         if one.name != BEFORE
-        for figure, text in _NEVER.items()
-        if one.audit[figure]
+        for wrong in wrong_in(one.audit)
     ]
 
 

@@ -301,3 +301,11 @@ def test_readme_tells_the_same_of_a_million_as_the_page() -> None:
     )
     assert f"half are out of their group {half} after their last try failed" in readme
     assert f"all are back after {restored}, for {cells['the bill']}." in readme
+
+
+def test_a_device_that_is_lost_fails_the_command(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(ladders, "wrong_in", lambda figures: [f"{figures['lost']} of any kind"])
+    assert run("fleet", "--devices", "100", "--failure-probability", "0.6") == 1
+    assert "[86400]: 0 of any kind" in capsys.readouterr().out
