@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from typing import IO, Any, cast
 
 from bench.answers import Answers, answering
@@ -29,26 +28,16 @@ FLOOR_RATIO_AT_MOST = 1.10
 _SCRIPT = Path(__file__).with_name("first_answer.py")
 _ZIP = Path(__file__).resolve().parent.parent / "lambda_src" / "dist" / "firmware_retry.zip"
 
-_KEY = {"TableName": "DeviceFirmwareRetries", "Key": {"deviceId": {"S": "d"}}}
-_ONE_CALL: Mapping[str, Any] = {
-    "dynamodb": {"get_item": _KEY},
-    "iot": {"describe_thing": {"thingName": "d"}},
-    "sns": {"publish": {"TopicArn": "arn:aws:sns:us-east-1:123456789012:t", "Message": "m"}},
-    "sqs": {"receive_message": {"QueueUrl": "http://127.0.0.1/q"}},
-    "stepfunctions": {"describe_execution": {"executionArn": "arn:aws:states:::execution:m:n"}},
-}
-"""The least that a client of a service can be asked."""
-
 
 @dataclass(frozen=True)
 class Start:
-    """One handler's first answer. Medians; the ratios are those of runs that followed each other.
+    """One handler's first answer: the fastest of each kind, since others only make it slower.
 
     Attributes:
         step: the name of the handler.
         services: whose clients it made.
         ratio: from the start of the process to the first answer, to the floor: botocore alone,
-            with a client and a call of each of the services.
+            with the same clients and the same calls.
         boto3_ratio: of the same with boto3's resources, or its clients where it has none.
     """
 
@@ -85,7 +74,9 @@ def clients() -> dict[str, tuple[str, ...]]:
     """
     with answering() as answers, _unpacked() as folder:
         environment = _environment(answers.url, folder)
-        return {step: _answered(step, answers, environment)[1] for step in steps()}
+        return {
+            step: tuple(_answered(step, answers, environment)[1]["clients"]) for step in steps()
+        }
 
 
 class ColdStartError(Exception):
@@ -103,35 +94,35 @@ def steps() -> list[str]:
 def _measure(
     step: str, repetitions: int, answers: Answers, environment: Mapping[str, str]
 ) -> Start:
-    handler, services = _answered(step, answers, environment)
-    calls = json.dumps({service: _ONE_CALL[service] for service in services})
-    kinds = [handler, ("botocore", calls), ("boto3", calls)]
+    handler, asked = _answered(step, answers, environment)
+    kinds = [handler, ("botocore", json.dumps(asked)), ("boto3", json.dumps(asked))]
     # Taking turns, so that what slows the machine for a while slows all of them.
     rounds = [[_seconds(kind, environment) for kind in kinds] for _ in range(repetitions)]
+    seconds, floor, boto3 = map(min, zip(*rounds, strict=True))
     return Start(
         step,
-        services,
-        ratio=median(seconds / floor for seconds, floor, _ in rounds),
-        boto3_ratio=median(boto3 / floor for _, floor, boto3 in rounds),
+        tuple(asked["clients"]),
+        ratio=seconds / floor,
+        boto3_ratio=boto3 / floor,
     )
 
 
 def _answered(
     step: str, answers: Answers, environment: Mapping[str, str]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Sets a handler's scene and runs it once: its arguments, and whose clients it made."""
+) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Sets a handler's scene and runs it once: its arguments, and its clients and calls."""
     answers.item, event = _scene(step)
     what = (f"firmware_retry.handlers.{step}", json.dumps(event))
     done = subprocess.run(  # noqa: S603 -- our own script
-        [sys.executable, str(_SCRIPT), "clients", *what],
+        [sys.executable, str(_SCRIPT), "asked", *what],
         env=dict(environment),
         capture_output=True,
         check=False,
     )
     if done.returncode:
         raise ColdStartError(f"{step} failed:\n{done.stderr.decode()}")
-    made = json.loads(done.stdout.splitlines()[-2])
-    return ("handler", *what), tuple(made)
+    asked: dict[str, Any] = json.loads(done.stdout.splitlines()[-2])
+    return ("handler", *what), asked
 
 
 def _seconds(arguments: tuple[str, ...], environment: Mapping[str, str]) -> float:

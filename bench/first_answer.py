@@ -1,56 +1,74 @@
 """What a fresh process does until its first answer: run by ``bench.cold_start``, one a measurement.
 
-``python first_answer.py handler MODULE EVENT``, or ``botocore`` or ``boto3`` with a JSON object of
-``{service: {operation: parameters}}``; ``clients MODULE EVENT`` says whose clients a handler makes,
-and is no measurement. Imports nothing itself that the measured code does not need.
+``python first_answer.py handler MODULE EVENT``, or ``botocore`` or ``boto3`` with the clients and
+the calls that ``asked MODULE EVENT`` prints, which is no measurement: those of the handler. Imports
+nothing itself that the measured code does not need.
 """
+
+from __future__ import annotations
 
 import importlib
 import json
 import sys
 from collections.abc import Callable
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 def _handler(module: str, event: str) -> None:
     importlib.import_module(module).handler(json.loads(event), None)
 
 
-def _clients(module: str, event: str) -> None:
+def _asked(module: str, event: str) -> None:
     session = importlib.import_module("botocore.session").Session
-    create, made = session.create_client, []
+    client = importlib.import_module("botocore.client").BaseClient
+    create, send, clients, calls = session.create_client, client._make_api_call, [], []  # noqa: SLF001
 
     def creating(self: object, service: str, **settings: object) -> object:
-        made.append(service)
+        clients.append(service)
         return create(self, service, **settings)
 
-    session.create_client = creating
+    def sending(self: Any, operation: str, parameters: object) -> object:
+        method = next(
+            name for name, of in self.meta.method_to_api_mapping.items() if of == operation
+        )
+        calls.append([self.meta.service_model.service_name, method, parameters])
+        return send(self, operation, parameters)
+
+    session.create_client, client._make_api_call = creating, sending  # noqa: SLF001
     _handler(module, event)
-    sys.stdout.write(json.dumps(made) + "\n")
+    sys.stdout.write(json.dumps({"clients": clients, "calls": calls}) + "\n")
 
 
-def _botocore(calls: str) -> None:
+def _botocore(asked: str) -> None:
     session = importlib.import_module("botocore.session").get_session()
-    for service, operations in json.loads(calls).items():
-        client = session.create_client(service)
-        for operation, parameters in operations.items():
-            getattr(client, operation)(**parameters)
+    _ask(session.create_client, json.loads(asked))
 
 
-def _boto3(calls: str) -> None:
+def _boto3(asked: str) -> None:
     session = importlib.import_module("boto3").session.Session()
     with_resource = session.get_available_resources()
-    for service, operations in json.loads(calls).items():
+
+    def make(service: str) -> Any:
         is_one = service in with_resource
-        client = session.resource(service).meta.client if is_one else session.client(service)
-        for operation, parameters in operations.items():
-            getattr(client, operation)(**parameters)
+        return session.resource(service).meta.client if is_one else session.client(service)
+
+    _ask(make, json.loads(asked))
+
+
+def _ask(make: Callable[[str], Any], asked: Any) -> None:
+    clients = {service: make(service) for service in asked["clients"]}
+    for service, method, parameters in asked["calls"]:
+        getattr(clients[service], method)(**parameters)
 
 
 if __name__ == "__main__":
     what, *arguments = sys.argv[1:]
     kinds: dict[str, Callable[..., None]] = {
         "handler": _handler,
-        "clients": _clients,
+        "asked": _asked,
         "botocore": _botocore,
         "boto3": _boto3,
     }
