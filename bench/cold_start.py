@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import IO, Any, cast
 
 from bench.answers import Answers, answering
@@ -31,7 +32,7 @@ _ZIP = Path(__file__).resolve().parent.parent / "lambda_src" / "dist" / "firmwar
 
 @dataclass(frozen=True)
 class Start:
-    """One handler's first answer: the fastest of each kind, since others only make it slower.
+    """One handler's first answer. Medians; the ratios are those of runs that followed each other.
 
     Attributes:
         step: the name of the handler.
@@ -98,12 +99,11 @@ def _measure(
     kinds = [handler, ("botocore", json.dumps(asked)), ("boto3", json.dumps(asked))]
     # Taking turns, so that what slows the machine for a while slows all of them.
     rounds = [[_seconds(kind, environment) for kind in kinds] for _ in range(repetitions)]
-    seconds, floor, boto3 = map(min, zip(*rounds, strict=True))
     return Start(
         step,
         tuple(asked["clients"]),
-        ratio=seconds / floor,
-        boto3_ratio=boto3 / floor,
+        ratio=median(seconds / floor for seconds, floor, _ in rounds),
+        boto3_ratio=median(boto3 / floor for _, floor, boto3 in rounds),
     )
 
 

@@ -79,6 +79,10 @@ RUN_BY = {
     "::test_apply_plan_and_destroy",
     "aws sns list-subscriptions-by-topic": "tests/deployed/test_fleet_retry.py"
     "::test_the_doctor_finds_each_fault_that_is_planted",
+    "aws dynamodb create-backup": "tests/localcloud/test_documented.py::test_it_is_answered",
+    "aws iot enable-topic-rule": "tests/localcloud/test_documented.py::test_it_is_answered",
+    "aws logs delete-log-group": "tests/localcloud/test_documented.py::test_it_is_answered",
+    "aws logs filter-log-events": "tests/localcloud/test_documented.py::test_it_is_answered",
     "aws lambda invoke": "tests/deployed/test_release.py::test_by_the_function_for_a_list",
     "aws iot create-job": "tests/examples/test_examples.py"
     "::test_complete_brings_a_firmware_to_its_group_and_takes_a_device_out",
@@ -120,10 +124,6 @@ BY_HAND = {
     ".venv/bin/pytest": "is itself how tests are run; that its paths exist is tested",
     ".venv/bin/pre-commit install": "writes into .git; what the hooks run is in test_hooks.py",
     "aws cloudformation get-template": "only shows; that the command exists is tested",
-    "aws dynamodb create-backup": "is AWS's own backup; that the command exists is tested",
-    "aws iot enable-topic-rule": "undoes what is tested; that the command exists is tested",
-    "aws logs delete-log-group": "only tidies up; that the command exists is tested",
-    "aws logs filter-log-events": "only shows; that the command exists is tested",
     "aws service-quotas list-service-quotas": "only shows; that the command exists is tested",
     "aws service-quotas request-service-quota-increase": "asks AWS; that it exists is tested",
     "npx cdk": "the CDK stack is not here",

@@ -1,0 +1,68 @@
+"""Commands of AWS's own that the docs have people type, and that no other test comes by."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore import xform_name
+
+from localcloud import LocalCloud
+from tests.docs import pages
+from tests.docs.pages import Command
+
+OPERATIONS = (
+    "aws dynamodb create-backup",
+    "aws iot enable-topic-rule",
+    "aws logs delete-log-group",
+    "aws logs filter-log-events",
+)
+COMMANDS = [one for one in sorted(set(pages.commands())) if one.text.startswith(OPERATIONS)]
+
+
+def parameters(service: str, operation: str, options: list[str]) -> dict[str, str]:
+    """The options of a command line as the API has them; all of these are texts."""
+    shape = (
+        botocore.session.get_session().get_service_model(service).operation_model(operation)
+    ).input_shape
+    assert shape
+    members = {f"--{xform_name(name, '-')}": name for name in shape.members}
+    return {members[option]: text for option, text in zip(options[::2], options[1::2], strict=True)}
+
+
+def prepare(cloud: LocalCloud, given: dict[str, str]) -> None:
+    """What a command is about."""
+    if table := given.get("TableName"):
+        key = {"AttributeName": "deviceId"}
+        cloud.client("dynamodb").create_table(
+            TableName=table,
+            KeySchema=[{**key, "KeyType": "HASH"}],
+            AttributeDefinitions=[{**key, "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+    if rule := given.get("ruleName"):
+        payload: Any = {"sql": "SELECT * FROM 'any'", "actions": [], "ruleDisabled": True}
+        cloud.client("iot").create_topic_rule(ruleName=rule, topicRulePayload=payload)
+    if group := given.get("logGroupName"):
+        cloud.client("logs").create_log_group(logGroupName=group)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda one: f"{one.page}: {one.text}")
+def test_it_is_answered(command: Command) -> None:
+    _, service, name, *options = shlex.split(command.text)
+    operation = "".join(part.title() for part in name.split("-"))
+    given = parameters(service, operation, options)
+    with LocalCloud() as cloud:
+        prepare(cloud, given)
+        getattr(cloud.client(service), name.replace("-", "_"))(**given)
+        if service == "iot":
+            rule = cloud.client("iot").get_topic_rule(**given)["rule"]
+            assert not rule["ruleDisabled"]
+        if operation == "DeleteLogGroup":
+            assert cloud.client("logs").describe_log_groups()["logGroups"] == []
+
+
+def test_they_are_all_there() -> None:
+    assert {" ".join(one.text.split()[:3]) for one in COMMANDS} == set(OPERATIONS)
