@@ -232,13 +232,10 @@ def _figures(
 ) -> Table:
     """A row for each figure that any column has, and ``last`` for what the column's usage costs."""
     usages = [usage_of(figures) for figures in columns.values()]
-    whole = [
-        figures | usage.counts() for figures, usage in zip(columns.values(), usages, strict=True)
-    ]
     rows = [
-        (_label(name), *(_number(figures.get(name, 0)) for figures in whole))
+        (_label(name), *(_number(figures.get(name, 0)) for figures in columns.values()))
         for name in (*PRICES, *_BESIDE_THE_BILL)
-        if any(figures.get(name) for figures in whole)
+        if any(figures.get(name) for figures in columns.values())
     ]
     costs = [last(usage) for usage in usages]
     rows += [(label, *(cost[label] for cost in costs)) for label in costs[0]]

@@ -129,8 +129,7 @@ def overdue(patient: Patient) -> Iterator[Finding]:
         f" {times.age(census.oldest_overdue_seconds)}: {examples}",
         "ReconcileDevices should have finished them within its interval",
         f"aws lambda invoke --cli-read-timeout 0 --function-name {function} /dev/stdout, and its"
-        f" log says what is in"
-        f" the way; {patient.deployment.command('show', 'DEVICE')}",
+        f" log says what is in the way; {patient.deployment.command('show', 'DEVICE')}",
     )
 
 

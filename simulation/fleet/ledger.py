@@ -6,7 +6,6 @@ is wrong.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import IntEnum, auto
 
 import numpy as np
@@ -23,14 +22,6 @@ class Fate(IntEnum):
     IN_RECOVERY = auto()
     FULL = auto()
     COUNTED = auto()
-
-
-REASONS: Mapping[Fate, str] = {
-    Fate.RECOVERED: "came after its success",
-    Fate.IN_RECOVERY: "its device was in recovery",
-    Fate.FULL: "its cycle was full",
-}
-"""Why a failure is not to count, by design."""
 
 
 class Ledger:

@@ -1,10 +1,14 @@
 """The Markdown of the project: its pages, their headings, links and commands."""
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
+
+import botocore.session
+from botocore import xform_name
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = ("make", "aws", "terraform", "tofu", "fleet-retry", "python", "pip", "npm", ".venv/bin/")
@@ -67,3 +71,13 @@ def commands() -> Iterator[Command]:
             text = " ".join(inline.split())
             if any(text.startswith(f"{name} ".replace("/ ", "/")) for name in PROGRAMS):
                 yield Command(name_of(page), text)
+
+
+def aws_options(command: Command) -> dict[str, str]:
+    """The parameters of the API that a command of ``aws`` calls, by the names of its options."""
+    _, service, operation = shlex.split(command.text)[:3]
+    model = botocore.session.get_session().get_service_model(service)
+    names = {xform_name(name, "-"): name for name in model.operation_names}
+    assert operation in names, f"{command.page}: there is no {service} {operation}"
+    shape = model.operation_model(names[operation]).input_shape
+    return {xform_name(name, "-"): name for name in (shape.members if shape else ())}

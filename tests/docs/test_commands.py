@@ -7,10 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import botocore.session
 import pytest
 import typer
-from botocore import xform_name
 
 from fleet_retry import cli
 from tests.docs import pages
@@ -101,14 +99,8 @@ def test_the_tests_that_a_reader_is_to_run_exist(command: Command) -> None:
 
 @each(starting("aws"))
 def test_a_command_of_aws_exists_with_its_options(command: Command) -> None:
-    _, service, operation, *rest = shlex.split(command.text)
-    model = botocore.session.get_session().get_service_model(service)
-    names = {xform_name(name, "-"): name for name in model.operation_names}
-    assert operation in names
-    shape = model.operation_model(names[operation]).input_shape
-    members = shape.members if shape else {}
-    known = AWS_GLOBAL | {xform_name(name, "-") for name in members}
-    options = {word[2:] for word in rest if word.startswith("--")}
+    known = AWS_GLOBAL | pages.aws_options(command).keys()
+    options = {word[2:] for word in shlex.split(command.text) if word.startswith("--")}
     assert options <= known
 
 

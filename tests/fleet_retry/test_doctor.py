@@ -265,21 +265,17 @@ def test_job_events_that_are_off_where_the_module_listens_to_them(healthy: Fleet
     assert findings(healthy) == {}
 
 
+MAILED = {"Protocol": "email", "Endpoint": "you@example.com"}
+PENDING = {**MAILED, "SubscriptionArn": "PendingConfirmation"}
+GONE = {**MAILED, "SubscriptionArn": "Deleted"}
+
+
 def test_a_subscription_that_nobody_confirmed(healthy: Fleet) -> None:
     topic = healthy.environment["OPERATOR_TOPIC_ARN"]
-    pending = {
-        "SubscriptionArn": "PendingConfirmation",
-        "Protocol": "email",
-        "Endpoint": "you@example.com",
-        "TopicArn": topic,
-    }
-    subscribed(healthy, topic, pending)
+    subscribed(healthy, topic, {**PENDING, "TopicArn": topic})
     finding = only(healthy, "subscriptions")
     assert finding["what"] == "you@example.com has not confirmed its subscription"
     assert f"aws sns subscribe --topic-arn {topic}" in finding["do"]
-
-
-GONE = {"SubscriptionArn": "Deleted", "Protocol": "email", "Endpoint": "you@example.com"}
 
 
 @pytest.mark.parametrize("subscriptions", [[], [GONE]], ids=["never", "unsubscribed"])
@@ -368,9 +364,7 @@ def test_a_device_that_was_held_is_not_overdue_as_soon_as_its_campaign_is_resume
 
 def test_what_was_found_is_told_though_the_rest_may_not_be_asked(healthy: Fleet) -> None:
     topic = healthy.environment["OPERATOR_TOPIC_ARN"]
-    subscribed(
-        healthy, topic, {**GONE, "SubscriptionArn": "PendingConfirmation", "TopicArn": topic}
-    )
+    subscribed(healthy, topic, {**PENDING, "TopicArn": topic})
     healthy.refuse("GetQueueUrl")
     assert "has not confirmed" in only(healthy, "subscriptions")["what"]
     assert findings(healthy, "not checked")["subscriptions"]

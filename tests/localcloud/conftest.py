@@ -25,6 +25,13 @@ def cloud() -> Iterator[LocalCloud]:
         yield running
 
 
+@pytest.fixture
+def empty() -> Iterator[LocalCloud]:
+    """An account in which nobody else makes anything."""
+    with LocalCloud() as running:
+        yield running
+
+
 @pytest.fixture(scope="session")
 def make_function(cloud: LocalCloud) -> Callable[..., str]:
     """Create a Lambda function of a name and source; returns its ARN."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,13 +13,6 @@ from localcloud import LocalCloud, Terraform, TerraformError
 from localcloud import terraform as terraform_module
 
 ROOT = Path(__file__).with_name("root")
-
-
-@pytest.fixture
-def empty() -> Iterator[LocalCloud]:
-    """An account in which nobody else makes anything."""
-    with LocalCloud() as cloud:
-        yield cloud
 
 
 def test_apply_plan_and_destroy(empty: LocalCloud, tmp_path: Path) -> None:
