@@ -4,7 +4,6 @@ Catches and Retries that are taken out are in ``test_transitions``.
 """
 
 import os
-import re
 import subprocess
 import sys
 
@@ -98,9 +97,3 @@ def test_a_safeguard_that_is_taken_out_fails_its_test(
 )
 def test_the_simulator_notices_a_missing_clause_too(mutation: Mutation) -> None:
     assert first_seed(mutation, _SEEDS)
-
-
-def test_the_table_on_the_page_is_this_one() -> None:
-    page = (definitions.ROOT / "docs/reliability.md").read_text()
-    told = dict(re.findall(r"^\| `(.+)` \| `(\w+)` \|$", page, re.MULTILINE))
-    assert told == {name: test.rpartition("::")[2] for name, test in KILLED_BY.items()}

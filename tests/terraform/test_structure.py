@@ -74,10 +74,7 @@ def test_no_partition_account_or_region_is_written_down() -> None:
     assert written == []
 
 
-# Examples and submodules
-
-
-THREE_COMMANDS = "```sh\nterraform init\nterraform apply\nterraform destroy\n```"
+# Examples
 
 
 def test_complete_shows_every_option() -> None:
@@ -93,27 +90,3 @@ def test_an_example_has_the_standard_files(example: Path) -> None:
     """All but variables.tf: not each has something to ask."""
     assert STANDARD_FILES - {path.name for path in example.iterdir()} == set()
     assert (example / "versions.tf").read_text() == (ROOT / "versions.tf").read_text()
-
-
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
-def test_an_example_says_when_to_choose_it_and_what_it_costs(example: Path) -> None:
-    said = (example / "README.md").read_text()
-    assert re.search(r"\bchoose\b", said, re.IGNORECASE)
-    # It is there to stay: nobody destroys it.
-    assert (THREE_COMMANDS in said) == (example.name != "moving-from-cdk")
-    assert re.search(r"^Costs: ", said, re.MULTILINE)
-
-
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
-def test_an_example_says_what_its_source_is_elsewhere(example: Path) -> None:
-    """Copied out, "../../" leads nowhere."""
-    assert (
-        'needs another `source` in `main.tf`: `"github.com/' in (example / "README.md").read_text()
-    )
-
-
-@pytest.mark.parametrize("module", MODULES[1:], ids=NAMES[1:])
-def test_a_submodule_shows_how_it_is_used_alone_or_says_that_it_is_not(module: Path) -> None:
-    said = (module / "README.md").read_text()
-    assert ("Use it alone" in said) != ("Internal submodule" in said)
-    assert ("```hcl" in said) == ("Use it alone" in said)
