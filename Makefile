@@ -25,16 +25,16 @@ bench: .venv/ready ## Counts what a device costs, against the recorded figures (
 	$(BIN)/python -m bench $(BENCH)
 
 soak: .venv/ready ## Sends N simulated journeys through seeded faults (make soak N=100000)
-	$(BIN)/python -m simulation soak --journeys $(or $(N),1000) --jobs 2
+	$(BIN)/python -m simulator soak --journeys $(or $(N),1000) --jobs 2
 
 million: .venv/ready ## Has a bad release hit a million simulated devices, under the quotas of AWS
-	$(BIN)/python -m simulation million $(MILLION)
+	$(BIN)/python -m fleet_model million $(MILLION)
 
 simulate: .venv/ready ## Tries ladders on a fleet of one's own (make simulate FLEET="--devices 5000 …")
-	$(BIN)/python -m simulation fleet $(FLEET)
+	$(BIN)/python -m fleet_model ladders $(FLEET)
 
 mutants: .venv/ready ## Takes out each safeguard, one at a time: which test and which simulated seed notices
-	PYTHONPATH=lambda_src $(BIN)/python -m tests.simulation.mutants
+	$(BIN)/python -m tests.simulation.mutants
 
 # Side by side, since what is on a deployed module waits most of its time; that what only computes
 # gives way to it keeps its clocks right.
@@ -42,21 +42,22 @@ test: ## Everything that CI runs
 	@$(MAKE) --no-print-directory --jobs 5 --output-sync=target lint undeployed localcloud deployed examples
 
 undeployed: .venv/ready $(DIAGRAMS)/ready ## The tests that need no deployment
-	nice $(BIN)/pytest -p no:terraform -n 2 --dist loadfile --ignore=tests/deployed --ignore=tests/workflow --ignore=tests/examples --ignore=tests/demo --ignore=tests/localcloud
+	nice $(BIN)/pytest -p no:terraform -n 2 --dist loadfile --ignore=tests/integration --ignore=tests/workflow --ignore=tests/examples --ignore=tests/tools/demo --ignore=tests/tools/localcloud
 
 localcloud: .venv/ready ## The tests of the local cloud itself
-	$(BIN)/pytest -p no:terraform tests/localcloud
+	$(BIN)/pytest -p no:terraform tests/tools/localcloud
 
 deployed: .venv/ready $(ASL_VALIDATOR)/ready ## The tests on the deployed module, which share one apply
-	$(BIN)/pytest tests/deployed tests/workflow
+	$(BIN)/pytest tests/integration tests/workflow
 
 examples: .venv/ready ## The tests that apply the examples, and the demo's
-	$(BIN)/pytest -p no:terraform tests/examples tests/demo
+	$(BIN)/pytest -p no:terraform tests/examples tests/tools/demo
 
 lint: .venv/ready .venv-checkov/ready $(ASL_VALIDATOR)/ready ## Formatting, types, the zip, the module's security
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/python lambda_src/package.py --check
 	.venv-checkov/bin/checkov --config-file .checkov.yaml
 
@@ -64,34 +65,35 @@ package: .venv/ready ## Builds the zip that Terraform deploys; the same bytes on
 	$(BIN)/python lambda_src/package.py
 
 docs: .venv/ready ## Writes the tables of inputs and outputs into README
-	$(BIN)/python docs/tables.py
+	$(BIN)/python -m docs.tables
 
 pictures: .venv/ready $(DIAGRAMS)/ready ## Draws docs/images anew: from docs/diagrams, and from the last `make demo`
-	PATH="$$PATH:$(CURDIR)/$(BIN)" node docs/diagrams/render.mjs $(DIAGRAMS) docs/images
-	$(BIN)/python docs/timeline.py .local/demo/index.html
+	PATH="$$PATH:$(CURDIR)/$(BIN)" node tools/docs/render.mjs $(DIAGRAMS) docs/images
+	$(BIN)/python -m docs.timeline .local/demo/index.html
 
-requirements: .venv/ready ## Pins the newest of what requirements/*.in ask for
+requirements: .venv/ready ## Pins the newest of what tools/requirements/*.in ask for
 	$(BIN)/pip install --quiet uv
 	for name in dev checkov; do $(BIN)/uv pip compile --quiet --universal --upgrade --no-header \
-	  --no-annotate --python-version 3.11 requirements/$$name.in -o requirements/$$name.txt; done
+	  --no-annotate --python-version 3.11 tools/requirements/$$name.in -o tools/requirements/$$name.txt; done
 
 clean: ## Removes all that the other targets made
 	rm -rf .venv .venv-checkov .venv-tools .local .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.venv/ready: requirements/dev.txt
+.venv/ready: tools/requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed: PYTHON=python3.13 make …"; exit 1; }
 	$(PYTHON) -m venv --clear .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements/dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -r tools/requirements/dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.venv-checkov/ready: requirements/checkov.txt
+.venv-checkov/ready: tools/requirements/checkov.txt
 	$(PYTHON) -m venv --clear .venv-checkov
-	.venv-checkov/bin/pip install --quiet --disable-pip-version-check -r requirements/checkov.txt
+	.venv-checkov/bin/pip install --quiet --disable-pip-version-check -r tools/requirements/checkov.txt
 	@touch $@
 
 $(ASL_VALIDATOR)/ready: tests/workflow/asl-validator/package-lock.json
-$(DIAGRAMS)/ready: docs/diagrams/package-lock.json
+$(DIAGRAMS)/ready: tools/docs/package-lock.json
 
 # Where there is no npm, Node.js comes from PyPI.
 .venv-tools/%/ready: .venv/ready

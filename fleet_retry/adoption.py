@@ -3,7 +3,7 @@
 The registry is the truth about where a device is, its record only about how often it failed. Each
 device is one transaction that holds only if the original's items are still as they were read, so
 this may be interrupted and run again. What the original's items look like: see ``original``; the
-module's: ``lambda_src/firmware_retry/record.py``, ``backup.py`` and ``history.py``.
+module's: ``lambda_src/firmware_retry/retries_table.py``, ``backup.py`` and ``history.py``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 from boto3.dynamodb.types import TypeSerializer
 from botocore.exceptions import ClientError
 
-from fleet_retry import original, tables, times
+from fleet_retry import cdk_stack, tables, times
 from fleet_retry.deployment import BACKUP, HISTORY, RETRIES, Deployment, is_missing
 from fleet_retry.tables import Item
 
@@ -78,8 +78,8 @@ class _Device:
     def overwritten(self) -> dict[str, str]:
         """The attributes that do not have their original value, and what they have instead."""
         has = self.thing.attributes if self.thing else {}
-        written = (original.MOVED_OUT, original.FAILED)
-        return {name: has[name] for name in original.ATTRIBUTES if has.get(name) in written}
+        written = (cdk_stack.MOVED_OUT, cdk_stack.FAILED)
+        return {name: has[name] for name in cdk_stack.ATTRIBUTES if has.get(name) in written}
 
     @cached_property
     def originals(self) -> dict[str, str | None]:
@@ -87,7 +87,7 @@ class _Device:
         has = self.thing.attributes if self.thing else {}
         return {
             name: (self.backup if name in self.overwritten else has).get(name)
-            for name in original.ATTRIBUTES
+            for name in cdk_stack.ATTRIBUTES
         }
 
     @cached_property
@@ -116,7 +116,7 @@ class _Device:
     def _fate_of_record(self, record: Item) -> tuple[Fate, str]:
         if self.is_in_failed_group:
             return Fate.FAILED, "told already: release it when you are done with it"
-        if original.FAILED in self.overwritten.values():
+        if cdk_stack.FAILED in self.overwritten.values():
             return Fate.FAILED, "not in the failed group yet: ReconcileDevices moves it and tells"
         if self.overwritten:
             until = record.get("waitsUntil")

@@ -1,6 +1,6 @@
 """Where the devices are: their records in the table ``DeviceFirmwareRetries``, and which are meant.
 
-What a record holds: see ``lambda_src/firmware_retry/record.py``.
+What a record holds: see ``lambda_src/firmware_retry/retries_table.py``.
 """
 
 from __future__ import annotations

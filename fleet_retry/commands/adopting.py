@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from fleet_retry import adoption, original, terminal
+from fleet_retry import adoption, cdk_stack, terminal
 from fleet_retry.adoption import Adopted
 from fleet_retry.commands import counting
 from fleet_retry.commands.asking import DryRun, Yes, ask
@@ -44,40 +44,40 @@ def adopt(
 
 
 def _stop(deployment: Deployment, is_asked: bool, dry_run: bool) -> None:
-    rules = original.rules(deployment)
-    under_way = original.count_running(deployment)
+    rules = cdk_stack.rules(deployment)
+    under_way = cdk_stack.count_running(deployment)
     if is_asked:
         names = " and ".join(rule.name for rule in rules)
         disable = f"disable the rule {names}" if rules else "disable no rule, since none is found"
-        runs = f"end those of the {under_way} runs of {original.MACHINE} that sleep"
+        runs = f"end those of the {under_way} runs of {cdk_stack.MACHINE} that sleep"
         ask(f"Stop the CDK stack: {disable}, and {runs}?")
     for rule in rules:
         terminal.say(f"rule {rule.name}  {_disabled(deployment, rule, dry_run)}")
     fates = counting.tell(
-        original.stop(deployment, dry_run),
+        cdk_stack.stop(deployment, dry_run),
         lambda run: (run[1], f"{terminal.printable(run[0], 128)}  {run[1]}"),
         doing="Stopping",
         none="No run sleeps: the CDK stack can be deleted." if rules else "No run sleeps.",
         total=under_way,
         dry_run=dry_run,
     )
-    if fates[original.Fate.BUSY]:
+    if fates[cdk_stack.Fate.BUSY]:
         terminal.remark("Some runs are busy: do this again in a minute.")
     if not rules:
         terminal.remark(
-            f"No rule is called {original.RULE} or starts {original.MACHINE}: what does goes on"
+            f"No rule is called {cdk_stack.RULE} or starts {cdk_stack.MACHINE}: what does goes on"
             " counting failures. Find and stop it, before you delete the CDK stack."
         )
-    if fates[original.Fate.BUSY] or not rules:
+    if fates[cdk_stack.Fate.BUSY] or not rules:
         raise typer.Exit(1)
 
 
-def _disabled(deployment: Deployment, rule: original.Rule, dry_run: bool) -> str:
+def _disabled(deployment: Deployment, rule: cdk_stack.Rule, dry_run: bool) -> str:
     if not rule.is_on:
         return "is disabled already"
     if dry_run:
         return "would be disabled"
-    original.disable(deployment, rule)
+    cdk_stack.disable(deployment, rule)
     return "disabled"
 
 

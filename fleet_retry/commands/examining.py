@@ -8,8 +8,8 @@ import typer
 from fleet_retry import doctor, terminal
 from fleet_retry.commands.looking import AsJson
 from fleet_retry.deployment import Deployment
+from fleet_retry.doctor.context import Patient
 from fleet_retry.doctor.findings import Result, Status
-from fleet_retry.doctor.patient import Patient
 
 _NUMBERED = {
     Status.FINDING: ("finding", "findings"),

@@ -8,30 +8,30 @@ from types import MappingProxyType
 from botocore.exceptions import BotoCoreError, ClientError
 
 from fleet_retry.deployment import DeploymentError, NotThereError
-from fleet_retry.doctor import parts, quotas, registry, telling
+from fleet_retry.doctor import notifications, quotas, registry, resources
+from fleet_retry.doctor.context import Patient
 from fleet_retry.doctor.findings import Finding, Result, Status, fault, not_checked
-from fleet_retry.doctor.patient import Patient
 
 Check = Callable[[Patient], Iterator[Finding]]
 
 CHECKS: Mapping[str, Check] = MappingProxyType(
     {
-        "functions": parts.functions,
-        "state machines": parts.state_machines,
-        "tables": parts.tables,
-        "rules": parts.rules,
-        "schedules": parts.schedules,
+        "functions": resources.functions,
+        "state machines": resources.state_machines,
+        "tables": resources.tables,
+        "rules": resources.rules,
+        "schedules": resources.schedules,
         "fleet indexing": registry.indexing,
         "failed group": registry.failed_group,
         "group queries": registry.group_queries,
         "devices that stayed": registry.devices_that_stayed,
         "job events": registry.job_events,
         "membership events": registry.membership_events,
-        "subscriptions": telling.subscriptions,
-        "alarms": telling.alarms,
-        "dead letters": telling.dead_letters,
-        "overdue devices": telling.overdue,
-        "paused campaigns": telling.paused_campaigns,
+        "subscriptions": notifications.subscriptions,
+        "alarms": notifications.alarms,
+        "dead letters": notifications.dead_letters,
+        "overdue devices": notifications.overdue,
+        "paused campaigns": notifications.paused_campaigns,
         "quotas": quotas.quotas,
         "functions at once": quotas.concurrency,
     }

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from fleet_retry import times
+from fleet_retry.doctor.context import Patient
 from fleet_retry.doctor.findings import Finding, fault, not_checked
-from fleet_retry.doctor.patient import Patient
 
 CALLS = {
     "UpdateThing": 1,

@@ -7,8 +7,8 @@ from typing import Any
 
 from fleet_retry import queries, times
 from fleet_retry.device import groups_of
+from fleet_retry.doctor.context import DynamicGroup, Patient
 from fleet_retry.doctor.findings import Finding, fault, not_checked, note
-from fleet_retry.doctor.patient import DynamicGroup, Patient
 from fleet_retry.queries import QueryError
 
 _SETTLE_SECONDS = 900

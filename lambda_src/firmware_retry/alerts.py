@@ -9,8 +9,8 @@ import hashlib
 import json
 from typing import Any
 
-from firmware_retry import ambient, aws, backup, record
-from firmware_retry.device import Record, Run
+from firmware_retry import aws, backup_table, clock, retries_table
+from firmware_retry.record import Record, Run
 from firmware_retry.settings import settings
 
 SCHEMA_VERSION = 2
@@ -26,11 +26,11 @@ def tell_once(run: Run) -> None:
         RecoverySupersededError: the device is not this run's (any more).
         TransientError, RequestRefusedError: see ``aws.call``.
     """
-    device = record.held_for_good(run)
+    device = retries_table.held_for_good(run)
     if device.is_told:
         return
     _tell(_report("failed", run, device), run.device_id, run.recovery_id)
-    record.mark_notified(run)
+    retries_table.mark_notified(run)
 
 
 def tell_healed(run: Run, device: Record) -> None:
@@ -39,7 +39,7 @@ def tell_healed(run: Run, device: Record) -> None:
     Raises:
         TransientError, RequestRefusedError: see ``aws.call``.
     """
-    report = _report("healed", run, device) | {"healedAt": ambient.iso(ambient.now())}
+    report = _report("healed", run, device) | {"healedAt": clock.iso(clock.now())}
     _tell(report, run.device_id, f"{run.recovery_id}-healed")
 
 
@@ -100,7 +100,7 @@ def _tell(report: dict[str, Any], group_id: str, deduplication_id: str) -> None:
 
 
 def _report(event: str, run: Run, device: Record) -> dict[str, Any]:
-    stored = backup.load(run.device_id)
+    stored = backup_table.load(run.device_id)
     originals = dict(stored.attributes) if stored else {}
     return {
         "version": SCHEMA_VERSION,
@@ -111,8 +111,8 @@ def _report(event: str, run: Run, device: Record) -> dict[str, Any]:
         "campaign": device.campaign,
         "reason": device.last_reason,
         "cycles": run.cycle,
-        "startedAt": ambient.iso(device.started_at / 1000),
-        "failedAt": ambient.iso(device.last_sent_at / 1000),
+        "startedAt": clock.iso(device.started_at / 1000),
+        "failedAt": clock.iso(device.last_sent_at / 1000),
         "attributes": originals,
         "failedAttributes": dict(settings().failed_attributes),
         "thingGroup": settings().failed_thing_group_name,

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import sqrt
 
-from firmware_retry import alerts, ambient, campaigns
-from firmware_retry.campaigns import Campaign
-from firmware_retry.device import Record
+from firmware_retry import alerts, campaigns_table, clock
+from firmware_retry.campaigns_table import Campaign
 from firmware_retry.message import UNKNOWN_CAMPAIGN
+from firmware_retry.record import Record
 from firmware_retry.settings import Breaker
 
 _logger = logging.getLogger(__name__)
@@ -80,10 +80,10 @@ class Window:
             window_seconds=window,
             is_paused=pauses,
             # The same for two passes at once, so that it is told once.
-            since=ambient.iso(self.since[campaign.name]),
+            since=clock.iso(self.since[campaign.name]),
         )
         why = f"{devices} of the {total} devices that used up a cycle within {window} seconds"
-        campaigns.mark_told(campaign, why, pauses)
+        campaigns_table.mark_told(campaign, why, pauses)
         _logger.warning(
             "campaign tripped the breaker",
             extra={

@@ -2,9 +2,9 @@
 
 import json
 
-from firmware_retry import ambient, aws
-from firmware_retry.device import Run
+from firmware_retry import aws, clock
 from firmware_retry.errors import RequestRefusedError
+from firmware_retry.record import Run
 
 _LIVE = frozenset({"RUNNING", "PENDING_REDRIVE"})
 _CLOCKS_DIFFER_SECONDS = 60
@@ -37,7 +37,7 @@ def start(state_machine_arn: str, run: Run) -> str | None:
 
     https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
     """
-    asked_at = ambient.now()
+    asked_at = clock.now()
     try:
         answer = aws.call(
             "stepfunctions",

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from firmware_retry import ambient
+from firmware_retry import clock
 from firmware_retry.errors import InvalidMessageError
 
 # https://docs.aws.amazon.com/iot/latest/apireference/API_CreateThing.html
@@ -167,7 +167,7 @@ def _milliseconds(value: Any) -> int | None:
 
 
 def _sent_at(event: dict[str, Any]) -> int:
-    received = _milliseconds(event.get("receivedAt")) or int(ambient.now() * 1000)
+    received = _milliseconds(event.get("receivedAt")) or int(clock.now() * 1000)
     sent = _milliseconds(event.get("timestamp"))
     # A clock that is ahead, or back at its factory setting, would make every later campaign look
     # like an earlier one.

@@ -1,506 +1,277 @@
-"""The table ``DeviceFirmwareRetries``: the state of a device, changed only by conditional writes.
+"""A device as its record shows it: the words for its states, and the decisions taken on reading."""
 
-No read-then-write anywhere: each change is one write whose condition says what it builds on. When
-the condition does not hold, the item that DynamoDB sends back
-(``ReturnValuesOnConditionCheckFailure``) says why. A change of the state is written together with
-its line in the history, in one transaction.
-https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateItem.html
-https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
-
-An item: ``deviceId`` (S, the key), ``RetryCounter`` (N, failures of this cycle),
-``ResetRetryCount`` (N, cycles used up), ``timestamp`` (S, last change, ISO 8601, UTC), ``state``
-(S), ``campaign`` (S), ``reportedBy`` (S: ``device`` or ``jobs``), ``startedAt`` (N, when the
-episode's first message was sent, milliseconds), ``lastSentAt`` (N, when the message was sent that
-was counted last, milliseconds), ``notBefore`` (N, up to when messages are of an earlier episode,
-milliseconds), ``trackingId`` (S), ``countedEvents`` (SS), ``lastReason`` (S, why the last failure
-was one), ``isFatal`` (BOOL, no further try is worth it), ``dueAt`` (N, epoch seconds),
-``recoveryId`` (S), ``awaySince`` (N, epoch seconds: when the attributes were overwritten),
-``leftGroups`` (SS, the dynamic groups that the device was in before), ``leaveChecks`` (N, how often
-it was found in all of them since), ``usedUpAt`` (N, epoch seconds: when it used up a cycle last),
-``notifiedAt`` (S, ISO 8601, UTC: when it was told that the device failed), ``ending`` and
-``endingUpTo`` (S and N: why the episode is to end, and up to when messages are of the past,
-milliseconds).
-"""
-
-import re
-from collections.abc import Iterator
-from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from math import inf
 from typing import Any
 
-from firmware_retry import ambient, aws, history
-from firmware_retry.aws import ConditionFailedError
-from firmware_retry.device import Cause, Outcome, Record, Run, State
-from firmware_retry.errors import RecoverySupersededError, TransientError
-from firmware_retry.history import Transition
-from firmware_retry.message import Message
+from firmware_retry import clock
+from firmware_retry.message import Message, Reporter
 from firmware_retry.settings import settings
 
-
-def create(message: Message, not_before: int) -> str | None:
-    """Starts the episode of a device.
-
-    Args:
-        message: its first failure.
-        not_before: messages sent before are of an earlier episode, milliseconds since the epoch.
-
-    Returns:
-        The trackingId of the new episode; None when one is on already.
-    """
-    tracking_id = ambient.unique_id()
-    item = {
-        "deviceId": {"S": message.device_id},
-        "RetryCounter": {"N": "0"},
-        "ResetRetryCount": {"N": "0"},
-        "timestamp": {"S": _now()},
-        "state": {"S": State.TRACKING},
-        "campaign": {"S": message.campaign},
-        "reportedBy": {"S": message.reported_by},
-        "startedAt": {"N": str(message.sent_at)},
-        "lastSentAt": {"N": "0"},
-        "notBefore": {"N": str(not_before)},
-        "trackingId": {"S": tracking_id},
-    }
-    begun = Transition(
-        message.device_id,
-        tracking_id,
-        message.campaign,
-        history.FREE,
-        State.TRACKING,
-        f"{Cause.FIRST_FAILURE}: {message.reason}" if message.reason else Cause.FIRST_FAILURE,
-        up_to=not_before,
-    )
-    put = {
-        "TableName": settings().retries_table,
-        "Item": item,
-        "ConditionExpression": "attribute_not_exists(deviceId)",
-    }
-    try:
-        _write_together({"Put": put}, history.put(begun))
-    except ConditionFailedError:
-        return None
-    return tracking_id
+CLOCKS_DIFFER = 1000
+"""How far apart two reporters may put the same failure, milliseconds; AWS IoT counts in seconds."""
 
 
-def count(message: Message, is_fatal: bool = False) -> tuple[Outcome, Record | None]:
-    """Counts a failure, once.
+class State(StrEnum):
+    """Where a device is on its journey."""
 
-    Args:
-        message: the failure.
-        is_fatal: whether no further try is worth it, so that the device goes to the failed ones.
+    TRACKING = "tracking"
+    COOLING_DOWN = "cooling_down"
+    FAILED = "failed"
 
-    Returns:
-        What became of the message, and the record as it is now; None when the device is not
-        tracked.
-    """
-    fatal = ", isFatal = :fatal" if is_fatal else ""
-    of_campaign = "" if message.is_of_unknown_campaign else " AND campaign = :campaign"
-    values = {
-        ":one": {"N": "1"},
-        ":events": {"SS": [message.event_id]},
-        ":event": {"S": message.event_id},
-        ":reason": {"S": message.reason},
-        ":sent": {"N": str(message.sent_at)},
-        ":fatal": {"BOOL": True},
-        ":tracking": {"S": State.TRACKING},
-        ":campaign": {"S": message.campaign},
-        ":reporter": {"S": message.reported_by},
-        ":limit": {"N": str(settings().retry_limit)},
-    }
-    try:
-        answer = _update(
-            message.device_id,
-            "SET RetryCounter = RetryCounter + :one, lastReason = :reason, lastSentAt = :sent,"
-            f" #timestamp = :now{fatal} ADD countedEvents :events",
-            f"#state = :tracking AND reportedBy = :reporter{of_campaign}"
-            " AND RetryCounter < :limit AND attribute_not_exists(isFatal)"
-            " AND NOT contains(countedEvents, :event) AND notBefore <= :sent",
-            values,
+
+class Outcome(StrEnum):
+    """What became of a failure message; the intake state machine chooses on it."""
+
+    COUNTED = "counted"
+    DUPLICATE = "duplicate"
+    IGNORED = "ignored"
+    """For one of ``ignored_reasons``."""
+    STALE = "stale"
+    """Of an earlier campaign, or an earlier episode, than the one that is being counted."""
+    TAKEN_OVER = "taken_over"
+    """AWS IoT Jobs begins, or stops, to report what a device has reported."""
+    COUNTED_BY_OTHER = "counted_by_other"
+    """By AWS IoT Jobs where its events are on, else by the device: both tell of it."""
+    COOLING_DOWN = "cooling_down"
+    FAILED = "failed"
+    NOT_TRACKED = "not_tracked"
+    CAMPAIGN_CHANGED = "campaign_changed"
+    COOL_DOWN_DUE = "cool_down_due"
+    ESCALATION_DUE = "escalation_due"
+
+
+class Cause(StrEnum):
+    """Why a device went from one state to another, as its history tells it."""
+
+    FIRST_FAILURE = "first failure"
+    LIMIT_REACHED = "retry limit reached"
+    FATAL_REASON = "fatal reason"
+    COOLED_DOWN = "cool-down is over"
+    NEVER_LEFT = "cool-down is over, though it never left"
+    SUCCEEDED = "update succeeded"
+    CAMPAIGN_CHANGED = "another campaign began"
+    RELEASED = "released by an operator"
+    VANISHED = "thing is gone"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One recovery run of a device: what its execution gets as input, and what it is called."""
+
+    device_id: str
+    tracking_id: str
+    cycle: int
+    """Which cycle was used up; 1 is the first."""
+    campaign: str
+    reason: str
+    """Why it was started, for who looks at the execution or the history."""
+
+    @property
+    def recovery_id(self) -> str:
+        """The name of the execution: the same for whoever starts it, so it is started once."""
+        return f"{self.tracking_id}-{self.cycle}"
+
+    @property
+    def state_input(self) -> dict[str, Any]:
+        """The input of the execution, JSON-ready."""
+        return {
+            "deviceId": self.device_id,
+            "trackingId": self.tracking_id,
+            "cycle": self.cycle,
+            "campaign": self.campaign,
+            "reason": self.reason,
+        }
+
+    @classmethod
+    def parse(cls, event: dict[str, Any]) -> "Run":
+        """Reads the input of a recovery step; KeyError when it is not one."""
+        return cls(
+            event["deviceId"],
+            event["trackingId"],
+            int(event["cycle"]),
+            event["campaign"],
+            event["reason"],
         )
-    except ConditionFailedError as refused:
-        if refused.item is None:
-            return Outcome.NOT_TRACKED, None
-        record = Record.of(refused.item)
-        return record.outcome_of(message), record
-    record = Record.of(answer["Attributes"])
-    return record.due or Outcome.COUNTED, record
 
 
-def take_over(device: Record, message: Message, is_fatal: bool = False) -> tuple[Outcome, Record]:
-    """Has an episode reported by another from now on: by AWS IoT Jobs, or by the device again.
+@dataclass(frozen=True)
+class Record:
+    """A device's item, as far as decisions need it."""
 
-    Counters and cycles stay. Of what the former had told already, nothing counts again: the two
-    share no id, but they tell of a failure at about the same time.
+    device_id: str
+    retry_counter: int
+    reset_retry_count: int
+    state: State
+    campaign: str
+    reported_by: Reporter
+    last_reason: str
+    is_fatal: bool
+    started_at: int
+    last_sent_at: int
+    not_before: int
+    tracking_id: str
+    due_at: int
+    recovery_id: str
+    away_since: int
+    left_groups: frozenset[str]
+    leave_checks: int
+    notified_at: str
+    ending: str
+    ending_up_to: int
+    used_up_at: int
+    changed_at: str
 
-    Args:
-        device: as it was read.
-        message: the first of the new reporter.
-        is_fatal: whether no further try is worth it.
+    @classmethod
+    def of(cls, item: dict[str, Any]) -> "Record":
+        """Reads an item in DynamoDB's typed JSON; what is not there is 0 or empty."""
 
-    Returns:
-        What became of the message, and the record as it is now.
+        def text(name: str) -> str:
+            return str(item.get(name, {}).get("S", ""))
 
-    Raises:
-        TransientError: the device went on since it was read.
-    """
-    fatal = ", isFatal = :fatal" if is_fatal else ""
-    is_new = message.sent_at >= device.told_up_to
-    values = {
-        ":one": {"N": str(int(is_new))},
-        ":bound": {"N": str(max(device.not_before, device.told_up_to))},
-        ":reporter": {"S": message.reported_by},
-        ":campaign": {"S": message.campaign},
-        ":events": {"SS": [message.event_id]},
-        ":reason": {"S": message.reason},
-        ":sent": {"N": str(message.sent_at)},
-        ":fatal": {"BOOL": True},
-        ":tracking": {"S": State.TRACKING},
-        ":tracking_id": {"S": device.tracking_id},
-        ":former": {"S": device.reported_by},
-        ":told": {"N": str(device.last_sent_at)},
-    }
-    try:
-        answer = _update(
-            device.device_id,
-            "SET reportedBy = :reporter, campaign = :campaign, RetryCounter = RetryCounter + :one,"
-            " lastReason = :reason, lastSentAt = :sent, notBefore = :bound,"
-            f" #timestamp = :now{fatal} ADD countedEvents :events",
-            "#state = :tracking AND trackingId = :tracking_id AND reportedBy = :former"
-            " AND lastSentAt = :told",
-            values,
+        def number(name: str) -> int:
+            return int(item.get(name, {}).get("N", "0"))
+
+        return cls(
+            device_id=text("deviceId"),
+            retry_counter=number("RetryCounter"),
+            reset_retry_count=number("ResetRetryCount"),
+            state=State(text("state")),
+            campaign=text("campaign"),
+            reported_by=Reporter(text("reportedBy") or Reporter.DEVICE),
+            last_reason=text("lastReason"),
+            is_fatal=bool(item.get("isFatal", {}).get("BOOL", False)),
+            started_at=number("startedAt"),
+            last_sent_at=number("lastSentAt"),
+            not_before=number("notBefore"),
+            tracking_id=text("trackingId"),
+            due_at=number("dueAt"),
+            recovery_id=text("recoveryId"),
+            away_since=number("awaySince"),
+            left_groups=frozenset(item.get("leftGroups", {}).get("SS", ())),
+            leave_checks=number("leaveChecks"),
+            notified_at=text("notifiedAt"),
+            ending=text("ending"),
+            ending_up_to=number("endingUpTo"),
+            used_up_at=number("usedUpAt"),
+            changed_at=text("timestamp"),
         )
-    except ConditionFailedError as refused:
-        raise TransientError(f"{device.device_id} went on meanwhile: look again") from refused
-    record = Record.of(answer["Attributes"])
-    return record.due or Outcome.TAKEN_OVER, record
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether the device used up its last cycle."""
+        return self.state is State.FAILED
 
-def claim(run: Run, state: State, wait_seconds: int, groups: frozenset[str]) -> Record:
-    """Takes the device for a recovery run: the first write of a run, which decides.
+    @property
+    def is_told(self) -> bool:
+        """Whether it was told that the device failed, so that nothing more is due."""
+        return bool(self.notified_at)
 
-    Args:
-        run: whose the device is to be.
-        state: where the device goes: cooling down or failed.
-        wait_seconds: how long the run will wait then.
-        groups: the dynamic thing groups that the device is to leave.
+    @property
+    def settled_since(self) -> float:
+        """Since when it has failed, and waits for an operator; infinite where it does not.
 
-    Returns:
-        The record. A run that claims again gets what it got first, so that a repeated step does
-        not wait twice.
+        Epoch seconds.
+        """
+        is_settled = self.is_told and not self.ending
+        return clock.epoch(self.changed_at) if is_settled else inf
 
-    Raises:
-        RecoverySupersededError: the device is not at the end of this run's cycle (any more).
-    """
-    values = {
-        ":state": {"S": state},
-        ":run": {"S": run.recovery_id},
-        ":due": {"N": str(int(ambient.now()) + wait_seconds)},
-        ":used": {"N": str(int(ambient.now()))},
-        ":zero": {"N": "0"},
-        ":cycle": {"N": str(run.cycle)},
-        ":tracking": {"S": State.TRACKING},
-        ":tracking_id": {"S": run.tracking_id},
-        ":limit": {"N": str(settings().retry_limit)},
-        ":previous": {"N": str(run.cycle - 1)},
-        ":groups": {"SS": sorted(groups)},
-    }
-    leaving = ", leftGroups = :groups" if groups else ""
-    used_up = "(RetryCounter >= :limit OR attribute_exists(isFatal))"
-    change = _change(
-        run.device_id,
-        "SET #state = :state, recoveryId = :run, dueAt = :due, RetryCounter = :zero,"
-        f" ResetRetryCount = :cycle, usedUpAt = :used, #timestamp = :now{leaving}",
-        f"#state = :tracking AND trackingId = :tracking_id AND {used_up}"
-        " AND ResetRetryCount = :previous",
-        values,
-    )
-    # When it is claimed already, by this very run or by another, the record says so.
-    with suppress(ConditionFailedError):
-        _write_together({"Update": change}, history.put(_step(run, State.TRACKING, state)))
-    return held(run, state)
+    @property
+    def is_to_return(self) -> bool:
+        """Whether it is away, and comes back for another cycle when its time is over."""
+        return self.state is State.COOLING_DOWN and bool(self.away_since) and not self.ending
 
+    @property
+    def due_since(self) -> float:
+        """When something was, or will be, to be done for it; infinite where nothing is.
 
-def _step(run: Run, before: State, after: State, reason: str = "") -> Transition:
-    return Transition(
-        run.device_id,
-        run.tracking_id,
-        run.campaign,
-        before,
-        after,
-        reason or run.reason,
-        run.recovery_id,
-    )
+        A wait ends; a limit was reached and no recovery has claimed the device; or its episode was
+        asked to end. Epoch seconds.
+        """
+        moments: list[float] = [self.due_at] if self.due_at else []
+        if self.ending or (self.state is State.TRACKING and self.is_used_up):
+            moments.append(clock.epoch(self.changed_at))
+        return min(moments, default=inf)
 
+    @property
+    def present_up_to(self) -> int:
+        """What ends an episode now, and no message: all that the device has sent is of the past.
 
-def read(device_id: str) -> Record | None:
-    """Reads the record of a device; None when it is not tracked."""
-    item = aws.call(
-        "dynamodb",
-        "get_item",
-        TableName=settings().retries_table,
-        Key={"deviceId": {"S": device_id}},
-        ConsistentRead=True,
-    ).get("Item")
-    return Record.of(item) if item else None
+        By the device's own clock, which may be behind. Milliseconds since the epoch.
+        """
+        return self.last_sent_at + 1
 
+    @property
+    def next_run(self) -> Run:
+        """The recovery that follows when this cycle is used up."""
+        cause = Cause.FATAL_REASON if self.is_fatal else Cause.LIMIT_REACHED
+        reason = f"{cause}: {self.last_reason}" if self.last_reason else str(cause)
+        cycle = self.reset_retry_count + 1
+        return Run(self.device_id, self.tracking_id, cycle, self.campaign, reason)
 
-def held(run: Run, state: State | None = None) -> Record:
-    """Reads the record of a device that the run has claimed.
+    @property
+    def present_run(self) -> Run:
+        """The recovery that a device in recovery is in."""
+        cycle = self.reset_retry_count
+        return Run(self.device_id, self.tracking_id, cycle, self.campaign, self.last_reason)
 
-    Args:
-        run: who asks.
-        state: the state that it must be in; when the ladder is shortened while a run is on its
-            way, a cool-down and an escalation have the same name.
+    @property
+    def escalates(self) -> bool:
+        """Whether no further try follows when this cycle is used up."""
+        return self.is_fatal or settings().is_last_cycle(self.reset_retry_count + 1)
 
-    Raises:
-        RecoverySupersededError: the device is not this run's (any more).
-    """
-    record = read(run.device_id)
-    if (
-        record is None
-        or record.recovery_id != run.recovery_id
-        or record.state != (state or record.state)
-    ):
-        raise _superseded(run)
-    return record
+    @property
+    def is_used_up(self) -> bool:
+        """Whether a recovery is due for a tracked device."""
+        return self.is_fatal or self.retry_counter >= settings().retry_limit
 
+    def outcome_of(self, message: Message) -> Outcome:
+        """What becomes of a failure message that was not counted on this record."""
+        if message.sent_at < self.not_before:
+            return Outcome.STALE
+        is_by_other = message.reported_by is not self.reported_by
+        if not is_by_other and self._is_of_other_campaign(message):
+            is_later = self.started_at < message.sent_at
+            return Outcome.CAMPAIGN_CHANGED if is_later else Outcome.STALE
+        if self.state is not State.TRACKING:
+            return Outcome(self.state)
+        # Before everything else: the run that counted the last failure may have died before it
+        # started the recovery, and then its own retry is the next to come by.
+        if self.due:
+            return self.due
+        return self._outcome_of_other(message) if is_by_other else Outcome.DUPLICATE
 
-def held_for_good(run: Run) -> Record:
-    """Reads the record of a device that has failed, and is to stay so.
+    def _outcome_of_other(self, message: Message) -> Outcome:
+        """Both tell of the same failures, so one counts: AWS IoT Jobs, where its events are on."""
+        believed = Reporter.JOBS if settings().job_events_enabled else Reporter.DEVICE
+        if message.reported_by is not believed:
+            return Outcome.COUNTED_BY_OTHER
+        is_late = message.sent_at < self.started_at - CLOCKS_DIFFER
+        return Outcome.STALE if is_late else Outcome.TAKEN_OVER
 
-    Raises:
-        RecoverySupersededError: the device is not this run's, or its episode is to end.
-    """
-    record = held(run, State.FAILED)
-    if record.ending:
-        raise RecoverySupersededError(f"{run.device_id}: {record.ending}")
-    return record
+    @property
+    def told_up_to(self) -> int:
+        """Up to when another reporter tells of failures that are counted already, milliseconds."""
+        return self.last_sent_at + CLOCKS_DIFFER
 
+    @property
+    def due(self) -> Outcome | None:
+        """Which recovery is due for a tracked device, if any."""
+        if not self.is_used_up:
+            return None
+        return Outcome.ESCALATION_DUE if self.escalates else Outcome.COOL_DOWN_DUE
 
-def _superseded(run: Run) -> RecoverySupersededError:
-    return RecoverySupersededError(f"{run.device_id} is not held by {run.recovery_id}")
+    def ends_by(self, success: Message) -> bool:
+        """Whether a success ends this episode.
 
+        AWS IoT Jobs tells of all jobs of a device, whatever they do: only the one that is being
+        counted ends the episode. A device's own report is about firmware. Either ends only what
+        began before it: a job may be run again after it had succeeded.
+        """
+        if success.sent_at < self.started_at:
+            return False
+        return success.reported_by is Reporter.DEVICE or self.campaign == success.campaign
 
-def _gone_on(run: Run, refused: ConditionFailedError) -> Exception:
-    """What a write of a run was refused for: the device went on, with this run or without it."""
-    if refused.item and Record.of(refused.item).recovery_id == run.recovery_id:
-        return TransientError(f"{run.device_id} went on meanwhile: look again")
-    return _superseded(run)
-
-
-def postpone(run: Run, wait_seconds: int) -> None:
-    """Lets the wait of a run that holds the device, and has not moved it yet, begin now.
-
-    Raises:
-        RecoverySupersededError: the device is not this run's (any more).
-        TransientError: a twin of this step has moved the device meanwhile.
-    """
-    values = {
-        ":due": {"N": str(int(ambient.now()) + wait_seconds)},
-        ":run": {"S": run.recovery_id},
-    }
-    try:
-        _update(
-            run.device_id,
-            "SET dueAt = :due, #timestamp = :now",
-            "recoveryId = :run AND attribute_not_exists(awaySince)",
-            values,
-        )
-    except ConditionFailedError as refused:
-        raise _gone_on(run, refused) from refused
-
-
-def mark_away(run: Run) -> Record:
-    """Records that the device's attributes are overwritten.
-
-    Raises:
-        RecoverySupersededError: the device is not this run's (any more).
-    """
-    since = {":since": {"N": str(int(ambient.now()))}}
-    return _update_held(run, "SET awaySince = :since, #timestamp = :now", since)
-
-
-def check_again(run: Run, wait_seconds: int) -> None:
-    """Records that the device has not left its groups, and is looked at again a little later.
-
-    Raises:
-        RecoverySupersededError: the device is not this run's (any more).
-    """
-    values = {":due": {"N": str(int(ambient.now()) + wait_seconds)}, ":one": {"N": "1"}}
-    _update_held(run, "SET dueAt = :due, #timestamp = :now ADD leaveChecks :one", values)
-
-
-def release(run: Run, reason: str) -> None:
-    """Ends a cool-down: the device is tracked again, for its next cycle.
-
-    Raises:
-        RecoverySupersededError: the device is not this run's (any more).
-        TransientError: the episode was asked to end meanwhile.
-    """
-    change = _change(
-        run.device_id,
-        "SET #state = :tracking, #timestamp = :now"
-        " REMOVE recoveryId, dueAt, awaySince, leftGroups, leaveChecks",
-        "recoveryId = :run AND attribute_not_exists(ending)",
-        {":tracking": {"S": State.TRACKING}, ":run": {"S": run.recovery_id}},
-    )
-    back = _step(run, State.COOLING_DOWN, State.TRACKING, reason)
-    try:
-        _write_together({"Update": change}, history.put(back))
-    except ConditionFailedError as refused:
-        raise _gone_on(run, refused) from refused
-
-
-def mark_notified(run: Run) -> None:
-    """Records that it was told that the device failed; nothing more is due.
-
-    Raises:
-        RecoverySupersededError: the device is not this run's (any more).
-    """
-    _update_held(
-        run,
-        "SET notifiedAt = if_not_exists(notifiedAt, :now), #timestamp = :now REMOVE dueAt",
-        {},
-    )
-
-
-def ask_to_end(run: Run, cause: Cause, up_to: int) -> Record:
-    """Records that the episode is to end, and why; what was asked first stays.
-
-    Raises:
-        RecoverySupersededError: the device is not this run's (any more).
-    """
-    return _update_held(
-        run,
-        "SET ending = if_not_exists(ending, :cause), endingUpTo = if_not_exists(endingUpTo, :upto),"
-        " #timestamp = :now",
-        {":cause": {"S": cause}, ":upto": {"N": str(up_to)}},
-    )
-
-
-def _update_held(run: Run, update: str, values: dict[str, Any]) -> Record:
-    try:
-        answer = _update(
-            run.device_id,
-            update,
-            "recoveryId = :run",
-            {":run": {"S": run.recovery_id}} | values,
-        )
-    except ConditionFailedError as refused:
-        raise _superseded(run) from refused
-    return Record.of(answer["Attributes"])
-
-
-def everyone() -> Iterator[list[Record]]:
-    """Reads all records, as far as a census of them needs it: of the rest nothing is there.
-
-    Yields:
-        Page by page, each read when it is asked for, so the cost grows with the devices that have a
-        record, not with the fleet.
-    """
-    pages = aws.scan(
-        TableName=settings().retries_table,
-        ProjectionExpression=(
-            "deviceId, #state, campaign, RetryCounter, isFatal, usedUpAt, dueAt, awaySince,"
-            " notifiedAt, ending, #timestamp"
-        ),
-        # What this package did not write has none: see docs/moving-from-cdk.md.
-        FilterExpression="attribute_exists(#state)",
-        ExpressionAttributeNames={"#state": "state", "#timestamp": "timestamp"},
-    )
-    for page in pages:
-        yield [Record.of(item) for item in page]
-
-
-def end(device: Record, reason: str, up_to: int) -> None:
-    """Ends the episode of a device: record and backup go, the history stays; all or nothing.
-
-    Args:
-        device: as it was read.
-        reason: why, for the history.
-        up_to: messages sent before this moment are of the past, milliseconds since the epoch.
-
-    Raises:
-        RecoverySupersededError: the device went on since it was read.
-    """
-    key = {"deviceId": {"S": device.device_id}}
-    ended = Transition(
-        device.device_id,
-        device.tracking_id,
-        device.campaign,
-        device.state,
-        history.FREE,
-        reason,
-        device.recovery_id,
-        max(up_to, device.not_before),
-    )
-    delete = {
-        "TableName": settings().retries_table,
-        "Key": key,
-        "ConditionExpression": (
-            "trackingId = :tracking_id AND #state = :state AND ResetRetryCount = :cycles"
-            " AND reportedBy = :reporter AND "
-            # Who was told that the device failed is to be told how it ended.
-            + ("notifiedAt = :told" if device.notified_at else "attribute_not_exists(notifiedAt)")
-        ),
-        "ExpressionAttributeNames": {"#state": "state"},
-        "ExpressionAttributeValues": {
-            ":tracking_id": {"S": device.tracking_id},
-            ":state": {"S": device.state},
-            ":cycles": {"N": str(device.reset_retry_count)},
-            ":reporter": {"S": device.reported_by},
-            **({":told": {"S": device.notified_at}} if device.notified_at else {}),
-        },
-    }
-    backup = {"Delete": {"TableName": settings().backup_table, "Key": key}}
-    try:
-        _write_together({"Delete": delete}, backup, history.put(ended))
-    except ConditionFailedError as refused:
-        raise RecoverySupersededError(f"{device.device_id} went on meanwhile") from refused
-
-
-def forget(run: Run) -> None:
-    """Ends the episode of a device that vanished.
-
-    Nothing changes when a later episode has begun.
-    """
-    device = read(run.device_id)
-    if device is not None and device.tracking_id == run.tracking_id:
-        end(device, Cause.VANISHED, device.present_up_to)
-
-
-def _update(device_id: str, update: str, condition: str, values: dict[str, Any]) -> dict[str, Any]:
-    return aws.call(
-        "dynamodb",
-        "update_item",
-        **_change(device_id, update, condition, values),
-        ReturnValues="ALL_NEW",
-    )
-
-
-def _change(device_id: str, update: str, condition: str, values: dict[str, Any]) -> dict[str, Any]:
-    """The parameters of an update: of its own, or as one action of a transaction."""
-    expressions = f"{update} {condition} "
-    names = {"#state": "state", "#timestamp": "timestamp"}
-    known = values | {":now": {"S": _now()}}
-    # DynamoDB refuses a name or a value that no expression uses.
-    return {
-        "TableName": settings().retries_table,
-        "Key": {"deviceId": {"S": device_id}},
-        "UpdateExpression": update,
-        "ConditionExpression": condition,
-        "ExpressionAttributeNames": _used(names, expressions),
-        "ExpressionAttributeValues": _used(known, expressions),
-        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-    }
-
-
-def _used(of: dict[str, Any], expressions: str) -> dict[str, Any]:
-    return {name: value for name, value in of.items() if re.search(rf"{name}\b", expressions)}
-
-
-def _write_together(*actions: dict[str, Any]) -> None:
-    aws.call("dynamodb", "transact_write_items", TransactItems=list(actions))
-
-
-def _now() -> str:
-    return ambient.iso(ambient.now())
+    def _is_of_other_campaign(self, message: Message) -> bool:
+        return not message.is_of_unknown_campaign and message.campaign != self.campaign

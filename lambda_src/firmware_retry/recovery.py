@@ -22,8 +22,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from firmware_retry import alerts, ambient, backup, campaigns, record, registry
-from firmware_retry.device import Cause, Record, Run, State
+from firmware_retry import alerts, backup_table, campaigns_table, clock, registry, retries_table
 from firmware_retry.errors import (
     BackupMissingError,
     CampaignPausedError,
@@ -31,6 +30,7 @@ from firmware_retry.errors import (
     StillInGroupError,
     ThingNotFoundError,
 )
+from firmware_retry.record import Cause, Record, Run, State
 from firmware_retry.registry import Thing
 from firmware_retry.settings import settings
 
@@ -49,7 +49,7 @@ def move_out(run: Run) -> int:
         When the cool-down ends, epoch seconds.
     """
     # Devices that failed together should not all come back in the same second.
-    longer = 1 + settings().cool_down_jitter * ambient.share()
+    longer = 1 + settings().cool_down_jitter * clock.share()
     wait_seconds = int(settings().cool_down_of(run.cycle) * longer)
     return _overwrite(run, State.COOLING_DOWN, settings().move_out_attributes, wait_seconds)
 
@@ -70,7 +70,7 @@ def _overwrite(run: Run, state: State, attributes: Mapping[str, str], wait_secon
         # what is refused here has taken nothing from the intake, which reads things as well.
         groups = registry.dynamic_groups_of(run.device_id) if cools_down else frozenset()
         thing = registry.describe(run.device_id)
-        device = record.claim(run, state, wait_seconds, groups)
+        device = retries_table.claim(run, state, wait_seconds, groups)
         if not device.away_since:
             device = _move_away(run, device, thing, attributes, wait_seconds)
     if device.ending:
@@ -81,12 +81,12 @@ def _overwrite(run: Run, state: State, attributes: Mapping[str, str], wait_secon
 def _move_away(
     run: Run, device: Record, thing: Thing, attributes: Mapping[str, str], wait_seconds: int
 ) -> Record:
-    if device.due_at < int(ambient.now()):
+    if device.due_at < int(clock.now()):
         # A run that was stopped before it got here: the wait is for the device to be away.
-        record.postpone(run, wait_seconds)
-    backup.store(thing, attributes)
+        retries_table.postpone(run, wait_seconds)
+    backup_table.store(thing, attributes)
     registry.update(thing, attributes)
-    return record.mark_away(run)
+    return retries_table.mark_away(run)
 
 
 def restore(run: Run) -> list[str]:
@@ -105,19 +105,19 @@ def restore(run: Run) -> list[str]:
     """
     with _ended_with_its_thing(run):
         thing = registry.describe(run.device_id)
-        device = record.held(run, State.COOLING_DOWN)
+        device = retries_table.held(run, State.COOLING_DOWN)
         owed = _owed(run, thing)
         # Nothing is owed where this step died right after the next write: by now the device may
         # have rejoined its groups, which is what was wanted.
         is_away = owed and not device.ending
-        if is_away and campaigns.is_paused(device.campaign):
+        if is_away and campaigns_table.is_paused(device.campaign):
             raise CampaignPausedError(f"{run.device_id}: {device.campaign} is paused")
         reason = _reason_to_restore(run, device) if is_away else Cause.COOLED_DOWN
         registry.update(thing, owed)
     if device.ending:
-        record.end(device, device.ending, device.ending_up_to)
+        retries_table.end(device, device.ending, device.ending_up_to)
     else:
-        record.release(run, reason)
+        retries_table.release(run, reason)
     return sorted(owed)
 
 
@@ -134,7 +134,7 @@ def _reason_to_restore(run: Run, device: Record) -> str:
         return Cause.COOLED_DOWN
     names = ", ".join(sorted(device.left_groups))
     if device.leave_checks < MOST_CHECKS:
-        record.check_again(run, CHECK_AGAIN_SECONDS)
+        retries_table.check_again(run, CHECK_AGAIN_SECONDS)
         raise StillInGroupError(f"{run.device_id} is still in {names}")
     _logger.warning(
         "device restored although it never left its dynamic groups: their queries must not match"
@@ -145,10 +145,10 @@ def _reason_to_restore(run: Run, device: Record) -> str:
 
 
 def _owed(run: Run, thing: Thing) -> dict[str, str | None]:
-    originals = backup.load(run.device_id)
+    originals = backup_table.load(run.device_id)
     if originals is not None:
         return originals.owed(thing)
-    record.held(run)  # a twin may have ended the episode since it was read
+    retries_table.held(run)  # a twin may have ended the episode since it was read
     if _is_overwritten(thing):
         message = f"no backup of {run.device_id} in {settings().backup_table}: set its attributes"
         raise BackupMissingError(message)
@@ -163,11 +163,11 @@ def _is_overwritten(thing: Thing) -> bool:
 def join_failed_group(run: Run) -> None:
     """Adds the device to the static thing group for failed devices."""
     with _ended_with_its_thing(run), _out_of_the_group_unless_failed(run):
-        if record.held_for_good(run).is_told:
+        if retries_table.held_for_good(run).is_told:
             return  # it was in the group before anybody was told; an operator may have taken it out
         registry.add_to_group(run.device_id, settings().failed_thing_group_name)
         # Somebody may have ended the episode in between.
-        record.held_for_good(run)
+        retries_table.held_for_good(run)
 
 
 @contextmanager
@@ -175,7 +175,7 @@ def _out_of_the_group_unless_failed(run: Run) -> Iterator[None]:
     try:
         yield
     except RecoverySupersededError:
-        device = record.read(run.device_id)
+        device = retries_table.read(run.device_id)
         if device is None or device.ending or not device.has_failed:
             registry.remove_from_group(run.device_id, settings().failed_thing_group_name)
         raise
@@ -197,10 +197,10 @@ def end_episode(device: Record, cause: Cause, up_to: int) -> bool:
         RecoverySupersededError: the device went on since it was read.
     """
     if device.state is State.TRACKING:
-        record.end(device, cause, up_to)
+        retries_table.end(device, cause, up_to)
         return True
     run = device.present_run
-    if not record.ask_to_end(run, cause, up_to).away_since:
+    if not retries_table.ask_to_end(run, cause, up_to).away_since:
         return False
     finish(run)
     return True
@@ -210,13 +210,13 @@ def finish(run: Run) -> None:
     """Ends the episode of a device that a recovery holds and that was asked to end."""
     with _ended_with_its_thing(run):
         thing = registry.describe(run.device_id)
-        device = record.held(run)
+        device = retries_table.held(run)
         if device.has_failed:
             registry.remove_from_group(run.device_id, settings().failed_thing_group_name)
         registry.update(thing, _owed(run, thing))
     if device.notified_at and device.ending == Cause.SUCCEEDED:
         alerts.tell_healed(run, device)
-    record.end(device, device.ending, device.ending_up_to)
+    retries_table.end(device, device.ending, device.ending_up_to)
 
 
 @contextmanager
@@ -225,5 +225,5 @@ def _ended_with_its_thing(run: Run) -> Iterator[None]:
     try:
         yield
     except ThingNotFoundError:
-        record.forget(run)
+        retries_table.forget(run)
         raise

@@ -7,7 +7,6 @@ does not retain is deleted, ``examples/moving-from-cdk`` is applied, and the dev
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,8 +18,8 @@ from typer.testing import CliRunner
 
 from fleet_retry.cli import app
 from localcloud import LocalCloud, Terraform, eventually
-from tests.deployed.fleet import Fleet
-from tests.deployed.plugin import PROJECT
+from localcloud.fleet import Fleet
+from localcloud.project import ROOT, copy_project
 
 MACHINE = "FirmwareUpdateStateMachine"
 RULE = "FailedFirmwareUpdateRule"
@@ -238,8 +237,7 @@ def _delete_stack(cloud: LocalCloud) -> None:
 
 
 def _apply(move: Move, folder: Path) -> None:
-    ignored = shutil.ignore_patterns(".*", "node_modules", "__pycache__", "*.tfstate*")
-    copy = Path(shutil.copytree(PROJECT, folder / "copy", ignore=ignored))
+    copy = copy_project(folder / "copy")
     root = copy / "examples" / "moving-from-cdk"
     _take_package_from_bucket(move.cloud, root)
     terraform = Terraform(root, environment=move.cloud.environment())
@@ -256,7 +254,7 @@ def _take_package_from_bucket(cloud: LocalCloud, root: Path) -> None:
     """Much faster: functions that are made of a file are made one after another."""
     s3 = cloud.client("s3")
     s3.create_bucket(Bucket="packages")
-    zipped = PROJECT / "lambda_src" / "dist" / "firmware_retry.zip"
+    zipped = ROOT / "lambda_src" / "dist" / "firmware_retry.zip"
     s3.put_object(Bucket="packages", Key=zipped.name, Body=zipped.read_bytes())
     package = {"bucket": "packages", "key": zipped.name}
     override = {"module": {"firmware_retry": {"lambda_package_s3": package}}}

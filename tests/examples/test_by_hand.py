@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,14 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from localcloud import eventually
+from localcloud.project import ROOT, copy_project
 
-PROJECT = Path(__file__).resolve().parents[2]
 FREE_PORTS = ("--port", "0", "--mqtt-port", "0")
 
 
 def test_what_the_readme_says_to_type_has_a_device_cool_down(tmp_path: Path) -> None:
-    ignored = shutil.ignore_patterns(".*", "node_modules", "__pycache__", "*.tfstate*")
-    copy = Path(shutil.copytree(PROJECT, tmp_path / "copy", ignore=ignored))
+    copy = copy_project(tmp_path / "copy")
     _lend_python(copy)
     *lines, look = _lines_of_readme()
     with _local_cloud(copy) as printed:
@@ -33,7 +31,7 @@ def test_what_the_readme_says_to_type_has_a_device_cool_down(tmp_path: Path) -> 
 
 def _lines_of_readme() -> list[str]:
     """The block of shell that follows the one with ``make local``."""
-    text = (PROJECT / "README.md").read_text()
+    text = (ROOT / "README.md").read_text()
     found = re.search(r"```sh\nmake local\n```.*?```sh\n(.*?)```", text, re.DOTALL)
     assert found
     return found.group(1).splitlines()

@@ -1,14 +1,13 @@
 """Every example but the quickstart is applied as it is, and does what its README says.
 
 Each is a root of its own, all at the same time: one root of all four takes Terraform much longer.
-``tests/deployed`` has the quickstart. A pytest session of its own, since it waits most of its time:
-for each queue and each policy of one, the provider waits half a minute until it believes them.
+``tests/integration`` has the quickstart. A pytest session of its own, since it waits most of its
+time: the provider waits half a minute for each queue and each queue policy.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -20,13 +19,13 @@ from typing import Any, TypeVar
 import pytest
 
 from localcloud import LocalCloud, Terraform, eventually
-from tests.deployed.fleet import Fleet
-from tests.deployed.inventory import take_inventory
-from tests.deployed.job_device import JobDevice, updating
+from localcloud.fleet import Fleet
+from localcloud.project import copy_project
+from tests.integration.inventory import take_inventory
+from tests.integration.job_device import JobDevice, updating
 
 T = TypeVar("T")
 
-PROJECT = Path(__file__).resolve().parents[2]
 TIME_SCALE = 0.0001
 """A day of waiting takes 8.6 seconds."""
 EXAMPLES = ("complete", "landing-zone", "job-events", "marker-attribute")
@@ -69,8 +68,7 @@ class Applied:
 
 @pytest.fixture(scope="module")
 def applied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applied]:
-    ignored = shutil.ignore_patterns(".*", "node_modules", "__pycache__", "*.tfstate*")
-    copy = shutil.copytree(PROJECT, tmp_path_factory.mktemp("examples") / "copy", ignore=ignored)
+    copy = copy_project(tmp_path_factory.mktemp("examples") / "copy")
     with LocalCloud(time_scale=TIME_SCALE, group_lag_seconds=0.3) as cloud:
         _take_code_from_a_bucket(cloud, copy)
         before = take_inventory(cloud)

@@ -12,12 +12,11 @@ from itertools import zip_longest
 
 import pytest
 
-from simulation import journey
-from tests.simulation.mutations import Mutation, mutations
+from simulator import scenario
+from tests.simulation.mutations import REDUNDANT, Mutation, conditions
 
 JOBS = 2
 _SECONDS = 60
-_EVERY = 12
 SEEDS = range(1, 1001)
 _QUIET = ("-q", "-s", "--tb=no", "--no-header", "-p", "no:terraform", "-p", "no:cacheprovider")
 
@@ -45,11 +44,8 @@ class _Trials:
         _run([first, next(item for item in others if item.path != first.path)], until=lambda: True)
         assert not self._first_failure, f"{self._first_failure} fails without any mutation"
         gc.freeze()  # or each fork would copy all that is in memory to look at it
-        items: dict[str, list[pytest.Item]] = {}
-        for item in session.items:
-            items.setdefault(item.nodeid.partition("[")[0], []).append(item)
         for mutation in self._wanted:
-            self._start(mutation, items[mutation.killed_by])
+            self._start(mutation, session.items)
         while self._running:
             self._reap()
         return True
@@ -83,39 +79,29 @@ def _run(items: Sequence[pytest.Item], until: Callable[[], bool]) -> None:
             return
 
 
-def all_mutations() -> list[Mutation]:
-    """Those that a test can miss."""
-    return [mutation for mutation in mutations() if mutation.killed_by]
-
-
-def some_mutations() -> list[Mutation]:
-    """As many of them as there is time for in each run of the tests, from everywhere."""
-    return all_mutations()[::_EVERY]
-
-
 def first_seed(mutation: Mutation, seeds: range) -> str:
     """The first seed of the simulator that notices, and the invariant; empty when none does."""
     for seed in seeds:
         with mutation.applied():
-            violations = journey.run(seed).violations
+            violations = scenario.run(seed).violations
         # Only what is well without the mutation is found by it.
-        if violations and not journey.run(seed).violations:
+        if violations and not scenario.run(seed).violations:
             return f"seed {seed} ({violations[0].name})"
     return ""
 
 
 def main(options: Sequence[str]) -> int:
-    """Prints a line a mutation: its name, the test that fails, and the first seed of the simulator.
+    """Print a line per clause: its name, the test that fails, and the first seed that notices.
 
     Args:
-        options: ``--without-seeds`` leaves the simulator out; ``--some`` tries ``some_mutations``.
+        options: ``--without-seeds`` leaves the simulator out.
 
     Returns:
-        The exit code: 1 when there is a mutation that no test misses.
+        The exit status: 1 when there is a clause that no unit test misses.
     """
-    wanted = some_mutations() if "--some" in options else all_mutations()
+    wanted = [mutation for mutation in conditions() if str(mutation) not in REDUNDANT]
     trials = _Trials(wanted)
-    tests = sorted({mutation.killed_by for mutation in wanted})
+    tests = ["tests/unit"]
     code = pytest.main([*_QUIET, *tests], plugins=[trials])
     if not trials.failed:
         return int(code)

@@ -15,16 +15,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from localcloud import LocalCloud
-from simulation import asl
-from simulation.cloud.iot import DynamicGroup, IoT
-from simulation.cloud.sns import DEDUPLICATION_SECONDS, SNS
-from simulation.cloud.sqs import VISIBILITY_SECONDS, FifoQueue
-from simulation.faults import Faults
-from simulation.functions import Functions
-from simulation.machines import NAME_SECONDS, StateMachine, StepFunctions
-from simulation.scheduler import Scheduler
-from simulation.trace import Trace
-from tests.localcloud.common import ROLE
+from simulator import asl
+from simulator.aws.iot import DynamicGroup, IoT
+from simulator.aws.sns import DEDUPLICATION_SECONDS, SNS
+from simulator.aws.sqs import VISIBILITY_SECONDS, FifoQueue
+from simulator.faults import Faults
+from simulator.functions import Functions
+from simulator.machines import NAME_SECONDS, StateMachine, StepFunctions
+from simulator.scheduler import Scheduler
+from simulator.trace import Trace
+from tests.tools.localcloud.common import ROLE
 
 ATTRIBUTES = st.dictionaries(
     st.sampled_from(["model", "FW", "site", "a b", "d"]),

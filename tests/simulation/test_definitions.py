@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from simulation import asl, definitions, hcl
-from simulation.asl import UnknownDefinitionError
+from simulator import asl, definitions, hcl
+from simulator.asl import UnknownDefinitionError
 
 TASK = {"Type": "Task", "Resource": "arn:x", "End": True}
 

@@ -1,6 +1,6 @@
 """Hypothesis draws what happens to a few devices; the reference model says what is to come of it.
 
-The world checks itself: ``simulation.watch`` at every write, ``simulation.rest`` at the end.
+The world checks itself: ``simulator.safety_checks`` at every write, ``liveness_checks`` at the end.
 """
 
 import random
@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from simulation import rest
-from simulation.faults import CALL_FAULTS, INTEGRATION_FAULTS, INVOCATION_FAULTS, Fault, Faults
-from simulation.options import FATAL, IGNORED, Options
-from simulation.world import World
+from simulator import liveness_checks
+from simulator.faults import CALL_FAULTS, INTEGRATION_FAULTS, INVOCATION_FAULTS, Fault, Faults
+from simulator.options import FATAL, IGNORED, Options
+from simulator.world import World
 
 DEVICES = st.sampled_from(["device-1", "device-2", "device-3"])
 REPORTERS = st.sampled_from([("device",), ("jobs",), ("device", "jobs"), ("jobs", "device")])
@@ -108,7 +108,7 @@ class Fleet(RuleBasedStateMachine):
     def delete_or_make(self, device: str) -> None:
         if device in self.world.iot.things:
             self.world.people.delete(device)
-        # What is under way may not hit the successor of a thing, see ``simulation.journey``.
+        # What is under way may not hit the successor of a thing, see ``simulator.scenario``.
         self.world.advance(600)
         if device not in self.world.iot.things and device in {m["deviceId"] for m in self.sent}:
             self.world.people.create(device, {"model": "wo:v9"})
@@ -160,7 +160,7 @@ class Fleet(RuleBasedStateMachine):
         try:
             if hasattr(self, "world"):
                 self.world.settle()
-                rest.check(self.world)
+                liveness_checks.check(self.world)
                 self.nothing_is_violated()
         finally:
             self.stack.close()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from moto import mock_aws
 
 from localcloud import LocalCloud
-from simulation.cloud.dynamodb import DynamoDB, Table
+from simulator.aws.dynamodb import DynamoDB, Table
 
 NAMES = {"#k": "deviceId", "#a": "state", "#b": "RetryCounter", "#c": "countedEvents", "#d": "tags"}
 VALUES: dict[str, Any] = {

@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
-from simulation import definitions, journey, rest, soak
-from simulation.faults import Fault, Faults
-from simulation.machines import Execution
-from simulation.options import Options
-from simulation.world import World
+from simulator import definitions, liveness_checks, scenario, soak
+from simulator.faults import Fault, Faults
+from simulator.machines import Execution
+from simulator.options import Options
+from simulator.world import World
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_an_intake_may_outlast_its_five_minutes_only_in_a_storm(
     intake = world.states.machines[definitions.machine_arn("intake")]
     execution = Execution(intake, "delivery-1", message, now=0.0)
     execution.status, execution.failures = "TIMED_OUT", failures
-    rest.check_intake(world, execution)
+    liveness_checks.check_intake(world, execution)
     assert (world.overtime, [violation.name for violation in world.violations]) == comes_to
 
 
@@ -67,37 +67,36 @@ def test_the_number_of_processes_changes_nothing() -> None:
 
 @pytest.mark.parametrize("seed", range(20, 30))
 def test_a_seed_gives_the_same_trace_again(seed: int) -> None:
-    first, second = journey.run(seed), journey.run(seed)
+    first, second = scenario.run(seed), scenario.run(seed)
     assert list(first.trace.lines()) == list(second.trace.lines())
 
 
 def test_a_seed_gives_the_same_trace_in_another_process() -> None:
     program = (
-        "from simulation import journey;"
-        "print([journey.run(seed).trace.digest() for seed in range(30)])"
+        "from simulator import scenario;"
+        "print([scenario.run(seed).trace.digest() for seed in range(30)])"
     )
-    path = os.pathsep.join([str(definitions.ROOT), str(definitions.ROOT / "lambda_src")])
     answers = {
         subprocess.run(
             [sys.executable, "-c", program],
-            env={**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": hash_seed},
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
             check=True,
             capture_output=True,
             text=True,
         ).stdout
         for hash_seed in ("1", "2")
     }
-    assert answers == {f"{[journey.run(seed).trace.digest() for seed in range(30)]}\n"}
+    assert answers == {f"{[scenario.run(seed).trace.digest() for seed in range(30)]}\n"}
 
 
 def test_the_commands_replay_what_they_found() -> None:
     answer = subprocess.run(
-        [sys.executable, "-m", "simulation", "replay", "3"],
+        [sys.executable, "-m", "simulator", "replay", "3"],
         cwd=definitions.ROOT,
         check=False,
         capture_output=True,
         text=True,
     )
-    result = journey.run(3)
+    result = scenario.run(3)
     assert answer.returncode == bool(result.violations)
     assert "\n".join(result.trace.lines()) in answer.stdout

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from simulation import asl, definitions
-from simulation.faults import Faults
-from simulation.machines import Execution, StateMachine, StepFunctions
-from simulation.scheduler import Scheduler
-from simulation.trace import Trace
+from simulator import asl, definitions
+from simulator.faults import Faults
+from simulator.machines import Execution, StateMachine, StepFunctions
+from simulator.scheduler import Scheduler
+from simulator.trace import Trace
 from tests.simulation.mutations import Removal, removals
 from tests.workflow.machines import Case, Error
 from tests.workflow.test_transitions import ERROR_ROWS, FAILS, KEPT, Row, _failing

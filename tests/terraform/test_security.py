@@ -5,14 +5,13 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from localcloud.project import ROOT
 from localcloud.terraform import Terraform
 
-ROOT = Path(__file__).resolve().parents[2]
 TESTS = "tests/terraform"
 KEY_ARGUMENT = re.compile(r"kms_(master_)?key_(arn|id)")
 KEYLESS = {

@@ -8,7 +8,8 @@ from typing import Any
 import hcl2
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from localcloud.project import ROOT
+
 MODULES = [ROOT, *sorted(path.parent for path in ROOT.glob("modules/*/main.tf"))]
 NAMES = [str(module.relative_to(ROOT)) for module in MODULES]
 EXAMPLES = sorted(path.parent for path in ROOT.glob("examples/*/main.tf"))

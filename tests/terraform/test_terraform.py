@@ -6,9 +6,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from localcloud.project import ROOT
 from localcloud.terraform import Terraform
 
-ROOT = Path(__file__).resolve().parents[2]
 TESTS = "tests/terraform"
 
 

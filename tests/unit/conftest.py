@@ -16,8 +16,8 @@ from moto.iot.exceptions import VersionConflictException
 from moto.iot.models import FakeThingGroup
 from moto.iot.responses import IoTResponse
 
-from firmware_retry import ambient, aws
-from firmware_retry.mails import Mail
+from firmware_retry import aws, clock
+from firmware_retry.emails import Mail
 from firmware_retry.settings import settings
 
 REGION = "eu-west-1"
@@ -124,14 +124,14 @@ class Cloud:
 
 
 @pytest.fixture(autouse=True)
-def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+def fake_time(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time the package sees, epoch seconds; a test sets its only element."""
     moment = [1_711_320_300.0]
-    monkeypatch.setattr(ambient, "now", lambda: moment[0])
-    monkeypatch.setattr(ambient, "share", lambda: 0.5)
+    monkeypatch.setattr(clock, "now", lambda: moment[0])
+    monkeypatch.setattr(clock, "share", lambda: 0.5)
     # In order, so that the history of one moment is too.
     ids = itertools.count(1)
-    monkeypatch.setattr(ambient, "unique_id", lambda: f"{next(ids):08x}" * 4)
+    monkeypatch.setattr(clock, "unique_id", lambda: f"{next(ids):08x}" * 4)
     return moment
 
 

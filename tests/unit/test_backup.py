@@ -1,6 +1,6 @@
 import pytest
 
-from firmware_retry import backup, registry
+from firmware_retry import backup_table, registry
 from firmware_retry.errors import TransientError
 from firmware_retry.registry import Thing
 from firmware_retry.settings import settings
@@ -9,7 +9,7 @@ from .conftest import Cloud
 
 
 def store(cloud: Cloud, **overwriting: str) -> dict[str, str | None]:
-    backup.store(registry.describe("dev-1"), overwriting)
+    backup_table.store(registry.describe("dev-1"), overwriting)
     return loaded()
 
 
@@ -20,7 +20,7 @@ def overwrite(cloud: Cloud, **attributes: str) -> None:
 
 
 def loaded() -> dict[str, str | None]:
-    saved = backup.load("dev-1")
+    saved = backup_table.load("dev-1")
     assert saved
     return dict(saved.attributes)
 
@@ -99,9 +99,9 @@ def test_a_slow_twin_does_not_put_an_older_reading_over_a_newer(cloud: Cloud) ->
     old = registry.describe("dev-1")
     write(cloud, FW="2.28")
     store(cloud)
-    backup.store(old)
+    backup_table.store(old)
     with pytest.raises(TransientError):
-        backup.store(old, {"FW": "moveOut"})
+        backup_table.store(old, {"FW": "moveOut"})
     assert loaded()["FW"] == "2.28"
 
 
@@ -110,17 +110,17 @@ def test_a_slow_twin_does_not_forget_what_is_about_to_be_written(cloud: Cloud) -
     cloud.create_thing(model="wo:v8")
     read_before = registry.describe("dev-1")
     overwrite(cloud, model="moveOut")
-    backup.store(read_before)
-    saved = backup.load("dev-1")
+    backup_table.store(read_before)
+    saved = backup_table.load("dev-1")
     assert saved
     assert saved.owed(registry.describe("dev-1")) == {"model": "wo:v8"}
 
 
 def test_a_later_thing_of_the_same_name_starts_afresh(cloud: Cloud) -> None:
-    backup.store(Thing("dev-1", "earlier", 40, {"model": "wo:v7"}), {"model": "moveOut"})
+    backup_table.store(Thing("dev-1", "earlier", 40, {"model": "wo:v7"}), {"model": "moveOut"})
     cloud.create_thing(model="moveOut", FW="2.27")
     assert store(cloud) == {"model": "moveOut", "FW": "2.27"}
 
 
 def test_there_may_be_none(cloud: Cloud) -> None:
-    assert backup.load("dev-1") is None
+    assert backup_table.load("dev-1") is None

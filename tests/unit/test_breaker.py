@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware_retry import alerts, aws, campaigns
+from firmware_retry import alerts, aws, campaigns_table
 from firmware_retry import breaker as breakers
 from firmware_retry.errors import ReconcileIncompleteError, RequestRefusedError
 from firmware_retry.handlers import reconcile_devices, restore_device_attributes
@@ -93,7 +93,7 @@ def breaker(environment: pytest.MonkeyPatch) -> Use:
 
 
 @pytest.fixture
-def used_up(cloud: Cloud, clock: list[float]) -> Use:
+def used_up(cloud: Cloud, fake_time: list[float]) -> Use:
     """Makes devices that used up a cycle some time ago."""
 
     def put(devices: int, campaign: str = "2.27", age: float = 0, state: str = "tracking") -> None:
@@ -105,7 +105,7 @@ def used_up(cloud: Cloud, clock: list[float]) -> Use:
                     "state": state,
                     "campaign": campaign,
                     "timestamp": NOW,
-                    "usedUpAt": int(clock[0] - age),
+                    "usedUpAt": int(fake_time[0] - age),
                 }
             )
 
@@ -137,12 +137,12 @@ def test_one_alert_names_the_campaign(cloud: Cloud, breaker: Use, used_up: Use) 
     }
 
 
-def test_it_is_told_once(cloud: Cloud, breaker: Use, used_up: Use, clock: list[float]) -> None:
+def test_it_is_told_once(cloud: Cloud, breaker: Use, used_up: Use, fake_time: list[float]) -> None:
     breaker()
     used_up(4)
     reconcile()
     for _ in range(3):
-        clock[0] += HOUR
+        fake_time[0] += HOUR
         used_up(4)
         assert reconcile() == {}
     assert len(told(cloud)) == 1
@@ -185,7 +185,7 @@ def test_a_device_counts_in_whatever_state_it_is(
 
 
 def test_a_device_that_used_up_no_cycle_does_not_count(
-    cloud: Cloud, breaker: Use, clock: list[float]
+    cloud: Cloud, breaker: Use, fake_time: list[float]
 ) -> None:
     breaker(share=0.1, min_devices=1)
     bring(cloud, Stage.TRACKED)
@@ -193,11 +193,11 @@ def test_a_device_that_used_up_no_cycle_does_not_count(
 
 
 def test_a_device_counts_from_its_move_on_also_when_it_is_back(
-    cloud: Cloud, breaker: Use, clock: list[float]
+    cloud: Cloud, breaker: Use, fake_time: list[float]
 ) -> None:
     breaker(share=0.1, min_devices=1, window_seconds=2 * DAY)
     recovery = bring(cloud, Stage.COOLING_DOWN)
-    clock[0] += DAY + HOUR * 3
+    fake_time[0] += DAY + HOUR * 3
     restore_device_attributes.handler(recovery, None)
     assert reconcile() == {"tripped": 1}
     assert [alert["since"] for alert in told(cloud)] == [NOW]
@@ -227,26 +227,26 @@ def test_it_pauses_if_it_is_asked_to(cloud: Cloud, breaker: Use, used_up: Use) -
 
 
 def test_nobody_comes_back_in_the_very_pass_that_trips(
-    cloud: Cloud, breaker: Use, clock: list[float]
+    cloud: Cloud, breaker: Use, fake_time: list[float]
 ) -> None:
     breaker(share=0.1, min_devices=1, window_seconds=30 * DAY, pauses=True)
     bring(cloud, Stage.COOLING_DOWN)
-    clock[0] += 2 * DAY
+    fake_time[0] += 2 * DAY
     assert reconcile() == {"tripped": 1, "held": 1}
     assert cloud.attributes() == MOVED_OUT
 
 
 def test_what_was_before_it_was_resumed_is_forgiven(
-    cloud: Cloud, breaker: Use, used_up: Use, clock: list[float]
+    cloud: Cloud, breaker: Use, used_up: Use, fake_time: list[float]
 ) -> None:
     breaker(pauses=True)
     used_up(4)
     reconcile()
-    clock[0] += HOUR
+    fake_time[0] += HOUR
     cloud.resume("2024-03-24T23:45:00Z")
     used_up(3, age=0)  # in the very second
     assert reconcile() == {}
-    clock[0] += HOUR
+    fake_time[0] += HOUR
     used_up(4)
     assert reconcile() == {"tripped": 1}
     assert [alert["devices"] for alert in told(cloud)] == [4, 4]
@@ -280,7 +280,11 @@ def during_the_telling(monkeypatch: pytest.MonkeyPatch, action: Callable[[], obj
 
 
 def test_a_pass_that_dies_between_telling_and_marking_tells_again(
-    cloud: Cloud, breaker: Use, used_up: Use, clock: list[float], monkeypatch: pytest.MonkeyPatch
+    cloud: Cloud,
+    breaker: Use,
+    used_up: Use,
+    fake_time: list[float],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     breaker(pauses=True)
     used_up(4)
@@ -303,7 +307,7 @@ def test_two_passes_at_once_tell_once(
     cloud: Cloud,
     breaker: Use,
     used_up: Use,
-    clock: list[float],
+    fake_time: list[float],
     monkeypatch: pytest.MonkeyPatch,
     pauses: bool,
 ) -> None:
@@ -311,9 +315,9 @@ def test_two_passes_at_once_tell_once(
     used_up(4)
 
     def other_pass() -> None:
-        clock[0] += 60
+        fake_time[0] += 60
         reconcile()
-        clock[0] += 60
+        fake_time[0] += 60
 
     during_the_telling(monkeypatch, other_pass)
     assert reconcile() == {"tripped": 1}
@@ -353,12 +357,12 @@ def test_who_pauses_it_at_that_very_moment_has_paused_it(
 
 
 def test_a_breaker_that_cannot_tell_holds_nobody_up(
-    cloud: Cloud, breaker: Use, clock: list[float], monkeypatch: pytest.MonkeyPatch
+    cloud: Cloud, breaker: Use, fake_time: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     breaker(share=0.1, min_devices=1)
     bring(cloud, Stage.COOLING_DOWN)
     bring(cloud, Stage.DUE, "dev-2")
-    clock[0] += HOUR
+    fake_time[0] += HOUR
 
     def refuse(**_: Any) -> None:
         raise RequestRefusedError("no such topic")
@@ -382,6 +386,6 @@ def test_what_is_known_is_read_as_it_is_now(cloud: Cloud, monkeypatch: pytest.Mo
         return call(service, operation, **parameters)
 
     monkeypatch.setattr(aws, "call", looking)
-    campaigns.known()
-    campaigns.is_paused("2.27")
+    campaigns_table.known()
+    campaigns_table.is_paused("2.27")
     assert [parameters.get("ConsistentRead") for parameters in seen] == [True, True]

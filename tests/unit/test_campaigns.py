@@ -4,10 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from firmware_retry import ambient, record
-from firmware_retry.census import Census
-from firmware_retry.device import Cause, Run
+from firmware_retry import clock, retries_table
 from firmware_retry.errors import CampaignPausedError, StillInGroupError
+from firmware_retry.fleet_scan import Census
 from firmware_retry.handlers import (
     clear_device_record,
     reconcile_devices,
@@ -16,6 +15,7 @@ from firmware_retry.handlers import (
     reset_retry_counter_and_move_out,
     restore_device_attributes,
 )
+from firmware_retry.record import Cause, Run
 
 from .conftest import MACHINES, RETRIES, Cloud, failure, success
 from .journey import FAILED, MOVED_OUT, ORIGINAL, Recovery, Stage, bring, handle
@@ -24,10 +24,10 @@ DAY, HOUR = 86_400, 3_600
 
 
 @pytest.fixture
-def away(cloud: Cloud, clock: list[float]) -> Recovery:
+def away(cloud: Cloud, fake_time: list[float]) -> Recovery:
     """A device whose time away is over; the input of its run."""
     recovery = bring(cloud, Stage.COOLING_DOWN)
-    clock[0] += 2 * DAY
+    fake_time[0] += 2 * DAY
     return recovery
 
 
@@ -35,8 +35,8 @@ def reconcile() -> dict[str, int]:
     return reconcile_devices.handler({}, None)
 
 
-def resume(cloud: Cloud, clock: list[float]) -> None:
-    cloud.resume(ambient.iso(clock[0]))
+def resume(cloud: Cloud, fake_time: list[float]) -> None:
+    cloud.resume(clock.iso(fake_time[0]))
 
 
 def test_a_device_of_a_paused_campaign_is_not_put_back(cloud: Cloud, away: Recovery) -> None:
@@ -49,14 +49,14 @@ def test_a_device_of_a_paused_campaign_is_not_put_back(cloud: Cloud, away: Recov
 
 
 def test_it_is_held_until_its_campaign_is_resumed(
-    cloud: Cloud, away: Recovery, clock: list[float]
+    cloud: Cloud, away: Recovery, fake_time: list[float]
 ) -> None:
     cloud.pause()
     for _ in range(3):
         assert reconcile() == {"held": 1}
-        clock[0] += HOUR
+        fake_time[0] += HOUR
     assert cloud.attributes() == MOVED_OUT
-    resume(cloud, clock)
+    resume(cloud, fake_time)
     assert reconcile() == {"restored": 1}
     assert cloud.attributes() == ORIGINAL
     assert handle(failure(50)) == "counted"
@@ -71,7 +71,7 @@ def test_one_that_is_held_costs_nothing_but_its_place_in_the_table(
     assert cloud.calls == ["dynamodb.scan", "dynamodb.scan"]
 
 
-def test_one_that_is_not_due_yet_is_not_held(cloud: Cloud, clock: list[float]) -> None:
+def test_one_that_is_not_due_yet_is_not_held(cloud: Cloud, fake_time: list[float]) -> None:
     bring(cloud, Stage.COOLING_DOWN)
     cloud.pause()
     assert reconcile() == {}
@@ -116,17 +116,17 @@ def test_it_is_asked_once_a_restore(cloud: Cloud, away: Recovery) -> None:
 
 
 def test_while_it_is_held_nobody_looks_whether_it_left_its_groups(
-    cloud: Cloud, clock: list[float]
+    cloud: Cloud, fake_time: list[float]
 ) -> None:
     recovery = bring(cloud, Stage.DUE)
     cloud.iot.create_thing_group(thingGroupName="dynamic-wave")
     cloud.add_to("dynamic-wave")
     reset_retry_counter_and_move_out.handler(recovery, None)
-    clock[0] += 2 * DAY
+    fake_time[0] += 2 * DAY
     cloud.pause()
     with pytest.raises(CampaignPausedError):
         restore_device_attributes.handler(recovery, None)
-    resume(cloud, clock)
+    resume(cloud, fake_time)
     with pytest.raises(StillInGroupError):
         restore_device_attributes.handler(recovery, None)
 
@@ -165,7 +165,7 @@ def test_a_held_device_that_is_updated_anew_is_back_at_once(cloud: Cloud, away: 
 @pytest.fixture
 def to_end(away: Recovery) -> Recovery:
     """The update succeeded, and who handled that died on the way."""
-    record.ask_to_end(Run.parse(away), Cause.SUCCEEDED, 0)
+    retries_table.ask_to_end(Run.parse(away), Cause.SUCCEEDED, 0)
     return away
 
 
@@ -178,10 +178,10 @@ def test_an_end_that_nobody_finished_is_made_by_the_run_of_a_paused_campaign(
 
 
 def test_an_end_that_nobody_finished_is_made_though_the_campaign_is_paused(
-    cloud: Cloud, to_end: Recovery, clock: list[float]
+    cloud: Cloud, to_end: Recovery, fake_time: list[float]
 ) -> None:
     cloud.pause()
-    clock[0] += HOUR
+    fake_time[0] += HOUR
     assert reconcile() == {"ended": 1}
     assert (cloud.record(), cloud.attributes()) == (None, ORIGINAL)
 
@@ -196,23 +196,23 @@ def test_a_paused_campaign_moves_devices_out_and_escalates_them_as_ever(cloud: C
 
 
 def test_a_cool_down_of_a_paused_campaign_that_was_stopped_still_begins(
-    cloud: Cloud, clock: list[float]
+    cloud: Cloud, fake_time: list[float]
 ) -> None:
     recovery = bring(cloud, Stage.MOVING)
     stopped(cloud, "CoolDown", recovery)
     cloud.pause()
-    clock[0] += 2 * DAY
+    fake_time[0] += 2 * DAY
     assert reconcile() == {"moved_out": 1}
     assert cloud.attributes() == MOVED_OUT
 
 
 def test_an_escalation_of_a_paused_campaign_that_was_stopped_is_finished(
-    cloud: Cloud, clock: list[float]
+    cloud: Cloud, fake_time: list[float]
 ) -> None:
     recovery = bring(cloud, Stage.FAILED)
     stopped(cloud, "Escalation", recovery)
     cloud.pause()
-    clock[0] += 2 * DAY
+    fake_time[0] += 2 * DAY
     assert reconcile() == {"told": 1}
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from firmware_retry import ambient, aws
-from firmware_retry.census import Sample
+from firmware_retry import aws, clock
+from firmware_retry.fleet_scan import Sample
 from firmware_retry.handlers import reconcile_devices
 
 from .conftest import GROUP, RETRIES, Cloud
@@ -44,14 +44,14 @@ def test_devices_are_counted_by_state(cloud: Cloud, counted: Any) -> None:
 
 
 def test_what_is_overdue_is_counted_and_how_long_the_oldest_is(
-    cloud: Cloud, counted: Any, clock: list[float]
+    cloud: Cloud, counted: Any, fake_time: list[float]
 ) -> None:
     bring(cloud, Stage.TRACKED, "idle")
     bring(cloud, Stage.TOLD, "failed")
     bring(cloud, Stage.DUE, "due")
-    clock[0] += HOUR
+    fake_time[0] += HOUR
     bring(cloud, Stage.DUE, "due-later")
-    clock[0] += HOUR
+    fake_time[0] += HOUR
     assert counted() == {
         "tracking": 3,
         "failed": 1,
@@ -61,41 +61,43 @@ def test_what_is_overdue_is_counted_and_how_long_the_oldest_is(
 
 
 def test_the_age_is_that_of_the_wait_that_ended(
-    cloud: Cloud, counted: Any, clock: list[float]
+    cloud: Cloud, counted: Any, fake_time: list[float]
 ) -> None:
     bring(cloud, Stage.COOLING_DOWN)
-    clock[0] = ambient.epoch("2024-03-26T12:00:00Z")
+    fake_time[0] = clock.epoch("2024-03-26T12:00:00Z")
     item = cloud.record()
     assert item
-    late = int(clock[0]) - int(item["dueAt"])
+    late = int(fake_time[0]) - int(item["dueAt"])
     assert counted() == {"cooling_down": 1, "overdue": 1, "oldestOverdueSeconds": late}
 
 
 def test_one_within_its_grace_is_not_overdue(
-    cloud: Cloud, counted: Any, clock: list[float]
+    cloud: Cloud, counted: Any, fake_time: list[float]
 ) -> None:
     bring(cloud, Stage.DUE)
-    clock[0] += reconcile_devices.GRACE_SECONDS
+    fake_time[0] += reconcile_devices.GRACE_SECONDS
     assert counted() == {"tracking": 1}
-    clock[0] += 1
+    fake_time[0] += 1
     assert counted()["overdue"] == 1
 
 
 def test_one_that_was_held_is_overdue_since_its_campaign_was_resumed(
-    cloud: Cloud, counted: Any, clock: list[float]
+    cloud: Cloud, counted: Any, fake_time: list[float]
 ) -> None:
     bring(cloud, Stage.COOLING_DOWN)
     cloud.pause()
-    clock[0] += 2 * DAY
-    cloud.resume(ambient.iso(clock[0]))
-    clock[0] += 600
+    fake_time[0] += 2 * DAY
+    cloud.resume(clock.iso(fake_time[0]))
+    fake_time[0] += 600
     assert counted() == {"cooling_down": 1, "overdue": 1, "oldestOverdueSeconds": 600}
 
 
-def test_one_that_is_held_is_not_overdue(cloud: Cloud, counted: Any, clock: list[float]) -> None:
+def test_one_that_is_held_is_not_overdue(
+    cloud: Cloud, counted: Any, fake_time: list[float]
+) -> None:
     bring(cloud, Stage.COOLING_DOWN)
     cloud.pause()
-    clock[0] += 2 * DAY
+    fake_time[0] += 2 * DAY
     assert counted() == {"cooling_down": 1, "held": 1}
 
 
@@ -155,7 +157,7 @@ def test_an_item_that_is_none_of_the_packages_is_not_counted(cloud: Cloud, count
 # Which devices a pass takes
 
 
-def test_a_sample_is_all_there_is_as_long_as_that_is_few(clock: list[float]) -> None:
+def test_a_sample_is_all_there_is_as_long_as_that_is_few(fake_time: list[float]) -> None:
     sample = Sample(most=3)
     for name in "abc":
         sample.add(name)
@@ -163,7 +165,7 @@ def test_a_sample_is_all_there_is_as_long_as_that_is_few(clock: list[float]) -> 
 
 
 def test_each_name_has_the_same_chance(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ambient, "share", random.Random(1).random)
+    monkeypatch.setattr(clock, "share", random.Random(1).random)
     taken = dict.fromkeys("abcdefghij", 0)
     for _ in range(5_000):
         sample = Sample(most=3)
@@ -177,7 +179,7 @@ def test_each_name_has_the_same_chance(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_order_is_another_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ambient, "share", random.Random(1).random)
+    monkeypatch.setattr(clock, "share", random.Random(1).random)
     sample = Sample()
     for number in range(100):
         sample.add(str(number))
@@ -186,9 +188,11 @@ def test_an_order_is_another_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len({tuple(first), tuple(second), tuple(sample.names)}) == 3
 
 
-def test_the_group_of_the_failed_is_no_census_of_its_own(cloud: Cloud, clock: list[float]) -> None:
+def test_the_group_of_the_failed_is_no_census_of_its_own(
+    cloud: Cloud, fake_time: list[float]
+) -> None:
     """A failed device in its group is at rest, however long."""
     bring(cloud, Stage.TOLD)
-    clock[0] += 30 * DAY
+    fake_time[0] += 30 * DAY
     assert reconcile_devices.handler({}, None) == {"failed": 1}
     assert cloud.members(GROUP) == ["dev-1"]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from firmware_retry import ambient, recovery
+from firmware_retry import clock, recovery
 from firmware_retry.errors import StillInGroupError
 from firmware_retry.handlers import (
     clear_device_record,
@@ -47,17 +47,17 @@ def stored(cloud: Cloud) -> dict[str, Any]:
 def test_each_cycle_has_its_own_wait(
     cloud: Cloud,
     environment: pytest.MonkeyPatch,
-    clock: list[float],
+    fake_time: list[float],
     share: float,
     waits: list[int],
 ) -> None:
     configure(environment, COOL_DOWN_SECONDS="[60, 600, 6000]", COOL_DOWN_JITTER="0.1")
-    environment.setattr(ambient, "share", lambda: share)
+    environment.setattr(clock, "share", lambda: share)
     run = bring(cloud, Stage.DUE)
     for cycle, wait in enumerate(waits, 1):
         assert run["cycle"] == cycle
         reset_retry_counter_and_move_out.handler(run, None)
-        assert stored(cloud)["dueAt"] == clock[0] + wait
+        assert stored(cloud)["dueAt"] == fake_time[0] + wait
         restore(run)
         run = use_up_a_cycle(100 * cycle)
     reset_retry_count_to_failed_update.handler(run, None)
@@ -65,15 +65,15 @@ def test_each_cycle_has_its_own_wait(
 
 
 def test_the_jitter_is_drawn_once(
-    cloud: Cloud, environment: pytest.MonkeyPatch, clock: list[float]
+    cloud: Cloud, environment: pytest.MonkeyPatch, fake_time: list[float]
 ) -> None:
     run = bring(cloud, Stage.MOVING)
     due = stored(cloud)["dueAt"]
-    environment.setattr(ambient, "share", lambda: 0.9)
-    clock[0] += 30
+    environment.setattr(clock, "share", lambda: 0.9)
+    fake_time[0] += 30
     for _ in range(2):
         answer = reset_retry_counter_and_move_out.handler(run, None)
-        assert answer == {"dueAt": ambient.iso(int(due))}
+        assert answer == {"dueAt": clock.iso(int(due))}
     assert stored(cloud)["dueAt"] == due
 
 
@@ -123,15 +123,15 @@ def test_a_group_that_has_nothing_to_do_with_the_update_holds_nobody_up(cloud: C
 
 
 def test_a_device_that_is_still_in_a_group_stays_away_a_little_longer(
-    cloud: Cloud, away: Recovery, clock: list[float]
+    cloud: Cloud, away: Recovery, fake_time: list[float]
 ) -> None:
-    clock[0] += 100_000
+    fake_time[0] += 100_000
     for check in range(1, recovery.MOST_CHECKS + 1):
         with pytest.raises(StillInGroupError, match=f"dev-1 is still in {WAVE}"):
             restore(away)
         item = stored(cloud)
         assert (item["state"], item["leaveChecks"]) == ("cooling_down", check)
-        assert item["dueAt"] == clock[0] + recovery.CHECK_AGAIN_SECONDS
+        assert item["dueAt"] == fake_time[0] + recovery.CHECK_AGAIN_SECONDS
     assert cloud.attributes() == MOVED_OUT
     cloud.remove_from(WAVE)
     assert restore(away) == ["FW", "model"]
@@ -192,7 +192,7 @@ def test_a_device_that_rejoined_before_its_release_is_not_held_up(
         raise DiedError
 
     with environment.context() as patch:
-        patch.setattr("firmware_retry.record.release", die)
+        patch.setattr("firmware_retry.retries_table.release", die)
         with pytest.raises(DiedError):
             restore(away)
     cloud.add_to(WAVE)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from firmware_retry import aws, history
+from firmware_retry import aws, history_table
 from firmware_retry.errors import (
     RecoverySupersededError,
     RequestRefusedError,
@@ -55,12 +55,12 @@ def test_each_line_says_in_which_episode_and_by_which_run(cloud: Cloud) -> None:
     assert [line["execution"] for line in lines] == ["", cool_down, cool_down, escalation]
 
 
-def test_each_line_says_when_and_is_kept_for_its_time(cloud: Cloud, clock: list[float]) -> None:
-    clock[0] += 0.25
+def test_each_line_says_when_and_is_kept_for_its_time(cloud: Cloud, fake_time: list[float]) -> None:
+    fake_time[0] += 0.25
     bring(cloud, Stage.TRACKED)
     (line,) = cloud.history()
     assert line["at"].startswith("2024-03-24T22:45:00.250Z#")
-    assert line["expiresAt"] == int(clock[0]) + HISTORY_DAYS * 86_400
+    assert line["expiresAt"] == int(fake_time[0]) + HISTORY_DAYS * 86_400
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_the_newest_end_counts(cloud: Cloud) -> None:
     for number in (10, 30):
         handle(failure(number))
         handle(success(number + 1))
-    assert history.ended_up_to("dev-1") == int(success(31)["timestamp"])
+    assert history_table.ended_up_to("dev-1") == int(success(31)["timestamp"])
 
 
 def test_what_is_of_the_past_stays_so_while_the_next_episode_is_on(cloud: Cloud) -> None:

@@ -11,7 +11,8 @@ import jsonschema
 import pytest
 import typer
 
-from firmware_retry import alerts, aws, mails
+from firmware_retry import alerts, aws, emails
+from firmware_retry.emails import Mail
 from firmware_retry.errors import RequestRefusedError, TransientError
 from firmware_retry.handlers import (
     clear_device_record,
@@ -19,7 +20,6 @@ from firmware_retry.handlers import (
     reset_retry_count_to_failed_update,
     send_sns_notification,
 )
-from firmware_retry.mails import Mail
 from fleet_retry import cli
 
 from .conftest import REGION, Cloud, Operators, configure, success
@@ -125,8 +125,8 @@ def test_the_schema_wants_what_the_mails_need(cloud: Cloud) -> None:
         jsonschema.validate(alert, SCHEMA)
         for name in alert.keys() - {"version", "event", "fleet"}:
             without = {key: value for key, value in alert.items() if key != name}
-            assert mails.read(json.dumps(alert))
-            assert not mails.read(json.dumps(without))
+            assert emails.read(json.dumps(alert))
+            assert not emails.read(json.dumps(without))
             with pytest.raises(jsonschema.ValidationError):
                 jsonschema.validate(without, SCHEMA)
 
@@ -243,7 +243,7 @@ def test_its_link_leads_to_the_console_of_the_partition(
 ) -> None:
     topic = f"arn:{partition}:sns:{region}:123456789012:alerts.fifo"
     configure(environment, ALERTS_TOPIC_ARN=topic)
-    assert mails.console_link("a:b_c") == (
+    assert emails.console_link("a:b_c") == (
         f"https://{host}/iot/home?region={region}#/thing/a%3Ab_c"
     )
 
@@ -285,8 +285,8 @@ def test_of_a_device_that_failed_and_healed_the_last_is_told(
 
 
 def test_a_subject_is_as_short_and_plain_as_sns_wants_it() -> None:
-    of_device = mails.of_device(ALERT | {"deviceId": "d" * 128})
-    of_campaign = mails.of_campaign(_tripped(campaign="Überfall\n" + "x" * 128))
+    of_device = emails.of_device(ALERT | {"deviceId": "d" * 128})
+    of_campaign = emails.of_campaign(_tripped(campaign="Überfall\n" + "x" * 128))
     for letter in (of_device, of_campaign):
         assert re.fullmatch(r"[A-Z][ -~]{0,98}", letter.subject)
 
@@ -357,7 +357,7 @@ def test_of_many_kinds_the_rest_is_counted(cloud: Cloud, operators: Operators) -
 def test_what_follows_a_digest_in_the_same_pass_is_no_mail_each(
     cloud: Cloud, operators: Operators, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mails, "MOST_DEVICES", 6)
+    monkeypatch.setattr(emails, "MOST_DEVICES", 6)
     tell(cloud, *devices(13))
     assert mail() == {"mails": 3, "devices": 13}
     named = [re.findall(r"^dev-\d+$", one.text, re.MULTILINE) for one in operators.mails()]
@@ -390,23 +390,23 @@ def test_the_largest_digest_is_within_what_sns_takes() -> None:
         "firmware": "f" * 800,
         "campaign": "c" * 128,
     }
-    named = [f"{n:04}".ljust(128, "x") for n in range(mails.MOST_DEVICES)]
+    named = [f"{n:04}".ljust(128, "x") for n in range(emails.MOST_DEVICES)]
     kinds = [{key: f"{n}{value}" for key, value in longest.items()} for n in range(len(named))]
-    half = mails.MOST_DEVICES // 2
+    half = emails.MOST_DEVICES // 2
     many = [
         (ALERT if n < half else HEALED) | kinds[n] | {"deviceId": named[n]}
         for n in range(len(named))
     ]
-    assert len(mails.digest(many).text.encode()) < 200_000
+    assert len(emails.digest(many).text.encode()) < 200_000
 
 
 def test_the_commands_are_those_of_the_tool(environment: pytest.MonkeyPatch) -> None:
     configure(environment, NAME_PREFIX="fleet-a-")
     written = [
-        mails.of_device(ALERT | {"deviceId": "-dev"}),
-        mails.digest(devices(3)),
-        mails.of_campaign(_tripped(campaign="--2.27")),
-        mails.of_campaign(_tripped(campaign="--2.27", isPaused=False)),
+        emails.of_device(ALERT | {"deviceId": "-dev"}),
+        emails.digest(devices(3)),
+        emails.of_campaign(_tripped(campaign="--2.27")),
+        emails.of_campaign(_tripped(campaign="--2.27", isPaused=False)),
     ]
     tool = typer.main.get_command(cli.app)
     assert isinstance(tool, typer.core.TyperGroup)
@@ -490,7 +490,7 @@ def test_a_letter_that_cannot_be_read_is_logged_and_mailed_as_it_is(
 
 
 def test_long_ones_and_many_are_shortened(cloud: Cloud) -> None:
-    letter = mails.of_unreadable(["x" * 200_000] * 1000)
+    letter = emails.of_unreadable(["x" * 200_000] * 1000)
     assert letter.subject == "1000 alerts on firmware updates could not be read"
     assert len(letter.text) < 25_000
     assert "the first 20" in letter.text

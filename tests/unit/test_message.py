@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from firmware_retry import ambient
+from firmware_retry import clock
 from firmware_retry.errors import InvalidMessageError
 from firmware_retry.message import Message, Reporter, thing_name
 
@@ -26,7 +26,7 @@ def test_the_originals_message_is_read() -> None:
 
 @pytest.fixture(autouse=True)
 def arrival(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ambient, "now", lambda: 1711320300.0)
+    monkeypatch.setattr(clock, "now", lambda: 1711320300.0)
 
 
 def test_numbers_are_taken_as_their_text() -> None:

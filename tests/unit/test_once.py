@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
-from firmware_retry import executions, record
-from firmware_retry.device import Run
+from firmware_retry import executions, retries_table
 from firmware_retry.errors import TransientError
 from firmware_retry.handlers import (
     reset_retry_count_to_failed_update,
     reset_retry_counter_and_move_out,
     send_sns_notification,
 )
+from firmware_retry.record import Run
 
 from .conftest import MACHINES, Cloud
 from .journey import Recovery, begin, use_up_a_cycle
@@ -40,7 +40,7 @@ def test_a_death_between_telling_and_marking_adds_no_second_message(
     cloud: Cloud, failed: Recovery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(record, "mark_notified", _dies)
+        patch.setattr(retries_table, "mark_notified", _dies)
         with pytest.raises(TransientError):
             send_sns_notification.handler(failed, None)
     send_sns_notification.handler(failed, None)
@@ -49,13 +49,13 @@ def test_a_death_between_telling_and_marking_adds_no_second_message(
 
 
 def test_when_somebody_was_told_first_stays(
-    cloud: Cloud, failed: Recovery, clock: list[float]
+    cloud: Cloud, failed: Recovery, fake_time: list[float]
 ) -> None:
     run = Run.parse(failed)
-    record.mark_notified(run)
+    retries_table.mark_notified(run)
     first = (cloud.record() or {})["notifiedAt"]
-    clock[0] += 60
-    record.mark_notified(run)
+    fake_time[0] += 60
+    retries_table.mark_notified(run)
     assert (cloud.record() or {})["notifiedAt"] == first
 
 

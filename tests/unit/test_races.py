@@ -8,14 +8,9 @@ from typing import Any
 
 import pytest
 
-from firmware_retry import backup, record, registry
+from firmware_retry import backup_table, registry, retries_table
 from firmware_retry import recovery as recoveries
-from firmware_retry.device import Cause, Run
-from firmware_retry.errors import (
-    BackupMissingError,
-    RecoverySupersededError,
-    TransientError,
-)
+from firmware_retry.errors import BackupMissingError, RecoverySupersededError, TransientError
 from firmware_retry.handlers import (
     clear_device_record,
     move_device_to_failed_group,
@@ -25,6 +20,7 @@ from firmware_retry.handlers import (
     restore_device_attributes,
     send_sns_notification,
 )
+from firmware_retry.record import Cause, Run
 
 from .conftest import BACKUP, GROUP, Cloud, configure, failure, success
 from .journey import MOVED_OUT, ORIGINAL, Handler, Stage, bring, handle, interrupted, use_up_a_cycle
@@ -144,7 +140,7 @@ def test_a_backup_that_a_twin_took_with_the_record_is_not_missing(
     cloud: Cloud, stage: Stage
 ) -> None:
     recovery = bring(cloud, stage)
-    once(backup, "load", before=succeed)
+    once(backup_table, "load", before=succeed)
     with pytest.raises(RecoverySupersededError):
         recoveries.finish(Run.parse(recovery))
     assert_free(cloud)
@@ -163,7 +159,7 @@ def test_a_backup_that_somebody_deleted_is(cloud: Cloud) -> None:
 def test_a_restored_device_whose_success_came_in_between_ends_its_episode(cloud: Cloud) -> None:
     recovery = bring(cloud, Stage.COOLING_DOWN)
     run = Run.parse(recovery)
-    once(record, "release", before=lambda: record.ask_to_end(run, Cause.SUCCEEDED, 5))
+    once(retries_table, "release", before=lambda: retries_table.ask_to_end(run, Cause.SUCCEEDED, 5))
     with pytest.raises(TransientError, match="went on meanwhile"):
         restore_device_attributes.handler(recovery, None)
     restore_device_attributes.handler(recovery, None)
@@ -184,7 +180,7 @@ def test_a_success_at_any_moment_of_an_overwriting_ends_the_episode(
     cloud: Cloud, stage: Stage, step: Any, function: str, moment: str
 ) -> None:
     recovery = bring(cloud, stage)
-    once(record, function, **{moment: succeed})
+    once(retries_table, function, **{moment: succeed})
     # Before the claim, and after the step has recorded that the device is away, the success ends
     # the episode itself; in between it is left to the step.
     is_left_to_step = (function, moment) in {("claim", "after"), ("mark_away", "before")}
@@ -216,7 +212,7 @@ def test_people_who_were_told_just_before_the_end_are_told_that_the_device_heale
 ) -> None:
     """Whoever ends the episode had read the record before."""
     recovery = bring(cloud, Stage.FAILED)
-    once(record, "end", before=lambda: record.mark_notified(Run.parse(recovery)))
+    once(retries_table, "end", before=lambda: retries_table.mark_notified(Run.parse(recovery)))
     with pytest.raises(TransientError, match="went on meanwhile"):
         succeed()
     succeed()
@@ -226,7 +222,7 @@ def test_people_who_were_told_just_before_the_end_are_told_that_the_device_heale
 
 def test_nobody_is_told_of_a_device_whose_episode_is_to_end(cloud: Cloud) -> None:
     recovery = bring(cloud, Stage.FAILED)
-    record.ask_to_end(Run.parse(recovery), Cause.SUCCEEDED, 5)
+    retries_table.ask_to_end(Run.parse(recovery), Cause.SUCCEEDED, 5)
     with pytest.raises(RecoverySupersededError):
         send_sns_notification.handler(recovery, None)
     assert cloud.messages() == []

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from firmware_retry import ambient, aws, executions
-from firmware_retry.census import Census
+from firmware_retry import aws, clock, executions
 from firmware_retry.errors import ReconcileIncompleteError, TransientError
+from firmware_retry.fleet_scan import Census
 from firmware_retry.handlers import (
     clear_device_record,
     increment_retry_counter,
@@ -79,73 +79,75 @@ def reconcile() -> dict[str, int]:
     return reconcile_devices.handler({}, None)
 
 
-def test_nothing_due_is_nothing_done(cloud: Cloud, cooling: Recovery, clock: list[float]) -> None:
+def test_nothing_due_is_nothing_done(
+    cloud: Cloud, cooling: Recovery, fake_time: list[float]
+) -> None:
     cloud.calls.clear()
     assert reconcile() == {}
     reset_retry_counter_and_move_out.handler(cooling, None)
-    clock[0] += HOUR
+    fake_time[0] += HOUR
     assert reconcile() == {}
     assert "iot.update_thing" not in cloud.calls[:1]
 
 
 def test_a_recovery_that_was_never_started_is_started(
-    cloud: Cloud, cooling: Recovery, clock: list[float]
+    cloud: Cloud, cooling: Recovery, fake_time: list[float]
 ) -> None:
-    clock[0] = time.time()
+    fake_time[0] = time.time()
     cloud.calls.clear()
     assert reconcile() == {"started": 1}
-    clock[0] += HOUR
+    fake_time[0] += HOUR
     assert reconcile() == {"live": 1}
     assert runs_of(cloud, "CoolDown") == [name(cooling)]
     assert "stepfunctions.describe_execution" not in cloud.calls
 
 
 def test_an_escalation_that_was_never_started_is_started(
-    cloud: Cloud, failing: Recovery, clock: list[float]
+    cloud: Cloud, failing: Recovery, fake_time: list[float]
 ) -> None:
-    clock[0] += HOUR
+    fake_time[0] += HOUR
     assert reconcile() == {"started": 1}
     assert runs_of(cloud, "Escalation") == [name(failing)]
 
 
-def test_a_live_run_is_left_alone(cloud: Cloud, cooling: Recovery, clock: list[float]) -> None:
+def test_a_live_run_is_left_alone(cloud: Cloud, cooling: Recovery, fake_time: list[float]) -> None:
     run_in(cloud, "CoolDown", cooling)
     reset_retry_counter_and_move_out.handler(cooling, None)
-    clock[0] += 2 * DAY
+    fake_time[0] += 2 * DAY
     before = cloud.record()
     assert reconcile() == {"live": 1}
     assert (cloud.record(), cloud.attributes()) == (before, MOVED_OUT)
 
 
 def test_a_run_within_its_grace_is_left_alone(
-    cloud: Cloud, cooling: Recovery, clock: list[float]
+    cloud: Cloud, cooling: Recovery, fake_time: list[float]
 ) -> None:
     stop(cloud, "CoolDown", cooling)
-    clock[0] += reconcile_devices.GRACE_SECONDS - 1
+    fake_time[0] += reconcile_devices.GRACE_SECONDS - 1
     assert reconcile() == {}
     assert reconcile_devices.handler({"graceSeconds": 0}, None) == {"moved_out": 1}
 
 
 def test_a_run_stopped_before_its_first_step_is_finished(
-    cloud: Cloud, cooling: Recovery, clock: list[float]
+    cloud: Cloud, cooling: Recovery, fake_time: list[float]
 ) -> None:
     stop(cloud, "CoolDown", cooling)
-    clock[0] += HOUR
+    fake_time[0] += HOUR
     assert reconcile() == {"moved_out": 1}
     assert cloud.attributes() == MOVED_OUT
     assert reconcile() == {}
-    clock[0] += 2 * DAY
+    fake_time[0] += 2 * DAY
     assert reconcile() == {"restored": 1}
     assert cloud.attributes() == ORIGINAL
     assert reconcile() == {}
 
 
 def test_a_run_stopped_while_waiting_is_finished(
-    cloud: Cloud, cooling: Recovery, clock: list[float]
+    cloud: Cloud, cooling: Recovery, fake_time: list[float]
 ) -> None:
     reset_retry_counter_and_move_out.handler(cooling, None)
     stop(cloud, "CoolDown", cooling)
-    clock[0] += 2 * DAY
+    fake_time[0] += 2 * DAY
     assert reconcile() == {"restored": 1}
     item = cloud.record()
     assert item
@@ -153,29 +155,29 @@ def test_a_run_stopped_while_waiting_is_finished(
 
 
 def test_a_device_claimed_but_never_moved_out_still_gets_its_time_away(
-    cloud: Cloud, cooling: Recovery, clock: list[float]
+    cloud: Cloud, cooling: Recovery, fake_time: list[float]
 ) -> None:
     """Its run was stopped after the claim, and found when the day was over."""
     interrupted(reset_retry_counter_and_move_out.handler, cooling)
     stop(cloud, "CoolDown", cooling)
-    clock[0] += 2 * DAY
+    fake_time[0] += 2 * DAY
     assert reconcile() == {"moved_out": 1}
     assert cloud.attributes() == MOVED_OUT
     item = cloud.record()
     assert item
-    assert item["dueAt"] > clock[0]
+    assert item["dueAt"] > fake_time[0]
 
 
 def test_a_device_restored_but_not_released_is_not_moved_out_again(
-    cloud: Cloud, cooling: Recovery, clock: list[float], monkeypatch: pytest.MonkeyPatch
+    cloud: Cloud, cooling: Recovery, fake_time: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reset_retry_counter_and_move_out.handler(cooling, None)
     with monkeypatch.context() as patch:
-        patch.setattr("firmware_retry.record.release", refuse)
+        patch.setattr("firmware_retry.retries_table.release", refuse)
         with pytest.raises(TransientError):
             restore_device_attributes.handler(cooling, None)
     stop(cloud, "CoolDown", cooling)
-    clock[0] += 2 * DAY
+    fake_time[0] += 2 * DAY
     assert reconcile() == {"restored": 1}
     assert cloud.attributes() == ORIGINAL
 
@@ -203,12 +205,12 @@ def one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_pass_ends_in_time(
-    cloud: Cloud, cooling: Recovery, clock: list[float], monkeypatch: pytest.MonkeyPatch
+    cloud: Cloud, cooling: Recovery, fake_time: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one_after_the_other(monkeypatch)
     for number in range(2, 5):
         bring(cloud, Stage.DUE, f"dev-{number}")
-    clock[0] += HOUR
+    fake_time[0] += HOUR
     context = Context([*IN_TIME, 31, 30, 29])
     assert reconcile_devices.handler({}, context) == {"started": 2, "left": 2}
     reconcile()
@@ -216,11 +218,11 @@ def test_a_pass_ends_in_time(
 
 
 def test_failed_devices_are_left_for_the_next_pass_when_the_time_is_over(
-    cloud: Cloud, clock: list[float]
+    cloud: Cloud, fake_time: list[float]
 ) -> None:
     bring(cloud, Stage.TOLD)
     cloud.remove_from(GROUP)
-    clock[0] += HOUR
+    fake_time[0] += HOUR
     cloud.calls.clear()
     assert reconcile_devices.handler({}, Context([*IN_TIME, 29])) == {"left": 1}
     assert "iot.list_things_in_thing_group" not in cloud.calls
@@ -229,7 +231,7 @@ def test_failed_devices_are_left_for_the_next_pass_when_the_time_is_over(
 
 @pytest.mark.parametrize("done", range(3))
 def test_an_escalation_stopped_at_any_state_is_finished(
-    cloud: Cloud, failing: Recovery, clock: list[float], done: int
+    cloud: Cloud, failing: Recovery, fake_time: list[float], done: int
 ) -> None:
     steps: list[Handler] = [
         reset_retry_count_to_failed_update.handler,
@@ -240,7 +242,7 @@ def test_an_escalation_stopped_at_any_state_is_finished(
     stop(cloud, "Escalation", failing)
     passes = []
     for _ in range(3):
-        clock[0] += HOUR
+        fake_time[0] += HOUR
         passes.append(reconcile())
     assert passes[-1] == {"failed": 1}
     assert {"told": 1} in passes
@@ -250,24 +252,24 @@ def test_an_escalation_stopped_at_any_state_is_finished(
 
 
 def test_a_thing_that_vanished_ends_its_episode(
-    cloud: Cloud, cooling: Recovery, clock: list[float]
+    cloud: Cloud, cooling: Recovery, fake_time: list[float]
 ) -> None:
     reset_retry_counter_and_move_out.handler(cooling, None)
     cloud.iot.delete_thing(thingName="dev-1")
-    clock[0] += 2 * DAY
+    fake_time[0] += 2 * DAY
     assert reconcile() == {"gone": 1}
     assert (cloud.record(), cloud.backup()) == (None, None)
 
 
 def test_one_refused_device_does_not_hold_up_the_others(
-    cloud: Cloud, cooling: Recovery, clock: list[float]
+    cloud: Cloud, cooling: Recovery, fake_time: list[float]
 ) -> None:
     cloud.create_thing("dev-2", **ORIGINAL)
     begin("dev-2")
     for recovery in (cooling, use_up_a_cycle(device="dev-2")):
         reset_retry_counter_and_move_out.handler(recovery, None)
     cloud.dynamodb.Table(BACKUP).delete_item(Key={"deviceId": "dev-1"})
-    clock[0] += 2 * DAY
+    fake_time[0] += 2 * DAY
     with pytest.raises(ReconcileIncompleteError, match=r"1 device\(s\) could not be reconciled"):
         reconcile()
     assert cloud.attributes("dev-2") == ORIGINAL
@@ -276,12 +278,12 @@ def test_one_refused_device_does_not_hold_up_the_others(
 def test_a_call_that_is_throttled_is_left_for_the_next_pass(
     cloud: Cloud,
     cooling: Recovery,
-    clock: list[float],
+    fake_time: list[float],
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """It passes by itself, so it wakes nobody; where it does not, it is the metric that tells."""
-    clock[0] += HOUR
+    fake_time[0] += HOUR
     with monkeypatch.context() as patch:
         patch.setattr(executions, "start", refuse)
         assert reconcile() == {"left": 1}
@@ -292,9 +294,9 @@ def test_a_call_that_is_throttled_is_left_for_the_next_pass(
 
 
 def test_what_was_done_is_logged_with_the_campaign(
-    cloud: Cloud, cooling: Recovery, clock: list[float], caplog: pytest.LogCaptureFixture
+    cloud: Cloud, cooling: Recovery, fake_time: list[float], caplog: pytest.LogCaptureFixture
 ) -> None:
-    clock[0] += HOUR
+    fake_time[0] += HOUR
     with caplog.at_level("INFO"):
         reconcile()
     (line,) = (record for record in caplog.records if record.msg == "device reconciled")
@@ -303,7 +305,7 @@ def test_what_was_done_is_logged_with_the_campaign(
 
 
 def test_many_devices_are_acted_on_at_the_same_time(
-    cloud: Cloud, clock: list[float], monkeypatch: pytest.MonkeyPatch
+    cloud: Cloud, fake_time: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each waits until as many as may are under way."""
     together = Barrier(reconcile_devices.AT_ONCE)
@@ -316,17 +318,17 @@ def test_many_devices_are_acted_on_at_the_same_time(
     monkeypatch.setattr(executions, "start", start_together)
     for number in range(reconcile_devices.AT_ONCE):
         bring(cloud, Stage.DUE, f"dev-{number}")
-    clock[0] += HOUR
+    fake_time[0] += HOUR
     assert reconcile() == {"started": reconcile_devices.AT_ONCE}
 
 
 def test_a_device_that_went_on_since_it_was_counted_is_left_alone(
-    cloud: Cloud, cooling: Recovery, clock: list[float], monkeypatch: pytest.MonkeyPatch
+    cloud: Cloud, cooling: Recovery, fake_time: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reset_retry_counter_and_move_out.handler(cooling, None)
     bring(cloud, Stage.TOLD, "dev-2")
     cloud.remove_from(GROUP, "dev-2")
-    clock[0] += 2 * DAY
+    fake_time[0] += 2 * DAY
     meanwhile(
         monkeypatch,
         lambda: restore_device_attributes.handler(cooling, None),
@@ -336,17 +338,17 @@ def test_a_device_that_went_on_since_it_was_counted_is_left_alone(
 
 
 def test_one_that_failed_again_since_it_was_counted_is_not_taken_for_released(
-    cloud: Cloud, clock: list[float], monkeypatch: pytest.MonkeyPatch
+    cloud: Cloud, fake_time: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The list of its group may be from before that."""
     bring(cloud, Stage.TOLD)
     cloud.remove_from(GROUP)
-    clock[0] += HOUR
+    fake_time[0] += HOUR
 
     def fail_again() -> None:
         item = cloud.record()
         assert item
-        cloud.dynamodb.Table(RETRIES).put_item(Item={**item, "timestamp": ambient.iso(clock[0])})
+        cloud.dynamodb.Table(RETRIES).put_item(Item={**item, "timestamp": clock.iso(fake_time[0])})
 
     meanwhile(monkeypatch, fail_again)
     assert reconcile() == {"superseded": 1}
@@ -366,7 +368,7 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch, *actions: Callable[[], object]) -
 
 
 def test_every_page_of_the_table_is_read(
-    cloud: Cloud, cooling: Recovery, clock: list[float], monkeypatch: pytest.MonkeyPatch
+    cloud: Cloud, cooling: Recovery, fake_time: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
 
     call = aws.call
@@ -379,7 +381,7 @@ def test_every_page_of_the_table_is_read(
         cloud.create_thing(f"idle-{number}")
         begin(f"idle-{number}")
     monkeypatch.setattr(aws, "call", small_pages)
-    clock[0] += HOUR
+    fake_time[0] += HOUR
     assert reconcile() == {"started": 1}
     assert cloud.calls.count("dynamodb.scan") >= 5
 
@@ -387,20 +389,20 @@ def test_every_page_of_the_table_is_read(
 # Failed devices, which an operator releases by taking them out of their group
 
 
-def test_a_failed_device_in_its_group_is_left_alone(cloud: Cloud, clock: list[float]) -> None:
+def test_a_failed_device_in_its_group_is_left_alone(cloud: Cloud, fake_time: list[float]) -> None:
     bring(cloud, Stage.TOLD)
     before = (cloud.record(), cloud.attributes(), cloud.history())
-    clock[0] += HOUR
+    fake_time[0] += HOUR
     assert reconcile() == {"failed": 1}
     assert (cloud.record(), cloud.attributes(), cloud.history()) == before
 
 
 def test_a_failed_device_that_was_taken_out_of_its_group_is_released(
-    cloud: Cloud, clock: list[float]
+    cloud: Cloud, fake_time: list[float]
 ) -> None:
     bring(cloud, Stage.TOLD)
     cloud.remove_from(GROUP)
-    clock[0] += HOUR
+    fake_time[0] += HOUR
     assert reconcile() == {"released": 1}
     assert (cloud.record(), cloud.backup(), cloud.attributes()) == (None, None, ORIGINAL)
     assert cloud.steps()[-1] == ("failed", "free", "released by an operator")
@@ -408,29 +410,29 @@ def test_a_failed_device_that_was_taken_out_of_its_group_is_released(
 
 
 def test_one_that_was_told_of_just_now_may_not_be_in_the_list_of_its_group_yet(
-    cloud: Cloud, clock: list[float]
+    cloud: Cloud, fake_time: list[float]
 ) -> None:
     bring(cloud, Stage.TOLD)
     cloud.remove_from(GROUP)
-    clock[0] += reconcile_devices.GRACE_SECONDS
+    fake_time[0] += reconcile_devices.GRACE_SECONDS
     assert reconcile() == {}
 
 
 @pytest.mark.parametrize("devices", [0, 1, 3])
 def test_the_group_is_listed_once_a_pass_and_only_where_a_device_has_failed(
-    cloud: Cloud, clock: list[float], devices: int
+    cloud: Cloud, fake_time: list[float], devices: int
 ) -> None:
     for number in range(devices):
         bring(cloud, Stage.TOLD, f"failed-{number}")
     bring(cloud, Stage.DUE, "due")
-    clock[0] += HOUR
+    fake_time[0] += HOUR
     cloud.calls.clear()
     reconcile()
     assert cloud.calls.count("iot.list_things_in_thing_group") == min(devices, 1)
 
 
 def test_devices_that_are_left_alone_stand_in_nobodys_way(
-    cloud: Cloud, clock: list[float], monkeypatch: pytest.MonkeyPatch
+    cloud: Cloud, fake_time: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A pass that gets one device done takes another than the one before."""
     one_after_the_other(monkeypatch)
@@ -439,31 +441,33 @@ def test_devices_that_are_left_alone_stand_in_nobodys_way(
         if number == 0:
             run_in(cloud, "CoolDown", recovery)
             reset_retry_counter_and_move_out.handler(recovery, None)
-    clock[0] += 2 * DAY
+    fake_time[0] += 2 * DAY
     orders = iter([0.1, 0.2, 0.3, 0.3, 0.2, 0.1])
-    monkeypatch.setattr(ambient, "share", lambda: next(orders))
+    monkeypatch.setattr(clock, "share", lambda: next(orders))
     first, second = (reconcile_devices.handler({}, Context([*IN_TIME, 31, 29])) for _ in range(2))
     assert first == {"live": 1, "left": 2}
     assert second == {"started": 1, "left": 2}
 
 
 def test_without_its_group_no_failed_device_is_taken_for_released(
-    cloud: Cloud, clock: list[float]
+    cloud: Cloud, fake_time: list[float]
 ) -> None:
     bring(cloud, Stage.TOLD)
     cloud.iot.delete_thing_group(thingGroupName=GROUP)
     before = cloud.record()
-    clock[0] += HOUR
+    fake_time[0] += HOUR
     with pytest.raises(ReconcileIncompleteError):
         reconcile()
     assert (cloud.record(), cloud.attributes()) == (before, FAILED)
 
 
-def test_a_failed_device_whose_thing_was_deleted_is_gone(cloud: Cloud, clock: list[float]) -> None:
+def test_a_failed_device_whose_thing_was_deleted_is_gone(
+    cloud: Cloud, fake_time: list[float]
+) -> None:
     bring(cloud, Stage.TOLD)
     cloud.remove_from(GROUP)
     cloud.iot.delete_thing(thingName="dev-1")
-    clock[0] += HOUR
+    fake_time[0] += HOUR
     assert reconcile() == {"gone": 1}
     assert (cloud.record(), cloud.backup()) == (None, None)
 
@@ -473,13 +477,13 @@ def test_a_failed_device_whose_thing_was_deleted_is_gone(cloud: Cloud, clock: li
 
 @pytest.mark.parametrize("stage", [Stage.COOLING_DOWN, Stage.FAILED, Stage.TOLD])
 def test_an_end_that_somebody_asked_for_and_did_not_reach_is_made_though_the_run_sleeps(
-    cloud: Cloud, clock: list[float], stage: Stage
+    cloud: Cloud, fake_time: list[float], stage: Stage
 ) -> None:
     recovery = bring(cloud, stage)
     run_in(cloud, "CoolDown" if stage is Stage.COOLING_DOWN else "Escalation", recovery)
     interrupted(clear_device_record.handler, success(1_000))
     assert reconcile() == {}
-    clock[0] += HOUR
+    fake_time[0] += HOUR
     assert reconcile() == {"ended": 1}
     assert (cloud.record(), cloud.backup()) == (None, None)
     assert (cloud.attributes(), cloud.members()) == (ORIGINAL, [])
@@ -491,12 +495,12 @@ def test_an_end_that_somebody_asked_for_and_did_not_reach_is_made_though_the_run
     [(Stage.MOVING, "CoolDown", "moved_out"), (Stage.MARKING, "Escalation", "marked_failed")],
 )
 def test_an_end_that_waits_for_a_dead_run_is_made(
-    cloud: Cloud, clock: list[float], stage: Stage, machine: str, done: str
+    cloud: Cloud, fake_time: list[float], stage: Stage, machine: str, done: str
 ) -> None:
     recovery = bring(cloud, stage)
     clear_device_record.handler(success(1_000), None)
     run = run_in(cloud, machine, recovery)
-    clock[0] += HOUR
+    fake_time[0] += HOUR
     assert reconcile() == {"live": 1}
     cloud.stepfunctions.stop_execution(executionArn=run)
     assert reconcile() == {done: 1}
@@ -507,29 +511,29 @@ def test_an_end_that_waits_for_a_dead_run_is_made(
 
 
 def test_a_device_that_is_still_in_its_groups_waits_on_without_its_run(
-    cloud: Cloud, clock: list[float]
+    cloud: Cloud, fake_time: list[float]
 ) -> None:
     recovery = bring(cloud, Stage.DUE)
     cloud.iot.create_thing_group(thingGroupName="dynamic-wave")
     cloud.add_to("dynamic-wave")
     reset_retry_counter_and_move_out.handler(recovery, None)
     stop(cloud, "CoolDown", recovery)
-    clock[0] += 2 * DAY
+    fake_time[0] += 2 * DAY
     for _ in range(MOST_CHECKS):
         assert reconcile() == {"waiting": 1}
         assert reconcile() == {}
-        clock[0] += HOUR
+        fake_time[0] += HOUR
     assert reconcile() == {"restored": 1}
     assert cloud.attributes() == ORIGINAL
 
 
 def test_a_fatal_failure_whose_escalation_was_never_started_is_escalated(
-    cloud: Cloud, clock: list[float], environment: pytest.MonkeyPatch
+    cloud: Cloud, fake_time: list[float], environment: pytest.MonkeyPatch
 ) -> None:
     configure(environment, FATAL_REASONS='["wrong image"]')
     cloud.create_thing(**ORIGINAL)
     assert handle(failure(reason="wrong image")) == "escalation_due"
-    clock[0] += HOUR
+    fake_time[0] += HOUR
     assert reconcile() == {"started": 1}
     (run,) = cloud.stepfunctions.list_executions(stateMachineArn=f"{MACHINES}Escalation")[
         "executions"
@@ -538,7 +542,7 @@ def test_a_fatal_failure_whose_escalation_was_never_started_is_escalated(
 
 
 def test_a_fatal_failure_whose_escalation_was_stopped_is_escalated_in_time(
-    cloud: Cloud, clock: list[float], environment: pytest.MonkeyPatch
+    cloud: Cloud, fake_time: list[float], environment: pytest.MonkeyPatch
 ) -> None:
     """Its groups settle for a quarter of an hour."""
     configure(environment, FATAL_REASONS='["wrong image"]')
@@ -548,7 +552,7 @@ def test_a_fatal_failure_whose_escalation_was_stopped_is_escalated_in_time(
     recovery = increment_retry_counter.handler(fatal, None)["recovery"]
     reset_retry_count_to_failed_update.handler(recovery, None)
     stop(cloud, "Escalation", recovery)
-    clock[0] += reconcile_devices.GRACE_SECONDS + 60
+    fake_time[0] += reconcile_devices.GRACE_SECONDS + 60
     assert reconcile() == {}
-    clock[0] += HOUR
+    fake_time[0] += HOUR
     assert reconcile() == {"told": 1}

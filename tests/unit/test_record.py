@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from firmware_retry import history, record
-from firmware_retry.device import Cause, Outcome, Run, State
+from firmware_retry import history_table, retries_table
 from firmware_retry.errors import RecoverySupersededError, TransientError
 from firmware_retry.message import Message
+from firmware_retry.record import Cause, Outcome, Run, State
 
 from .conftest import LIMIT, RETRIES, Cloud, failure, job_event
 
@@ -21,11 +21,11 @@ def message(number: int = 1, **fields: Any) -> Message:
 
 
 def count(number: int = 1, **fields: Any) -> Outcome:
-    return record.count(message(number, **fields))[0]
+    return retries_table.count(message(number, **fields))[0]
 
 
 def begin(number: int = 1, not_before: int = 0, **fields: Any) -> str | None:
-    return record.create(message(number, **fields), not_before)
+    return retries_table.create(message(number, **fields), not_before)
 
 
 @pytest.fixture
@@ -49,11 +49,11 @@ def run_of(tracking_id: str, cycle: int = 1, device_id: str = "dev-1") -> Run:
 
 
 def claim(run: Run, state: State = State.COOLING_DOWN, wait_seconds: int = 60) -> int:
-    return record.claim(run, state, wait_seconds, frozenset()).due_at
+    return retries_table.claim(run, state, wait_seconds, frozenset()).due_at
 
 
 def release(run: Run) -> None:
-    record.release(run, Cause.COOLED_DOWN)
+    retries_table.release(run, Cause.COOLED_DOWN)
 
 
 def stored(cloud: Cloud) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def test_a_failure_is_counted_with_one_write_and_no_read(tracked: Cloud) -> None
 
 
 def test_a_device_without_a_record_is_not_tracked(cloud: Cloud) -> None:
-    assert record.count(message()) == (Outcome.NOT_TRACKED, None)
+    assert retries_table.count(message()) == (Outcome.NOT_TRACKED, None)
     assert cloud.record() is None
 
 
@@ -123,7 +123,7 @@ def test_the_last_cycle_makes_the_escalation_due(run: Run, cloud: Cloud) -> None
     release(run)
     outcomes = [count(100 + number) for number in range(LIMIT)]
     assert outcomes == [Outcome.COUNTED] * (LIMIT - 1) + [Outcome.ESCALATION_DUE]
-    device = record.read("dev-1")
+    device = retries_table.read("dev-1")
     assert device
     assert device.next_run == run_of(run.tracking_id, 2)
 
@@ -213,45 +213,45 @@ def test_a_fatal_failure_makes_the_escalation_due_in_every_cycle(
         UpdateExpression="SET ResetRetryCount = :cycles",
         ExpressionAttributeValues={":cycles": cycles},
     )
-    outcome, device = record.count(message(100, reason="no such image"), is_fatal=True)
+    outcome, device = retries_table.count(message(100, reason="no such image"), is_fatal=True)
     assert outcome is Outcome.ESCALATION_DUE
     assert device
     assert device.next_run.reason == "fatal reason: no such image"
-    claimed = record.claim(device.next_run, State.FAILED, 60, frozenset())
+    claimed = retries_table.claim(device.next_run, State.FAILED, 60, frozenset())
     assert (claimed.state, claimed.reset_retry_count) == (State.FAILED, cycles + 1)
 
 
 def test_the_escalation_of_a_fatal_failure_stays_due_until_it_has_begun(tracked: Cloud) -> None:
-    record.count(message(2), is_fatal=True)
+    retries_table.count(message(2), is_fatal=True)
     assert [count(2), count(3)] == [Outcome.ESCALATION_DUE] * 2
     assert stored(tracked)["RetryCounter"] == 1
 
 
 def test_only_who_tells_of_an_episode_counts_in_it(tracked: Cloud) -> None:
     job = Message.parse(job_event())
-    assert record.count(job)[0] is Outcome.TAKEN_OVER
+    assert retries_table.count(job)[0] is Outcome.TAKEN_OVER
     assert stored(tracked)["RetryCounter"] == 0
     tracked.dynamodb.Table(RETRIES).delete_item(Key={"deviceId": "dev-1"})
-    record.create(job, 0)
+    retries_table.create(job, 0)
     assert stored(tracked)["reportedBy"] == "jobs"
     assert count(2) is Outcome.COUNTED_BY_OTHER
     assert count(3, jobId="job-1") is Outcome.COUNTED_BY_OTHER
-    assert record.count(job)[0] is Outcome.COUNTED
+    assert retries_table.count(job)[0] is Outcome.COUNTED
 
 
 def test_a_slow_twin_does_not_put_off_what_is_done(run: Run, cloud: Cloud) -> None:
     claim(run)
-    record.mark_away(run)
+    retries_table.mark_away(run)
     before = stored(cloud)
     with pytest.raises(TransientError, match="went on meanwhile"):
-        record.postpone(run, 60)
+        retries_table.postpone(run, 60)
     assert stored(cloud) == before
 
 
 def test_only_the_run_that_holds_a_device_puts_it_off(tracked: Cloud) -> None:
     before = stored(tracked)
     with pytest.raises(RecoverySupersededError):
-        record.postpone(Run("dev-1", before["trackingId"], 1, "2.27", ""), 60)
+        retries_table.postpone(Run("dev-1", before["trackingId"], 1, "2.27", ""), 60)
     assert stored(tracked) == before
 
 
@@ -267,22 +267,22 @@ def test_only_the_run_that_holds_a_device_puts_it_off(tracked: Cloud) -> None:
     ids=lambda change: next(iter(change)),
 )
 def test_a_takeover_is_bound_to_what_was_read(tracked: Cloud, meanwhile: dict[str, Any]) -> None:
-    device = record.read("dev-1")
+    device = retries_table.read("dev-1")
     assert device
     table = tracked.dynamodb.Table(RETRIES)
     table.put_item(Item={**stored(tracked), **meanwhile})
     before = stored(tracked)
     with pytest.raises(TransientError, match="went on meanwhile"):
-        record.take_over(device, Message.parse(job_event(60)))
+        retries_table.take_over(device, Message.parse(job_event(60)))
     assert stored(tracked) == before
 
 
 def test_an_episode_that_another_reports_meanwhile_is_not_ended(tracked: Cloud) -> None:
-    device = record.read("dev-1")
+    device = retries_table.read("dev-1")
     assert device
-    record.take_over(device, Message.parse(job_event(60)))
+    retries_table.take_over(device, Message.parse(job_event(60)))
     with pytest.raises(RecoverySupersededError):
-        record.end(device, "any", 0)
+        retries_table.end(device, "any", 0)
     assert stored(tracked)["reportedBy"] == "jobs"
 
 
@@ -295,10 +295,10 @@ def test_a_run_claims_the_device_and_turns_the_cycle(run: Run, cloud: Cloud) -> 
 
 
 def test_a_run_that_claims_again_keeps_its_first_wait(
-    run: Run, cloud: Cloud, clock: list[float]
+    run: Run, cloud: Cloud, fake_time: list[float]
 ) -> None:
     due = claim(run)
-    clock[0] += 30
+    fake_time[0] += 30
     assert claim(run, wait_seconds=99) == due
 
 
@@ -311,7 +311,7 @@ def test_a_run_that_shares_its_name_with_one_of_the_other_machine_does_not_share
     with pytest.raises(RecoverySupersededError):
         claim(run)
     with pytest.raises(RecoverySupersededError):
-        record.held(run, State.COOLING_DOWN)
+        retries_table.held(run, State.COOLING_DOWN)
     assert stored(cloud) == before
 
 
@@ -339,7 +339,7 @@ def test_a_run_below_the_limit_claims_nothing(tracked: Cloud) -> None:
 
 
 def test_a_device_that_failed_for_good_is_claimed_by_nobody_else(tracked: Cloud) -> None:
-    record.count(message(2), is_fatal=True)
+    retries_table.count(message(2), is_fatal=True)
     run = run_of(stored(tracked)["trackingId"])
     claim(run, State.FAILED)
     before = stored(tracked)
@@ -354,7 +354,7 @@ def test_a_finished_run_claims_nothing(run: Run, cloud: Cloud) -> None:
     with pytest.raises(RecoverySupersededError):
         claim(run)
     with pytest.raises(RecoverySupersededError):
-        record.held(run, State.COOLING_DOWN)
+        retries_table.held(run, State.COOLING_DOWN)
     with pytest.raises(RecoverySupersededError):
         release(run)
 
@@ -370,61 +370,61 @@ def test_a_released_device_is_tracked_for_its_next_cycle(run: Run, cloud: Cloud)
 def test_something_is_due_until_it_was_told(run: Run, cloud: Cloud) -> None:
     claim(run, State.FAILED)
     assert "dueAt" in stored(cloud)
-    record.mark_notified(run)
+    retries_table.mark_notified(run)
     assert stored(cloud)["notifiedAt"] == NOW
     assert "dueAt" not in stored(cloud)
 
 
 def test_forgetting_takes_record_and_backup(run: Run, cloud: Cloud) -> None:
     cloud.dynamodb.Table("DeviceAttributeBackup").put_item(Item={"deviceId": "dev-1"})
-    record.forget(run)
+    retries_table.forget(run)
     assert (cloud.record(), cloud.backup()) == (None, None)
-    record.forget(run)
+    retries_table.forget(run)
 
 
 def test_forgetting_leaves_a_later_episode_alone(run: Run, cloud: Cloud) -> None:
     cloud.dynamodb.Table("DeviceAttributeBackup").put_item(Item={"deviceId": "dev-1"})
-    record.forget(run_of("earlier"))
+    retries_table.forget(run_of("earlier"))
     assert cloud.record()
     assert cloud.backup()
 
 
 def test_an_episode_ends_with_record_and_backup(run: Run, cloud: Cloud) -> None:
     cloud.dynamodb.Table("DeviceAttributeBackup").put_item(Item={"deviceId": "dev-1"})
-    device = record.read("dev-1")
+    device = retries_table.read("dev-1")
     assert device
-    record.end(device, Cause.SUCCEEDED, 0)
+    retries_table.end(device, Cause.SUCCEEDED, 0)
     assert (cloud.record(), cloud.backup()) == (None, None)
 
 
 def test_an_episode_does_not_end_on_an_old_reading(run: Run, cloud: Cloud) -> None:
-    device = record.read("dev-1")
+    device = retries_table.read("dev-1")
     assert device
     claim(run)
-    cooling = record.read("dev-1")
+    cooling = retries_table.read("dev-1")
     assert cooling
     release(run)
     before = stored(cloud)
     for old in (device, cooling):
         with pytest.raises(RecoverySupersededError):
-            record.end(old, Cause.SUCCEEDED, 0)
+            retries_table.end(old, Cause.SUCCEEDED, 0)
     assert stored(cloud) == before
 
 
 def test_an_episode_does_not_end_on_a_reading_of_the_one_before(tracked: Cloud) -> None:
-    device = record.read("dev-1")
+    device = retries_table.read("dev-1")
     assert device
-    record.end(device, Cause.SUCCEEDED, 0)
+    retries_table.end(device, Cause.SUCCEEDED, 0)
     begin()
     with pytest.raises(RecoverySupersededError):
-        record.end(device, Cause.SUCCEEDED, 0)
+        retries_table.end(device, Cause.SUCCEEDED, 0)
     assert tracked.record()
 
 
 def test_the_first_wish_to_end_stays(run: Run, cloud: Cloud) -> None:
     claim(run)
-    record.ask_to_end(run, Cause.SUCCEEDED, 5)
-    device = record.ask_to_end(run, Cause.RELEASED, 9)
+    retries_table.ask_to_end(run, Cause.SUCCEEDED, 5)
+    device = retries_table.ask_to_end(run, Cause.RELEASED, 9)
     assert (device.ending, device.ending_up_to) == ("update succeeded", 5)
 
 
@@ -432,7 +432,7 @@ def test_a_device_that_is_to_end_its_episode_does_not_go_into_its_next_cycle(
     run: Run, cloud: Cloud
 ) -> None:
     claim(run)
-    record.ask_to_end(run, Cause.SUCCEEDED, 5)
+    retries_table.ask_to_end(run, Cause.SUCCEEDED, 5)
     with pytest.raises(TransientError):
         release(run)
     assert stored(cloud)["state"] == "cooling_down"
@@ -440,26 +440,26 @@ def test_a_device_that_is_to_end_its_episode_does_not_go_into_its_next_cycle(
 
 def test_a_failed_device_that_is_to_end_its_episode_is_not_held_for_good(run: Run) -> None:
     claim(run, State.FAILED)
-    assert record.held_for_good(run)
-    record.ask_to_end(run, Cause.SUCCEEDED, 5)
+    assert retries_table.held_for_good(run)
+    retries_table.ask_to_end(run, Cause.SUCCEEDED, 5)
     with pytest.raises(RecoverySupersededError, match="update succeeded"):
-        record.held_for_good(run)
+        retries_table.held_for_good(run)
 
 
 def test_only_who_holds_a_device_can_ask_to_end_its_episode(run: Run, cloud: Cloud) -> None:
     claim(run)
     release(run)
     with pytest.raises(RecoverySupersededError):
-        record.ask_to_end(run, Cause.SUCCEEDED, 5)
+        retries_table.ask_to_end(run, Cause.SUCCEEDED, 5)
     assert "ending" not in stored(cloud)
 
 
 def test_what_was_of_the_past_at_the_beginning_is_so_at_the_end(cloud: Cloud) -> None:
     begin(7, not_before=5)
-    device = record.read("dev-1")
+    device = retries_table.read("dev-1")
     assert device
-    record.end(device, Cause.CAMPAIGN_CHANGED, 0)
-    assert history.ended_up_to("dev-1") == 5
+    retries_table.end(device, Cause.CAMPAIGN_CHANGED, 0)
+    assert history_table.ended_up_to("dev-1") == 5
 
 
 @pytest.mark.parametrize("is_read_before", [False, True])
@@ -467,10 +467,10 @@ def test_an_episode_does_not_end_on_a_reading_from_before_people_were_told(
     run: Run, cloud: Cloud, is_read_before: bool
 ) -> None:
     claim(run, State.FAILED)
-    device = record.held(run)
-    record.mark_notified(run)
+    device = retries_table.held(run)
+    retries_table.mark_notified(run)
     if not is_read_before:
-        device = record.held(run)
+        device = retries_table.held(run)
     with pytest.raises(RecoverySupersededError) if is_read_before else nullcontext():
-        record.end(device, Cause.SUCCEEDED, 0)
+        retries_table.end(device, Cause.SUCCEEDED, 0)
     assert bool(cloud.record()) is is_read_before

@@ -1,8 +1,8 @@
-"""Brings in the deployment that these tests share with those of ``tests/deployed``."""
+"""Brings in the deployment that these tests share with those of ``tests/integration``."""
 
 import pytest
 
-from tests.deployed import plugin
+from tests.integration import plugin
 
 
 # Last: pytest-terraform has to be set up before.

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from localcloud import LocalCloud, eventually
-from tests.deployed.fleet import MACHINES, Fleet, Machine
+from localcloud.fleet import MACHINES, Fleet, Machine
 
 Definition = dict[str, Any]
 States = dict[str, dict[str, Any]]

@@ -12,14 +12,15 @@ from typing import Any
 import pytest
 
 from firmware_retry import errors, recovery
-from tests.deployed.fleet import MACHINES, Fleet, Machine
-from tests.deployed.plugin import PROJECT, Deployment
+from localcloud.fleet import MACHINES, Fleet, Machine
+from localcloud.project import ROOT
+from tests.integration.plugin import Deployment
 from tests.workflow.machines import Definition, definitions_of, tasks_of
 
 EXPRESS_SECONDS = 300
 """An Express run ends after five minutes, whatever it is doing, and no Catch sees that."""
 FUNCTION_SECONDS = 15
-VALIDATOR = PROJECT / ".venv-tools/asl-validator/node_modules/.bin/asl-validator"
+VALIDATOR = ROOT / ".venv-tools/asl-validator/node_modules/.bin/asl-validator"
 EVERY_MACHINE = pytest.mark.parametrize("machine", MACHINES)
 RECOVERIES = pytest.mark.parametrize("machine", MACHINES[1:])
 

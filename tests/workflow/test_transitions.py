@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from firmware_retry.device import Outcome
-from tests.deployed.fleet import MACHINES, Fleet, Machine
+from firmware_retry.record import Outcome
+from localcloud.fleet import MACHINES, Fleet, Machine
 from tests.workflow.machines import (
     Case,
     Error,

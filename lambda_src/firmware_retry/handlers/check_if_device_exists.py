@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from firmware_retry import aws, history, registry
+from firmware_retry import aws, history_table, registry
 from firmware_retry.errors import EpisodeContendedError, StaleMessageError
 from firmware_retry.message import Message
 
@@ -36,7 +36,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     if rounds > MOST_ROUNDS:
         raise EpisodeContendedError(f"{message.device_id}: its episode ended {MOST_ROUNDS} times")
     thing = registry.describe(message.device_id)
-    not_before = history.ended_up_to(message.device_id)
+    not_before = history_table.ended_up_to(message.device_id)
     if message.sent_at < not_before:
         raise StaleMessageError(f"{message.device_id}: sent before the last episode ended")
     return {"notBefore": not_before, "rounds": rounds, "thing": asdict(thing)}

@@ -3,10 +3,10 @@
 import logging
 from typing import Any
 
-from firmware_retry import aws, record, recovery
-from firmware_retry.device import Cause, Outcome, Record
+from firmware_retry import aws, recovery, retries_table
 from firmware_retry.errors import RecoverySupersededError, TransientError
 from firmware_retry.message import Message
+from firmware_retry.record import Cause, Outcome, Record
 
 aws.prepare("dynamodb", "iot", "sns")
 _logger = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ def handler(event: dict[str, Any], context: object) -> None:
         InvalidMessageError, BackupMissingError, RequestRefusedError.
     """
     message = Message.parse(event)
-    device = record.read(message.device_id)
+    device = retries_table.read(message.device_id)
     cause = _cause(device, message, event.get("kind") == "succeeded") if device else None
     if device is None or cause is None:
         return

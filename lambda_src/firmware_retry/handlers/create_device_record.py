@@ -3,7 +3,7 @@
 import logging
 from typing import Any
 
-from firmware_retry import aws, record
+from firmware_retry import aws, retries_table
 from firmware_retry.message import Message
 
 aws.prepare("dynamodb")
@@ -21,7 +21,7 @@ def handler(event: dict[str, Any], context: object) -> None:
         InvalidMessageError, TransientError, RequestRefusedError.
     """
     message = Message.parse(event)
-    tracking_id = record.create(message, event["past"]["notBefore"])
+    tracking_id = retries_table.create(message, event["past"]["notBefore"])
     _logger.info(
         "episode begun" if tracking_id else "episode was on already",
         extra={

@@ -6,9 +6,9 @@ The hot path: one conditional write, no read.
 import logging
 from typing import Any
 
-from firmware_retry import aws, record
-from firmware_retry.device import Outcome
+from firmware_retry import aws, retries_table
 from firmware_retry.message import Message
+from firmware_retry.record import Outcome
 from firmware_retry.settings import settings
 
 aws.prepare("dynamodb")
@@ -36,9 +36,9 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         outcome, device = Outcome.IGNORED, None
     else:
         is_fatal = message.has_reason_among(settings().fatal_reasons)
-        outcome, device = record.count(message, is_fatal)
+        outcome, device = retries_table.count(message, is_fatal)
         if device and outcome is Outcome.TAKEN_OVER:
-            outcome, device = record.take_over(device, message, is_fatal)
+            outcome, device = retries_table.take_over(device, message, is_fatal)
     _logger.info(
         "failure message handled",
         extra={

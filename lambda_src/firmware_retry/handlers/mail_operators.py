@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from firmware_retry import aws, mails
-from firmware_retry.mails import Alert, Mail
+from firmware_retry import aws, emails
+from firmware_retry.emails import Alert, Mail
 from firmware_retry.settings import settings
 
 aws.prepare("sqs", "sns")
@@ -53,7 +53,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
         letters = list(_received(context))
         # What follows a digest belongs to the same storm.
         _mail(letters, tally, is_storm=tally["devices"] > settings().alert_digest_threshold)
-        if len(letters) < mails.MOST_DEVICES:
+        if len(letters) < emails.MOST_DEVICES:
             break  # what came meanwhile waits for more: a storm that lasts is one digest a pass
     mailed = dict(+tally)
     _logger.info("operators mailed", extra={"mailed": mailed})
@@ -63,19 +63,19 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
 def _received(context: Any) -> Iterator[Letter]:
     """Letters for one digest at most; those of one device in their order."""
     received = 0
-    while received < mails.MOST_DEVICES and _seconds_left(context) > _LAST_SECONDS:
+    while received < emails.MOST_DEVICES and _seconds_left(context) > _LAST_SECONDS:
         messages = aws.call(
             "sqs",
             "receive_message",
             QueueUrl=settings().operator_queue_url,
-            MaxNumberOfMessages=min(_AT_ONCE, mails.MOST_DEVICES - received),
+            MaxNumberOfMessages=min(_AT_ONCE, emails.MOST_DEVICES - received),
         ).get("Messages", [])
         if not messages:
             return
         received += len(messages)
         for message in messages:
             body = message["Body"]
-            yield Letter(message["ReceiptHandle"], body, mails.read(body))
+            yield Letter(message["ReceiptHandle"], body, emails.read(body))
 
 
 def _mail(letters: Sequence[Letter], tally: Counter[str], *, is_storm: bool) -> None:
@@ -90,14 +90,14 @@ def _mail(letters: Sequence[Letter], tally: Counter[str], *, is_storm: bool) -> 
         _mail_digest(of_device, tally)
         return
     for letters_of_one in of_device.values():
-        _send(mails.of_device(_latest(letters_of_one)), letters_of_one)
+        _send(emails.of_device(_latest(letters_of_one)), letters_of_one)
         tally["mails"] += 1
 
 
 def _mail_of_campaigns(letters: Sequence[Letter], tally: Counter[str]) -> None:
     for letter in letters:
         if letter.alert.get("event") == "campaign_tripped":
-            _send(mails.of_campaign(letter.alert), [letter])
+            _send(emails.of_campaign(letter.alert), [letter])
             tally.update(mails=1, campaigns=1)
 
 
@@ -107,7 +107,7 @@ def _mail_of_unreadable(letters: Sequence[Letter], tally: Counter[str]) -> None:
         return
     for letter in unreadable:
         _logger.error("an alert cannot be read", extra={"alert": letter.body})
-    _send(mails.of_unreadable([letter.body for letter in unreadable]), unreadable)
+    _send(emails.of_unreadable([letter.body for letter in unreadable]), unreadable)
     tally.update(mails=1, unreadable=len(unreadable))
 
 
@@ -115,7 +115,7 @@ def _mail_digest(of_device: Mapping[str, Sequence[Letter]], tally: Counter[str])
     if not of_device:
         return
     latest = [_latest(letters) for letters in of_device.values()]
-    _send(mails.digest(latest), [letter for of_one in of_device.values() for letter in of_one])
+    _send(emails.digest(latest), [letter for of_one in of_device.values() for letter in of_one])
     tally["mails"] += 1
 
 

@@ -14,17 +14,15 @@ from typing import Any
 
 from firmware_retry import (
     alerts,
-    ambient,
     aws,
-    campaigns,
+    campaigns_table,
+    clock,
     executions,
-    record,
     recovery,
     registry,
+    retries_table,
 )
 from firmware_retry.breaker import Window
-from firmware_retry.census import Census
-from firmware_retry.device import Cause, Record, Run, State
 from firmware_retry.errors import (
     CampaignPausedError,
     FirmwareRetryError,
@@ -34,6 +32,8 @@ from firmware_retry.errors import (
     ThingNotFoundError,
     TransientError,
 )
+from firmware_retry.fleet_scan import Census
+from firmware_retry.record import Cause, Record, Run, State
 from firmware_retry.settings import settings
 
 aws.prepare("dynamodb", "iot", "sns", "stepfunctions")
@@ -72,7 +72,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
         ReconcileIncompleteError: something was refused; the log says what and why.
         TransientError, RequestRefusedError: a table cannot be read.
     """
-    known, rule, now = campaigns.known(), settings().breaker, ambient.now()
+    known, rule, now = campaigns_table.known(), settings().breaker, clock.now()
     window = Window(rule, known, now) if rule else None
     census = Census(now - event.get("graceSeconds", GRACE_SECONDS), known, window)
     half = _seconds_left(context) / 2
@@ -120,7 +120,7 @@ def _done(act: Callable[[Record], str], name: str) -> str:
     """Does what is due for a device; what that was."""
     device = None
     try:
-        device = record.read(name)
+        device = retries_table.read(name)
         done = act(device) if device else "superseded"
     except ThingNotFoundError:
         done = "gone"

@@ -3,8 +3,7 @@
 import logging
 from typing import Any
 
-from firmware_retry import ambient, aws, record, recovery, registry
-from firmware_retry.device import Cause, Record
+from firmware_retry import aws, clock, recovery, registry, retries_table
 from firmware_retry.errors import (
     FirmwareRetryError,
     InvalidMessageError,
@@ -13,6 +12,7 @@ from firmware_retry.errors import (
     TransientError,
 )
 from firmware_retry.message import thing_name
+from firmware_retry.record import Cause, Record
 from firmware_retry.settings import settings
 
 aws.prepare("dynamodb", "iot", "sns")
@@ -69,7 +69,7 @@ def _released_all(names: list[str]) -> Fates:
 
 
 def _released(name: str) -> str:
-    device = record.read(name)
+    device = retries_table.read(name)
     if device is not None:
         return _ended(device)
     try:
@@ -80,7 +80,7 @@ def _released(name: str) -> str:
 
 
 def _noticed(name: str, event: dict[str, Any]) -> str:
-    device = record.read(name)
+    device = retries_table.read(name)
     if device is None:
         return "not_tracked"
     if not _was_removed_by_operator(device, int(event["timestamp"])):
@@ -100,7 +100,7 @@ def _was_removed_by_operator(device: Record, removed_at: int) -> bool:
 
 def _told_at(device: Record) -> int:
     """Milliseconds since the epoch."""
-    return int(ambient.epoch(device.notified_at) * 1000)
+    return int(clock.epoch(device.notified_at) * 1000)
 
 
 def _ended(device: Record) -> str:

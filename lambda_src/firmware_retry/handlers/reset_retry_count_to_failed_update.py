@@ -3,8 +3,8 @@
 import logging
 from typing import Any
 
-from firmware_retry import ambient, aws, recovery
-from firmware_retry.device import Run
+from firmware_retry import aws, clock, recovery
+from firmware_retry.record import Run
 
 aws.prepare("dynamodb", "iot")
 _logger = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, str]:
         TransientError, RequestRefusedError: see ``recovery``.
     """
     run = Run.parse(event)
-    due_at = ambient.iso(recovery.mark_failed(run))
+    due_at = clock.iso(recovery.mark_failed(run))
     _logger.info(
         "device marked as failed",
         extra={

@@ -4,7 +4,7 @@ import logging
 from typing import Any
 
 from firmware_retry import alerts, aws
-from firmware_retry.device import Run
+from firmware_retry.record import Run
 
 aws.prepare("dynamodb", "sns")
 _logger = logging.getLogger(__name__)

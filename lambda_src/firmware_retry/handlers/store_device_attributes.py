@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from firmware_retry import aws, backup
+from firmware_retry import aws, backup_table
 from firmware_retry.message import Message
 from firmware_retry.registry import Thing
 
@@ -20,4 +20,4 @@ def handler(event: dict[str, Any], context: object) -> None:
         InvalidMessageError, TransientError, RequestRefusedError.
     """
     Message.parse(event)
-    backup.store(Thing(**event["past"]["thing"]))
+    backup_table.store(Thing(**event["past"]["thing"]))

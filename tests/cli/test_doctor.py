@@ -1,0 +1,447 @@
+"""``fleet-retry doctor``: finds each fault that is planted, and says what to type."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import EndpointConnectionError
+
+from fleet_retry.deployment import MACHINES
+from fleet_retry.doctor import CHECKS
+from fleet_retry.doctor.notifications import OPERATORS_QUEUE
+from fleet_retry.doctor.resources import RULES_OF_JOBS
+
+from .conftest import HOUR, Fleet
+
+Said = dict[str, str]
+
+
+def findings(fleet: Fleet, status: str = "finding", *options: str) -> dict[str, list[Said]]:
+    """What the doctor says of a status, by check."""
+    said: dict[str, list[Said]] = {}
+    for line in fleet.said("doctor", *options):
+        if line["status"] == status:
+            said.setdefault(line["check"], []).append(line)
+    return said
+
+
+def only(fleet: Fleet, check: str, status: str = "finding") -> Said:
+    """The one thing that is said with a status, which this check says."""
+    said = findings(fleet, status)
+    assert list(said) == [check]
+    (finding,) = said[check]
+    return finding
+
+
+def group(fleet: Fleet, query: str, name: str = "firmware") -> None:
+    """A dynamic group; moto has none, so that a static one is made to look like it."""
+    boto3.client("iot").create_thing_group(thingGroupName=name)
+    known = fleet.answers.get("DescribeThingGroup", lambda asked: asked)
+    answer = {"thingGroupName": name, "queryString": query}
+    fleet.answers["DescribeThingGroup"] = lambda asked: (
+        answer if asked["thingGroupName"] == name else known(asked)
+    )
+
+
+def subscribed(fleet: Fleet, topic: str, *subscriptions: dict[str, str]) -> None:
+    """Who is subscribed to a topic; to the others as before."""
+    before = {
+        of: boto3.client("sns").list_subscriptions_by_topic(TopicArn=of)
+        for of in (fleet.environment["ALERTS_TOPIC_ARN"], fleet.environment["OPERATOR_TOPIC_ARN"])
+    }
+    answers = {**before, topic: {"Subscriptions": list(subscriptions)}}
+    fleet.answers["ListSubscriptionsByTopic"] = lambda asked: answers[asked["TopicArn"]]
+
+
+def test_a_module_in_order_has_no_findings(healthy: Fleet) -> None:
+    code, output = healthy.run("doctor")
+    assert code == 0
+    assert output.splitlines()[-1] == f"1 note, {len(CHECKS) - 1} in order"
+    assert only(healthy, "membership events", "note")["do"].startswith("nothing has to be done")
+
+
+def test_a_finding_says_what_why_and_what_to_type(healthy: Fleet) -> None:
+    healthy.answers["GetIndexingConfiguration"] = {
+        "thingIndexingConfiguration": {"thingIndexingMode": "OFF"}
+    }
+    code, output = healthy.run("doctor")
+    first, why, do = output.partition("finding")[2].splitlines()[:3]
+    assert code == 1
+    assert "fleet indexing is off" in first
+    assert why.split()[0] == "why:"
+    assert do.split()[:4] == ["do:", "aws", "iot", "update-indexing-configuration"]
+    assert output.splitlines()[-1].startswith("1 finding, ")
+
+
+def test_indexing_that_is_off(healthy: Fleet) -> None:
+    healthy.answers["GetIndexingConfiguration"] = {}
+    assert only(healthy, "fleet indexing")["what"] == "fleet indexing is off"
+
+
+def test_a_function_that_is_not_there_or_cannot_run(healthy: Fleet) -> None:
+    present = healthy.answers["GetFunctionConfiguration"]
+
+    def answer(asked: dict[str, Any]) -> Any:
+        if asked["FunctionName"] == "ReleaseDevice":
+            return present({"FunctionName": "no such"})
+        is_broken = asked["FunctionName"] == "MailOperators"
+        return present(asked) | ({"State": "Failed", "StateReason": "key"} if is_broken else {})
+
+    healthy.answers["GetFunctionConfiguration"] = answer
+    broken, missing = findings(healthy)["functions"]
+    assert broken["what"] == "MailOperators cannot run: key"
+    assert missing["what"] == "there is no function ReleaseDevice"
+
+
+@pytest.mark.parametrize("name", MACHINES.values())
+def test_a_state_machine_that_is_not_there(healthy: Fleet, name: str) -> None:
+    machines = healthy.answers["ListStateMachines"]["stateMachines"]
+    machines.remove(next(of for of in machines if of["name"] == name))
+    assert only(healthy, "state machines")["what"] == f"there is no state machine {name}"
+
+
+def test_a_table_that_is_not_there(healthy: Fleet) -> None:
+    boto3.client("dynamodb").delete_table(TableName="DeviceFirmwareHistory")
+    assert only(healthy, "tables")["what"] == "there is no table DeviceFirmwareHistory"
+
+
+def test_a_table_with_a_name_of_its_own(healthy: Fleet) -> None:
+    healthy.environment["HISTORY_TABLE"] = "their-history"
+    assert only(healthy, "tables")["what"] == "there is no table their-history"
+
+
+@pytest.mark.parametrize("variable", ["ALERTS_TOPIC_ARN", "OPERATOR_TOPIC_ARN"])
+def test_a_topic_that_is_not_there(healthy: Fleet, variable: str) -> None:
+    topic = healthy.environment[variable]
+    boto3.client("sns").delete_topic(TopicArn=topic)
+    assert only(healthy, "subscriptions")["what"].startswith(f"there is no topic {topic} in ")
+
+
+@pytest.mark.parametrize(
+    ("queue", "check"),
+    [("FailedFirmwareUpdateDeadLetters", "dead letters"), (OPERATORS_QUEUE, "subscriptions")],
+)
+def test_a_queue_that_is_not_there(healthy: Fleet, queue: str, check: str) -> None:
+    sqs = boto3.client("sqs")
+    sqs.delete_queue(QueueUrl=sqs.get_queue_url(QueueName=queue)["QueueUrl"])
+    assert only(healthy, check)["what"].startswith(f"there is no queue {queue} in ")
+
+
+def test_a_group_of_the_failed_that_is_not_there(healthy: Fleet) -> None:
+    boto3.client("iot").delete_thing_group(thingGroupName="FailedToUpdate")
+    finding = only(healthy, "failed group")
+    assert finding["what"].startswith("there is no thing group FailedToUpdate in ")
+    assert finding["do"] == "terraform apply"
+
+
+def test_a_rule_that_is_disabled(healthy: Fleet) -> None:
+    boto3.client("iot").disable_topic_rule(ruleName="SucceededFirmwareUpdateRule")
+    finding = only(healthy, "rules")
+    assert finding["what"] == "the rule SucceededFirmwareUpdateRule is disabled"
+    assert finding["do"] == "aws iot enable-topic-rule --rule-name SucceededFirmwareUpdateRule"
+
+
+@pytest.mark.parametrize(
+    ("has_job_events", "rule"),
+    [
+        ("true", "FirmwareJobTimedOutRule"),
+        ("false", "FailedFirmwareUpdateRule"),
+        ("false", "FailedFirmwareRemovedRule"),
+    ],
+)
+def test_a_rule_that_is_not_there(healthy: Fleet, has_job_events: str, rule: str) -> None:
+    healthy.environment["JOB_EVENTS_ENABLED"] = has_job_events
+    boto3.client("iot").delete_topic_rule(ruleName=rule)
+    assert only(healthy, "rules")["what"] == f"there is no rule {rule}"
+
+
+def test_rules_that_the_module_was_not_asked_for_are_not_missed(healthy: Fleet) -> None:
+    iot = boto3.client("iot")
+    healthy.environment["JOB_EVENTS_ENABLED"] = "false"
+    for rule in (*RULES_OF_JOBS, "SucceededFirmwareUpdateRule"):
+        iot.delete_topic_rule(ruleName=rule)
+    assert findings(healthy) == {}
+
+
+def test_a_schedule_that_is_not_there_or_disabled(healthy: Fleet) -> None:
+    scheduler = boto3.client("scheduler")
+    scheduler.delete_schedule(Name="MailOperators")
+    kept = scheduler.get_schedule(Name="ReconcileDevices")
+    fields = ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target")
+    scheduler.update_schedule(**{name: kept[name] for name in fields}, State="DISABLED")
+    disabled, missing = findings(healthy)["schedules"]
+    assert disabled["what"] == "the schedule ReconcileDevices is disabled"
+    assert missing["what"] == "there is no schedule MailOperators"
+
+
+def test_a_schedule_of_mails_is_not_missed_where_nobody_is_mailed(healthy: Fleet) -> None:
+    boto3.client("scheduler").delete_schedule(Name="MailOperators")
+    healthy.environment["OPERATOR_TOPIC_ARN"] = ""
+    healthy.answers["ListSubscriptionsByTopic"] = {"Subscriptions": [{"SubscriptionArn": "any"}]}
+    assert findings(healthy) == {}
+
+
+def test_a_group_whose_query_still_matches_a_device_that_is_away(healthy: Fleet) -> None:
+    group(healthy, "attributes.site:north")
+    finding = only(healthy, "group queries")
+    assert "`attributes.site:north`" in finding["what"]
+    assert "cools down or has failed" in finding["what"]
+    assert "NOT attributes.FW:moveOut" in finding["do"]
+    assert "NOT attributes.FW:failedUpdate" in finding["do"]
+
+
+def test_a_group_whose_query_only_lets_devices_go_that_cool_down(healthy: Fleet) -> None:
+    group(healthy, "attributes.site:north AND NOT attributes.FW:moveOut")
+    assert "may match a device that has failed" in only(healthy, "group queries")["what"]
+
+
+def test_a_group_whose_query_lets_devices_go_is_in_order(healthy: Fleet) -> None:
+    group(healthy, "attributes.model:wo* AND attributes.FW:2.27")
+    assert findings(healthy) == {}
+
+
+def test_the_queries_that_the_doctor_proposes_are_in_order(healthy: Fleet) -> None:
+    group(healthy, "attributes.site:north")
+    proposed = only(healthy, "group queries")["do"].split("`")[1]
+    group(healthy, proposed, "mended")
+    assert findings(healthy, "finding", "--ignore-group", "firmware") == {}
+
+
+def test_a_group_that_has_nothing_to_do_with_firmware_can_be_ignored(healthy: Fleet) -> None:
+    group(healthy, "connectivity.connected:false", "offline-north")
+    assert findings(healthy, "finding", "--ignore-group", "offline-*") == {}
+
+
+def test_a_query_that_cannot_be_read_is_not_checked(healthy: Fleet) -> None:
+    group(healthy, "attributes.site:(north")
+    assert "is not closed" in only(healthy, "group queries", "not checked")["what"]
+
+
+@pytest.mark.parametrize(
+    ("groups", "away_for", "is_found"),
+    [({"firmware"}, 2 * HOUR, True), (set(), 2 * HOUR, False), ({"firmware"}, 60, False)],
+)
+def test_a_device_that_is_away_and_still_in_its_groups(
+    healthy: Fleet, groups: set[str], away_for: int, is_found: bool
+) -> None:
+    iot = boto3.client("iot")
+    iot.create_thing(thingName="stuck")
+    for name in groups:
+        iot.create_thing_group(thingGroupName=name)
+        iot.add_thing_to_thing_group(thingGroupName=name, thingName="stuck")
+    since = int(time.time()) - away_for
+    healthy.put("stuck", "cooling_down", awaySince=since, leftGroups={"firmware"})
+    said = findings(healthy)
+    assert list(said) == (["devices that stayed"] if is_found else [])
+    if is_found:
+        assert "still in firmware" in said["devices that stayed"][0]["what"]
+
+
+def test_the_longest_away_are_looked_at_and_it_is_said_that_there_are_more(
+    healthy: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fleet_retry.doctor.patient.MOST_LOOKED_AT", 1)
+    iot = boto3.client("iot")
+    iot.create_thing_group(thingGroupName="firmware")
+    for hours in (2, 3):
+        name = f"stuck-{hours}"
+        iot.create_thing(thingName=name)
+        iot.add_thing_to_thing_group(thingGroupName="firmware", thingName=name)
+        since = int(time.time()) - hours * HOUR
+        healthy.put(name, "cooling_down", awaySince=since, leftGroups={"firmware"})
+    (finding,) = findings(healthy)["devices that stayed"]
+    assert finding["what"].startswith("stuck-3 ")
+    (note,) = findings(healthy, "note")["devices that stayed"]
+    assert note["what"].startswith("of 2 devices that are away, only the 1 ")
+
+
+def test_job_events_that_are_off_where_the_module_listens_to_them(healthy: Fleet) -> None:
+    healthy.answers["DescribeEventConfigurations"] = {}
+    assert "AWS IoT Jobs are off" in only(healthy, "job events")["what"]
+    healthy.environment["JOB_EVENTS_ENABLED"] = "false"
+    assert findings(healthy) == {}
+
+
+MAILED = {"Protocol": "email", "Endpoint": "you@example.com"}
+PENDING = {**MAILED, "SubscriptionArn": "PendingConfirmation"}
+GONE = {**MAILED, "SubscriptionArn": "Deleted"}
+
+
+def test_a_subscription_that_nobody_confirmed(healthy: Fleet) -> None:
+    topic = healthy.environment["OPERATOR_TOPIC_ARN"]
+    subscribed(healthy, topic, {**PENDING, "TopicArn": topic})
+    finding = only(healthy, "subscriptions")
+    assert finding["what"] == "you@example.com has not confirmed its subscription"
+    assert f"aws sns subscribe --topic-arn {topic}" in finding["do"]
+
+
+@pytest.mark.parametrize("subscriptions", [[], [GONE]], ids=["never", "unsubscribed"])
+def test_a_topic_that_mails_nobody(healthy: Fleet, subscriptions: list[dict[str, str]]) -> None:
+    subscribed(healthy, healthy.environment["OPERATOR_TOPIC_ARN"], *subscriptions)
+    assert "nobody is subscribed to" in only(healthy, "subscriptions")["what"]
+
+
+def test_a_queue_of_mails_that_the_alerts_do_not_come_to(healthy: Fleet) -> None:
+    topic = healthy.environment["ALERTS_TOPIC_ARN"]
+    of_another = f"arn:aws:sqs:eu-west-1:123456789012:fleet-b-{OPERATORS_QUEUE}"
+    other = {"SubscriptionArn": f"{topic}:1", "Protocol": "sqs", "Endpoint": of_another}
+    subscribed(healthy, topic, {**other, "TopicArn": topic})
+    finding = only(healthy, "subscriptions")
+    assert finding["what"] == f"the queue {OPERATORS_QUEUE} is not subscribed to {topic}"
+    assert finding["why"] == "nobody is mailed of failed devices"
+
+
+def test_failed_devices_that_nobody_hears_of(healthy: Fleet) -> None:
+    healthy.environment["OPERATOR_TOPIC_ARN"] = ""
+    healthy.answers["ListSubscriptionsByTopic"] = {"Subscriptions": []}
+    assert "nobody hears of failed devices" in only(healthy, "subscriptions")["what"]
+
+
+def test_an_alarm_that_is_on(healthy: Fleet) -> None:
+    boto3.client("cloudwatch").set_alarm_state(
+        AlarmName="FirmwareRetry-dead-letters", StateValue="ALARM", StateReason="3 letters"
+    )
+    finding = only(healthy, "alarms")
+    assert finding["what"] == "the alarm FirmwareRetry-dead-letters is on: 3 letters"
+    assert "docs/runbook.md" in finding["do"]
+
+
+def test_an_alarm_that_is_silenced(healthy: Fleet) -> None:
+    boto3.client("cloudwatch").disable_alarm_actions(AlarmNames=["FirmwareRetry-dead-letters"])
+    assert "is silenced" in only(healthy, "alarms")["what"]
+
+
+def test_a_module_without_alarms(healthy: Fleet) -> None:
+    boto3.client("cloudwatch").delete_alarms(AlarmNames=["FirmwareRetry-dead-letters"])
+    assert "there is no alarm" in only(healthy, "alarms")["what"]
+
+
+def test_dead_letters(healthy: Fleet) -> None:
+    sqs = boto3.client("sqs")
+    url = sqs.get_queue_url(QueueName="FailedFirmwareUpdateDeadLetters")["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody="{}")
+    finding = only(healthy, "dead letters")
+    assert finding["what"] == "1 message(s) wait in the dead-letter queue"
+    assert "fleet-retry redrive --dry-run" in finding["do"]
+
+
+def test_devices_that_are_overdue(healthy: Fleet) -> None:
+    now = int(time.time())
+    healthy.put("late", "cooling_down", dueAt=now - 3 * HOUR)
+    healthy.put("in-time", "cooling_down", dueAt=now - 60)
+    finding = only(healthy, "overdue devices")
+    assert finding["what"] == "1 device(s) are overdue, one since 3h: late"
+
+
+@pytest.mark.parametrize("used_up", [{"RetryCounter": 10}, {"isFatal": True}])
+def test_a_device_that_no_recovery_has_claimed_is_overdue(
+    healthy: Fleet, used_up: dict[str, Any]
+) -> None:
+    healthy.put("unclaimed", timestamp="2026-11-01T00:00:00Z", **used_up)
+    assert "unclaimed" in only(healthy, "overdue devices")["what"]
+
+
+def test_a_paused_campaign_is_a_note_and_its_devices_are_not_overdue(healthy: Fleet) -> None:
+    healthy.put("held", "cooling_down", dueAt=int(time.time()) - HOUR)
+    healthy.pause("2.27")
+    assert findings(healthy) == {}
+    (note,) = findings(healthy, "note")["paused campaigns"]
+    assert note["what"] == "the campaign 2.27 is paused: 1 device(s) are held"
+
+
+def test_a_device_that_was_held_is_not_overdue_as_soon_as_its_campaign_is_resumed(
+    healthy: Fleet,
+) -> None:
+    now = int(time.time())
+    healthy.put("held", "cooling_down", dueAt=now - HOUR, awaySince=now - 2 * HOUR)
+    healthy.pause("2.27")
+    assert healthy.run("resume", "2.27")[0] == 0
+    assert findings(healthy) == {}
+
+
+def test_what_was_found_is_told_though_the_rest_may_not_be_asked(healthy: Fleet) -> None:
+    topic = healthy.environment["OPERATOR_TOPIC_ARN"]
+    subscribed(healthy, topic, {**PENDING, "TopicArn": topic})
+    healthy.refuse("GetQueueUrl")
+    assert "has not confirmed" in only(healthy, "subscriptions")["what"]
+    assert findings(healthy, "not checked")["subscriptions"]
+
+
+def test_a_quota_that_all_devices_at_once_would_reach(healthy: Fleet) -> None:
+    for number in range(3):
+        healthy.put(f"pump-{number}")
+    quotas = healthy.answers["ListServiceQuotas"]["Quotas"]
+    quotas[0]["Value"] = 0.0005
+    assert "UpdateThing be called 0.0005 times a second" in only(healthy, "quotas")["what"]
+
+
+def test_a_quota_that_is_only_a_default_is_looked_at_too(healthy: Fleet) -> None:
+    for number in range(3):
+        healthy.put(f"pump-{number}")
+    default = healthy.answers["ListServiceQuotas"]["Quotas"].pop()
+    quotas = {"Quotas": [{**default, "Value": 0.0005}]}
+    healthy.answers["ListAWSDefaultServiceQuotas"] = quotas
+    assert "AddThingToThingGroup be called 0.0005 times" in only(healthy, "quotas")["what"]
+
+
+def test_an_account_that_runs_few_functions_at_once(healthy: Fleet) -> None:
+    healthy.answers["GetAccountSettings"]["AccountLimit"]["UnreservedConcurrentExecutions"] = 10
+    assert only(healthy, "functions at once")["what"].startswith("Lambda runs 10 functions")
+
+
+def test_a_quota_that_is_not_told_is_not_checked(healthy: Fleet) -> None:
+    healthy.answers["ListServiceQuotas"]["Quotas"].pop()
+    finding = only(healthy, "quotas", "not checked")
+    assert finding["what"].startswith("AddThingToThingGroup: ")
+
+
+@pytest.mark.parametrize(
+    ("operation", "check"),
+    [
+        ("ListStateMachines", "state machines"),
+        ("DescribeTable", "tables"),
+        ("ListTopicRules", "rules"),
+        ("GetSchedule", "schedules"),
+        ("GetIndexingConfiguration", "fleet indexing"),
+        ("ListThingGroups", "group queries"),
+        ("DescribeEventConfigurations", "job events"),
+        ("ListSubscriptionsByTopic", "subscriptions"),
+        ("DescribeAlarms", "alarms"),
+        ("GetQueueUrl", "dead letters"),
+        ("Scan", "overdue devices"),
+        ("ListServiceQuotas", "quotas"),
+        ("GetAccountSettings", "functions at once"),
+    ],
+)
+def test_what_may_not_be_asked_is_not_checked_and_no_finding(
+    healthy: Fleet, operation: str, check: str
+) -> None:
+    healthy.refuse(operation)
+    code, output = healthy.run("doctor")
+    assert code == 0
+    assert f"{check}: AccessDeniedException: no {operation}" in output
+
+
+def test_a_service_that_does_not_answer_is_not_checked(healthy: Fleet) -> None:
+    healthy.answers["ListServiceQuotas"] = EndpointConnectionError(endpoint_url="https://quotas")
+    assert "https://quotas" in only(healthy, "quotas", "not checked")["what"]
+
+
+def test_with_a_prefix_the_commands_have_it_too(healthy: Fleet) -> None:
+    present = healthy.answers["GetFunctionConfiguration"]
+    healthy.answers["GetFunctionConfiguration"] = lambda asked: present(
+        {"FunctionName": asked["FunctionName"].removeprefix("fleet-b-")}
+    )
+    group(healthy, "attributes.site:north")
+    said = findings(healthy, "finding", "--prefix", "fleet-b-")
+    assert said["group queries"][0]["do"].endswith("--prefix fleet-b- --ignore-group firmware")
+    assert said["rules"][0]["what"] == "there is no rule fleet_b_FailedFirmwareRemovedRule"
+
+
+def test_no_module_at_all_says_what_to_do(healthy: Fleet) -> None:
+    code, output = healthy.run("doctor", "--prefix", "fleet-b-")
+    assert code == 2
+    assert "there is no function fleet-b-ReconcileDevices" in output

@@ -1,0 +1,157 @@
+"""People are told of one device clearly, and of a storm in a handful of mails."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import boto3
+import jsonschema
+import pytest
+
+from localcloud import eventually
+from localcloud.fleet import Fleet
+
+DOCS = Path(__file__).parents[2] / "docs"
+SCHEMA = json.loads((DOCS / "alert.schema.json").read_text())
+FILTER = re.search(r"filter_policy +=.*\((\{.*\})\)\n", (DOCS / "alerts.md").read_text())
+
+STORM = [f"blown-{number}" for number in range(500)]
+FATAL = "signature invalid"  # the second fleet's fatal_reasons: one failure is enough
+THREADS = 8
+WAVE = 100
+"""Devices under way at most: the intake's retries last milliseconds here."""
+A_HANDFUL = 5
+
+
+@pytest.fixture
+def fleet(second: Fleet) -> Fleet:
+    """The fleet that mails people, and has told them all that was."""
+    second.invoke("MailOperators")
+    return second
+
+
+def _mails(fleet: Fleet, mark: int) -> list[dict[str, Any]]:
+    """What people were mailed."""
+    topic = fleet.outputs["operator_topic_arn"]
+    calls = [call for call in fleet.calls(mark) if call.operation == "Publish"]
+    return [call.parameters for call in calls if call.parameters["TopicArn"] == topic]
+
+
+def test_one_device_is_one_clear_mail(fleet: Fleet) -> None:
+    mark = fleet.mark()
+    fleet.add_thing("mailed", model="gw:v3", FW="2.26")
+    fleet.fail("mailed", [1], reason=f"{FATAL}: E_KEY", FW="2.26")
+    assert eventually(lambda: fleet.alerts("mailed"))
+    assert _mails(fleet, mark) == []
+    assert fleet.invoke("MailOperators") == {"mails": 1, "devices": 1}
+    (mail,) = _mails(fleet, mark)
+    assert mail["Subject"] == "Firmware update failed: mailed"
+    for fact in (
+        "Model:           gw:v3",
+        "Firmware:        2.26",
+        "Campaign:        2.26",
+        f"Reason:          {FATAL}: E_KEY",
+        "Cycles:          1",
+        "  firmwareRetry: none -> failed",
+        "second-FailedToUpdate",
+        "fleet-retry release --prefix second- --region us-east-1 -- mailed",
+        "https://us-east-1.console.aws.amazon.com/iot/home?region=us-east-1#/thing/mailed",
+    ):
+        assert fact in mail["Message"]
+    (alert,) = fleet.alerts("mailed")
+    jsonschema.validate(alert, SCHEMA)
+
+    fleet.succeed("mailed", 5, status="SUCCEEDED")
+    assert eventually(lambda: len(fleet.alerts("mailed")) == 2)
+    jsonschema.validate(fleet.alerts("mailed")[1], SCHEMA)
+    assert fleet.invoke("MailOperators") == {"mails": 1, "devices": 1}
+    assert _mails(fleet, mark)[1]["Subject"] == "Firmware update succeeded after all: mailed"
+    assert fleet.invoke("MailOperators") == {}
+
+
+def test_a_subscriber_gets_what_its_filter_lets_through(fleet: Fleet) -> None:
+    """The filter policy of ``docs/alerts.md``."""
+    assert FILTER
+    policy = re.sub(r"(\w+) =", r'"\1":', FILTER[1])
+    assert json.loads(policy) == {"event": ["failed"], "campaign": [{"prefix": "firmware-"}]}
+    sqs, attributes = fleet.client("sqs"), {"FifoQueue": "true"}
+    queue = sqs.create_queue(QueueName="tickets.fifo", Attributes=attributes)["QueueUrl"]
+    subscription = fleet.client("sns").subscribe(
+        TopicArn=fleet.outputs["alerts_topic_arn"],
+        Protocol="sqs",
+        Endpoint=fleet.outputs["alerts_topic_arn"].replace(":sns:", ":sqs:").rpartition(":")[0]
+        + ":tickets.fifo",
+        Attributes={"RawMessageDelivery": "true", "FilterPolicy": policy},
+    )["SubscriptionArn"]
+    for name, campaign in (("let-through", "firmware-3"), ("kept-back", "bootloader-3")):
+        fleet.add_thing(name, model="gw:v3", FW="2.26")
+        fleet.fail(name, [1], reason=FATAL, jobId=campaign)
+    assert eventually(lambda: fleet.alerts("let-through") and fleet.alerts("kept-back"))
+    for name in ("let-through", "kept-back"):
+        fleet.succeed(name, 5, status="SUCCEEDED")
+    assert eventually(lambda: len(fleet.alerts("let-through")) == 2)
+    received = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
+    alerts = [json.loads(message["Body"]) for message in received]
+    assert [(alert["deviceId"], alert["event"]) for alert in alerts] == [("let-through", "failed")]
+    fleet.client("sns").unsubscribe(SubscriptionArn=subscription)
+    sqs.delete_queue(QueueUrl=queue)
+
+
+@pytest.fixture
+def _calm(fleet: Fleet) -> Iterator[None]:
+    """After the storm nothing is left of it: other tests look at all records of the fleet."""
+    yield
+    eventually(lambda: not fleet.runs("escalation", "RUNNING"), seconds=300)
+    resource = boto3.resource("dynamodb", endpoint_url=fleet.cloud.endpoint_url)
+    for table in ("retries_table_name", "backup_table_name"):
+        with resource.Table(fleet.outputs[table]).batch_writer() as batch:
+            for name in STORM:
+                batch.delete_item(Key={"deviceId": name})
+    iot = fleet.client("iot")
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(lambda name: iot.delete_thing(thingName=name), STORM))
+
+
+@pytest.mark.usefixtures("_calm")
+def test_a_storm_is_a_handful_of_mails(fleet: Fleet, figures: list[str]) -> None:
+    mark, started = fleet.mark(), time.monotonic()
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(lambda name: fleet.add_thing(name, model="gw:v3", FW="2.26"), STORM))
+    with fleet.connect("gateway") as connection:
+        for wave in range(0, len(STORM), WAVE):
+            for number, name in enumerate(STORM[wave : wave + WAVE]):
+                message = fleet.message(name, 1, reason=f"{FATAL} {number % 3}", FW="2.26")
+                connection.publish(fleet.topic.format(device=name), message)
+            fleet.settle()
+    assert eventually(lambda: not fleet.runs("escalation", "RUNNING"), seconds=300)
+    assert _told(fleet) == set(STORM)
+
+    mailed = fleet.invoke("MailOperators")
+    assert mailed["devices"] == len(STORM)
+    mails = _mails(fleet, mark)
+    assert len(mails) == mailed["mails"] <= A_HANDFUL
+    named = Counter(line for mail in mails for line in mail["Message"].splitlines())
+    assert [named[name] for name in STORM] == [1] * len(STORM)
+    assert "Commonest reasons:" in mails[0]["Message"]
+    alerts = [alert for alert in fleet.all_alerts() if alert.get("deviceId") in set(STORM)]
+    assert Counter(alert["deviceId"] for alert in alerts) == dict.fromkeys(STORM, 1)
+    for alert in alerts:
+        jsonschema.validate(alert, SCHEMA)
+    assert fleet.invoke("MailOperators") == {}
+    figures.append(
+        f"alerts: {len(STORM)} devices failed for good at once: {len(STORM)} messages on the FIFO"
+        f" topic, {len(mails)} mail(s) to people, every device in exactly one of them"
+        f" ({time.monotonic() - started:.0f} s)"
+    )
+
+
+def _told(fleet: Fleet) -> set[str]:
+    records = fleet.all_records()
+    return {name for name in STORM if "notifiedAt" in records.get(name, {})}

@@ -1,0 +1,146 @@
+"""Messages that cannot be counted leave one line that says why, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from localcloud import eventually
+from localcloud.fleet import Fleet
+
+SENDERS = iter(range(1000))
+MOST = 128 * 1024
+"""AWS IoT refuses larger payloads."""
+
+
+@pytest.fixture
+def sender(quickstart: Fleet) -> str:
+    """A device of good standing, which sends the bad messages of one test."""
+    name = f"sender-{next(SENDERS)}"
+    quickstart.add_thing(name)
+    return name
+
+
+def _publish(fleet: Fleet, sender: str, message: Any) -> None:
+    """Publishes the message and then a good one, which must count, and nothing may fail."""
+    bad_ends, records = fleet.bad_ends(), fleet.records()
+    with fleet.connect(sender) as connection:
+        fleet.publish(connection, message)
+        fleet.settle()
+        assert fleet.records() == records
+        fleet.publish(connection, fleet.message(sender, 1))
+    fleet.settle()
+    assert fleet.counted(sender) == 1
+    assert fleet.bad_ends() == bad_ends
+    assert fleet.dead_letters() == []
+
+
+@pytest.mark.parametrize(
+    "device_id",
+    [
+        pytest.param("", id="empty"),
+        pytest.param("no spaces", id="with a space"),
+        pytest.param("dev/1", id="with a slash"),
+        pytest.param("dév-1", id="not ASCII"),
+        pytest.param("x" * 129, id="too long"),
+        pytest.param("x" * 100_000, id="far too long"),
+        pytest.param(["dev-1"], id="a list"),
+        pytest.param({"dev": 1}, id="an object"),
+        pytest.param(True, id="a boolean"),
+        pytest.param(None, id="null"),
+    ],
+)
+def test_a_message_without_a_valid_device_id(
+    quickstart: Fleet, sender: str, device_id: object
+) -> None:
+    _publish(quickstart, sender, quickstart.message(sender, 1, _id_=device_id))
+    (line,) = quickstart.errors_logged("IncrementRetryCounter", f"clientId '{sender}'")
+    assert line["errorType"] == "InvalidMessageError"
+    assert line["errorMessage"].startswith("deviceId ")
+    assert "it should be 1 to 128 of a-z A-Z 0-9 : _ -" in line["errorMessage"]
+    assert len(json.dumps(line)) < 3000  # what was sent is not repeated
+
+
+@pytest.mark.parametrize("field", ["_id_", "timestamp"])
+def test_a_message_that_lacks_a_field(quickstart: Fleet, sender: str, field: str) -> None:
+    message = quickstart.message(sender, 1)
+    del message[field]
+    _publish(quickstart, sender, message)
+    (line,) = quickstart.errors_logged("IncrementRetryCounter", f"clientId '{sender}'")
+    name = "deviceId" if field == "_id_" else field
+    assert line["errorMessage"].startswith(f"{name} is missing: it should be ")
+
+
+def test_a_message_of_a_thing_that_does_not_exist(quickstart: Fleet, sender: str) -> None:
+    ghost = f"ghost-of-{sender}"
+    _publish(quickstart, sender, quickstart.message(ghost, 1))
+    (line,) = quickstart.errors_logged("CheckIfDeviceExists", ghost)
+    assert line["errorType"] == "ThingNotFoundError"
+    assert quickstart.record(ghost) is None
+    assert quickstart.backup(ghost) is None
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        pytest.param(b"failed", id="text"),
+        pytest.param(b'{"_id_": "dev-1", "status": "failed", "mod', id="truncated"),
+        pytest.param(b'{"_id_": "dev-1", "status": "failed"', id="without its end"),
+        pytest.param(b'["failed"]', id="a list"),
+        pytest.param(b"80", id="a number"),
+        pytest.param(b"", id="empty"),
+        pytest.param(b"\xff\xfe\x00\x01", id="binary"),
+        pytest.param(b"x" * MOST, id="large"),
+        pytest.param(b"[" * MOST, id="deep"),
+    ],
+)
+def test_a_payload_that_is_no_json_object(quickstart: Fleet, sender: str, payload: bytes) -> None:
+    runs = len(quickstart.runs("intake"))
+    _publish(quickstart, sender, payload)
+    assert len(quickstart.runs("intake")) == runs + 1  # the good message
+    lines = quickstart.failures_logged(f'"{sender}"')
+    (line,) = [line for line in lines if "refused" in line]
+    assert (
+        line.items()
+        >= {
+            "refused": "the payload is not a JSON object",
+            "topic": "iot/device/data",
+            "clientId": sender,
+        }.items()
+    )
+    assert line["receivedAt"] > 1_700_000_000_000
+
+
+def test_a_payload_larger_than_aws_takes(quickstart: Fleet, sender: str) -> None:
+    message = quickstart.message(sender, 1, padding="x" * MOST)
+    with quickstart.connect(sender) as connection, pytest.raises(TimeoutError):
+        connection.publish(quickstart.topic, message, timeout=0.5)
+    quickstart.settle()
+    assert quickstart.record(sender) is None
+    quickstart.fail(sender, [2])
+    assert quickstart.counted(sender) == 1
+
+
+def test_fields_that_nobody_asked_for_are_not_passed_on(quickstart: Fleet, sender: str) -> None:
+    quickstart.fail(sender, [1], padding="x" * 100_000)
+    assert quickstart.counted(sender) == 1
+    (line,) = quickstart.failures_logged(f'"{sender}"')
+    assert "padding" not in line
+
+
+@pytest.mark.parametrize("status", ["in_progress", "FAILED", "in progress", 1])
+def test_a_message_of_another_status_starts_nothing(
+    quickstart: Fleet, sender: str, status: object
+) -> None:
+    runs = len(quickstart.runs("intake"))
+    quickstart.fail(sender, [1], status=status)
+    assert len(quickstart.runs("intake")) == runs
+    assert quickstart.failures_logged(f'"{sender}"') == []
+
+
+def test_a_number_as_timestamp_counts_like_its_text(quickstart: Fleet, sender: str) -> None:
+    quickstart.fail(sender, [0], timestamp=1_711_320_208_793)
+    quickstart.fail(sender, [0], timestamp="1711320208793")
+    assert eventually(lambda: quickstart.counted(sender) == 1)

@@ -1,0 +1,56 @@
+"""What is being installed changes: the episode of the old is over, and the new is counted anew."""
+
+from __future__ import annotations
+
+import pytest
+
+from localcloud import eventually
+from localcloud.fleet import Fleet
+
+ORIGINAL = {"model": "gw:v3", "FW": "2.26"}
+
+
+@pytest.mark.parametrize("field", ["jobId", "FW"])
+def test_another_campaign_starts_from_zero_and_late_messages_count_for_nothing(
+    quickstart: Fleet, field: str
+) -> None:
+    device = f"changes-{field}"
+    quickstart.add_thing(device, **ORIGINAL)
+    quickstart.fail(device, range(1, 6), **{field: "first"})
+    assert quickstart.counted(device) == 5
+    quickstart.fail(device, [6], **{field: "second"})
+    assert quickstart.counted(device) == 1
+    quickstart.fail(device, [3, 4, 5], **{field: "first"})
+    assert quickstart.counted(device) == 1
+    assert quickstart.history(device) == [
+        ("free", "tracking", "first failure"),
+        ("tracking", "free", "another campaign began"),
+        ("free", "tracking", "first failure"),
+    ]
+
+
+def test_a_device_that_cools_down_is_restored_for_the_next_campaign(quickstart: Fleet) -> None:
+    device = "changes-while-away"
+    quickstart.add_thing(device, **ORIGINAL)
+    quickstart.fail(device, range(1, 11), jobId="first")
+    assert eventually(lambda: quickstart.attributes(device)["FW"] == "moveOut")
+    quickstart.fail(device, [20], jobId="second")
+    assert quickstart.attributes(device) == ORIGINAL
+    assert quickstart.counted(device) == 1
+    record = quickstart.record(device)
+    assert record
+    assert (record["campaign"], record["ResetRetryCount"]) == ("second", 0)
+
+
+def test_a_failed_device_is_released_for_the_next_campaign(second: Fleet) -> None:
+    device = "changes-when-failed"
+    second.add_thing(device, **ORIGINAL)
+    second.fail(device, [1], jobId="first", reason="signature invalid")
+    assert eventually(lambda: second.alerts(device))
+    assert eventually(lambda: not second.runs("escalation", "RUNNING"))
+    second.fail(device, [2], jobId="first")
+    assert second.groups(device) == {"second-FailedToUpdate"}
+    second.fail(device, [3], jobId="second")
+    assert second.attributes(device) == ORIGINAL
+    assert second.groups(device) == set()
+    assert second.counted(device) == 1

@@ -1,0 +1,339 @@
+"""``fleet-retry``, every command of it, on the deployed module."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from fleet_retry.cli import app
+from fleet_retry.doctor import resources
+from fleet_retry.times import iso
+from localcloud import LocalCloud, eventually
+from localcloud.fleet import Fleet
+from tests.integration.plugin import Deployment
+
+ORIGINAL = {"model": "gw:v3", "FW": "2.26"}
+GROUP = "second-FailedToUpdate"
+
+
+def run(fleet: Fleet, *arguments: str, stdin: str | None = None) -> tuple[int, str]:
+    """Runs a command on a fleet; its exit status and what it printed."""
+    which = ["--prefix", fleet.prefix, "--endpoint-url", fleet.cloud.endpoint_url]
+    result = CliRunner().invoke(app, [*arguments, *which], input=stdin, catch_exceptions=False)
+    return result.exit_code, result.output
+
+
+def said(fleet: Fleet, *arguments: str) -> list[dict[str, Any]]:
+    """What a command prints with ``--json``, line by line."""
+    _, output = run(fleet, *arguments, "--json")
+    return [json.loads(line) for line in output.splitlines()]
+
+
+def fail_for_good(fleet: Fleet, device: str, campaign: str) -> None:
+    """Brings a device into the failed group."""
+    fleet.add_thing(device, **ORIGINAL)
+    fleet.fail(device, [1], reason="signature invalid", FW=campaign)
+    assert eventually(lambda: not fleet.runs("escalation", "RUNNING") and fleet.groups(device))
+
+
+def test_a_failed_device_is_listed_shown_and_released(second: Fleet) -> None:
+    fail_for_good(second, "operated", "9.1")
+    (listed,) = said(second, "list", "--state", "failed", "--campaign", "9.1")
+    assert (listed["deviceId"], listed["lastReason"]) == ("operated", "signature invalid")
+
+    (shown,) = said(second, "show", "operated")
+    assert shown["record"]["state"] == "failed"
+    assert shown["attributes"] == {**ORIGINAL, "firmwareRetry": "failed"}
+    assert shown["originals"]["firmwareRetry"] is None
+    assert shown["groups"] == [GROUP]
+    assert [of["to"] for of in shown["history"]] == ["tracking", "failed"]
+    assert shown["execution"]["status"] == "SUCCEEDED"
+    assert shown["execution"]["consoleUrl"] == ""
+
+    code, output = run(second, "release", "operated", stdin="y\n")
+    assert (code, output.splitlines()[-1]) == (0, "1 released")
+    assert (second.record("operated"), second.attributes("operated")) == (None, ORIGINAL)
+    assert run(second, "list", "--campaign", "9.1") == (0, "No such device.\n")
+    assert "released by an operator" in run(second, "history", "operated")[1]
+
+
+def test_many_are_released_and_who_is_not_there_is_said(second: Fleet) -> None:
+    for number in (1, 2):
+        fail_for_good(second, f"many-{number}", "9.2")
+    second.add_thing("many-fine")
+    assert run(second, "release", "--campaign", "9.2", "--dry-run")[0] == 0
+    assert second.record("many-1") is not None
+    names = "many-1\nmany-2\nmany-fine\nmany-nobody\n"
+    code, output = run(second, "release", "--file", "-", "--yes", stdin=names)
+    assert code == 0
+    assert output.splitlines() == [
+        "many-fine  not tracked",
+        "many-nobody  gone",
+        "1 gone, 1 not tracked, 2 released",
+    ]
+
+
+def test_one_that_is_refused_is_named_and_the_others_are_told_of(second: Fleet) -> None:
+    fail_for_good(second, "refused", "9.3")
+    second.add_thing("beside", **ORIGINAL)
+    second.client("dynamodb").delete_item(
+        TableName=second.outputs["backup_table_name"], Key={"deviceId": {"S": "refused"}}
+    )
+    code, output = run(second, "release", "refused", "beside", "nobody", "--yes")
+    assert code == 1
+    first, *others = output.splitlines()
+    assert first.startswith("refused  refused  BackupMissingError: no backup of")
+    assert others[:3] == [
+        "beside  not tracked",
+        "nobody  gone",
+        "1 gone, 1 not tracked, 1 refused",
+    ]
+    # What the error says: set its attributes.
+    second.client("iot").update_thing(
+        thingName="refused", attributePayload={"attributes": ORIGINAL, "merge": False}
+    )
+    assert run(second, "release", "refused", "--yes") == (0, "1 released\n")
+
+
+def test_a_paused_campaign_holds_its_devices_until_it_is_resumed(second: Fleet) -> None:
+    assert run(second, "pause", "9.4", "--why", "a bad bootloader")[0] == 0
+    second.add_thing("held", **ORIGINAL)
+    second.fail("held", [1, 2], FW="9.4")
+    assert eventually(lambda: not second.runs("cool_down", "RUNNING"))
+    (counted,) = [of for of in said(second, "campaigns") if of["campaign"] == "9.4"]
+    assert (counted["cooling_down"], counted["pausedBy"]) == (1, "operator")
+    assert "a bad bootloader" in run(second, "campaigns")[1]
+
+    code, output = run(second, "resume", "9.4")
+    assert (code, output.startswith("9.4 is resumed.")) == (0, True)
+    second.reconcile()
+    assert second.attributes("held") == ORIGINAL
+    assert run(second, "resume", "9.4")[0] == 1
+
+
+def test_a_dead_letter_is_shown_and_redriven(second: Fleet) -> None:
+    message = {**second.message("nobody", 1), "deviceId": "nobody", "kind": "failed"}
+    letter = {"execution": "x", "failure": {"Error": "Broken", "Cause": "y"}, "message": message}
+    second.client("sqs").send_message(
+        QueueUrl=second.outputs["dead_letter_queue_url"], MessageBody=json.dumps(letter)
+    )
+    runs = len(second.runs("intake"))
+    code, output = run(second, "redrive", "--dry-run")
+    assert (code, "nobody  redriven  Broken: y" in output) == (0, True)
+    assert len(second.runs("intake")) == runs
+    assert "1 redriven" in run(second, "redrive")[1]
+    assert len(second.runs("intake")) == runs + 1
+
+
+def test_the_deployment_is_found_by_terraforms_outputs(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    fleets = {"quickstart": deployment.quickstart.outputs, "second": deployment.second.outputs}
+    file = tmp_path / "outputs.json"
+    file.write_text(json.dumps({"fleets": {"value": fleets, "type": "any", "sensitive": False}}))
+    run(deployment.second, "pause", "9.5")
+    code, output = run(deployment.second, "campaigns", "--terraform-outputs", str(file))
+    assert (code, "9.5" in output) == (0, True)
+    code, output = run(deployment.quickstart, "campaigns", "--terraform-outputs", str(file))
+    assert (code, "9.5" in output) == (0, False)
+    run(deployment.second, "resume", "9.5")
+
+
+def test_the_doctor_knows_the_parts_of_the_module(second: Fleet, quickstart: Fleet) -> None:
+    assert set(second.outputs["handler_function_names"]) == set(resources.STEPS)
+    every = {resources.REMOVED_RULE, *resources.RULES_OF_DEVICES, *resources.RULES_OF_SUCCESS}
+    assert set(quickstart.outputs["rule_names"]) == every
+    every |= set(resources.RULES_OF_JOBS)
+    assert set(second.outputs["rule_names"]) == {f"second_{rule}" for rule in every}
+
+
+Fault = tuple[str, str]
+"""The check that finds it, and some of what that says."""
+PLANTED: set[Fault] = {
+    ("rules", "the rule second_SucceededFirmwareUpdateRule is disabled"),
+    ("schedules", "the schedule second-ReconcileDevices is disabled"),
+    ("fleet indexing", "fleet indexing is off"),
+    ("group queries", "the query of the dynamic group everything, `thingName:*`"),
+    ("devices that stayed", "planted is away since 3h, and still in everything"),
+    ("job events", "the events of AWS IoT Jobs are off"),
+    ("alarms", "the alarm second-FirmwareRetry-dead-letters is on: planted"),
+    ("alarms", "the alarm second-FirmwareRetry-dead-letters is silenced"),
+    ("dead letters", "message(s) wait in the dead-letter queue"),
+    ("overdue devices", "device(s) are overdue"),
+}
+DELETED: set[Fault] = {
+    ("functions", "there is no function second-ReleaseDevice"),
+    ("state machines", "there is no state machine second-FirmwareEscalationStateMachine"),
+    ("tables", "there is no table second-DeviceFirmwareHistory"),
+    ("rules", "there is no rule second_FirmwareJobTimedOutRule"),
+    ("schedules", "there is no schedule second-MailOperators"),
+    ("subscriptions", "the queue second-FailedFirmwareUpdateOperators.fifo is not subscribed to"),
+    ("subscriptions", "nobody is subscribed to"),
+    ("alarms", "there is no alarm whose name begins with second-FirmwareRetry-"),
+}
+
+
+def found(fleet: Fleet, faults: set[Fault]) -> set[Fault]:
+    """Which of the faults the doctor finds."""
+    findings = [of for of in said(fleet, "doctor") if of["status"] == "finding"]
+    return {
+        (check, what)
+        for check, what in faults
+        if any(of["check"] == check and what in of["what"] for of in findings)
+    }
+
+
+@contextmanager
+def _planted(fleet: Fleet) -> Iterator[None]:
+    with ExitStack() as undo:
+        for plant in (_registry, _device, _switches, _letter):
+            undo.enter_context(plant(fleet))
+        yield
+
+
+@contextmanager
+def _registry(fleet: Fleet) -> Iterator[None]:
+    """A group of all things; then the group follows its query no more."""
+    iot = fleet.client("iot")
+    fleet.add_thing("planted")
+    _index(fleet, "REGISTRY")
+    iot.create_dynamic_thing_group(thingGroupName="everything", queryString="thingName:*")
+    assert eventually(lambda: "everything" in fleet.groups("planted"))
+    _index(fleet, "OFF")
+    yield
+    _index(fleet, "REGISTRY")
+    iot.delete_dynamic_thing_group(thingGroupName="everything")
+
+
+def _index(fleet: Fleet, mode: str) -> None:
+    fleet.client("iot").update_indexing_configuration(
+        thingIndexingConfiguration={"thingIndexingMode": mode}
+    )
+
+
+@contextmanager
+def _device(fleet: Fleet) -> Iterator[None]:
+    """A device that is away for three hours, and overdue since an hour."""
+    now = int(time.time())
+    table = fleet.outputs["retries_table_name"]
+    item = {
+        "deviceId": {"S": "planted"},
+        "state": {"S": "cooling_down"},
+        "campaign": {"S": "9.6"},
+        "timestamp": {"S": iso(now)},
+        "trackingId": {"S": "planted"},
+        "recoveryId": {"S": "planted-1"},
+        "RetryCounter": {"N": "0"},
+        "ResetRetryCount": {"N": "1"},
+        "awaySince": {"N": str(now - 3 * 3600)},
+        "dueAt": {"N": str(now - 3600)},
+        "leftGroups": {"SS": ["everything"]},
+    }
+    fleet.client("dynamodb").put_item(TableName=table, Item=item)
+    yield
+    fleet.client("dynamodb").delete_item(TableName=table, Key={"deviceId": item["deviceId"]})
+
+
+@contextmanager
+def _switches(fleet: Fleet) -> Iterator[None]:
+    """A rule, a schedule, an alarm, which is on, and the events of jobs are off."""
+    rule = "second_SucceededFirmwareUpdateRule"
+    alarm = f"{fleet.prefix}FirmwareRetry-dead-letters"
+    fleet.client("iot").disable_topic_rule(ruleName=rule)
+    fleet.client("cloudwatch").disable_alarm_actions(AlarmNames=[alarm])
+    _alarm(fleet, alarm, "ALARM")
+    _schedule(fleet, "DISABLED")
+    _job_events(fleet, is_on=False)
+    yield
+    _job_events(fleet, is_on=True)
+    _schedule(fleet, "ENABLED")
+    _alarm(fleet, alarm, "OK")
+    fleet.client("cloudwatch").enable_alarm_actions(AlarmNames=[alarm])
+    fleet.client("iot").enable_topic_rule(ruleName=rule)
+
+
+def _schedule(fleet: Fleet, state: str) -> None:
+    scheduler = fleet.client("scheduler")
+    kept = scheduler.get_schedule(Name=f"{fleet.prefix}ReconcileDevices")
+    fields = ("Name", "Description", "ScheduleExpression", "FlexibleTimeWindow", "Target")
+    scheduler.update_schedule(**{name: kept[name] for name in fields}, State=state)
+
+
+def _alarm(fleet: Fleet, name: str, state: str) -> None:
+    fleet.client("cloudwatch").set_alarm_state(
+        AlarmName=name, StateValue=state, StateReason="planted"
+    )
+
+
+def _job_events(fleet: Fleet, *, is_on: bool) -> None:
+    fleet.client("iot").update_event_configurations(
+        eventConfigurations={"JOB_EXECUTION": {"Enabled": is_on}}
+    )
+
+
+@contextmanager
+def _letter(fleet: Fleet) -> Iterator[None]:
+    fleet.client("sqs").send_message(
+        QueueUrl=fleet.outputs["dead_letter_queue_url"], MessageBody="{}"
+    )
+    yield
+    fleet.client("sqs").purge_queue(QueueUrl=fleet.outputs["dead_letter_queue_url"])
+
+
+def test_the_doctor_finds_each_fault_that_is_planted(second: Fleet) -> None:
+    _index(second, "REGISTRY")
+    second.client("sqs").purge_queue(QueueUrl=second.outputs["dead_letter_queue_url"])
+    assert found(second, PLANTED) == set()
+    with _planted(second):
+        assert found(second, PLANTED) == PLANTED
+        assert run(second, "doctor")[0] == 1
+    assert found(second, PLANTED) == set()
+
+
+def _delete_parts(fleet: Fleet) -> None:
+    prefix, sns, cloudwatch = fleet.prefix, fleet.client("sns"), fleet.client("cloudwatch")
+    (escalation,) = [
+        of["stateMachineArn"]
+        for of in fleet.client("stepfunctions").list_state_machines()["stateMachines"]
+        if of["name"] == f"{prefix}FirmwareEscalationStateMachine"
+    ]
+    alarms = cloudwatch.describe_alarms(AlarmNamePrefix=f"{prefix}FirmwareRetry-")["MetricAlarms"]
+    fleet.client("lambda").delete_function(FunctionName=f"{prefix}ReleaseDevice")
+    fleet.client("stepfunctions").delete_state_machine(stateMachineArn=escalation)
+    fleet.client("dynamodb").delete_table(TableName=f"{prefix}DeviceFirmwareHistory")
+    fleet.client("iot").delete_topic_rule(ruleName="second_FirmwareJobTimedOutRule")
+    fleet.client("scheduler").delete_schedule(Name=f"{prefix}MailOperators")
+    cloudwatch.delete_alarms(AlarmNames=[of["AlarmName"] for of in alarms])
+    for topic in ("alerts_topic_arn", "operator_topic_arn"):
+        answer = sns.list_subscriptions_by_topic(TopicArn=fleet.outputs[topic])
+        for of in answer["Subscriptions"]:
+            if f"{prefix}FailedFirmwareUpdateOperators" in of["TopicArn"] + of["Endpoint"]:
+                sns.unsubscribe(SubscriptionArn=of["SubscriptionArn"])
+
+
+def test_what_is_gone_is_found_and_the_apply_that_is_told_brings_it_back(
+    second: Fleet, account: LocalCloud, deployment: Deployment
+) -> None:
+    _delete_parts(second)
+    assert found(second, DELETED) == DELETED
+    deployment.terraform(account).apply()
+    assert found(second, DELETED) == set()
+
+
+def test_the_doctor_says_what_it_could_not_check(second: Fleet) -> None:
+    _, output = run(second, "doctor")
+    assert "not checked  quotas: " in output
+
+
+@pytest.mark.parametrize("command", ["list", "campaigns", "doctor"])
+def test_without_a_terminal_nothing_but_the_result_is_printed(second: Fleet, command: str) -> None:
+    _, output = run(second, command)
+    assert "\x1b" not in output
+    assert "Reading" not in output

@@ -1,0 +1,123 @@
+"""An operator who is done with a device: it gets its attributes back, and is free."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from localcloud import eventually
+from localcloud.fleet import Fleet
+
+ORIGINAL = {"model": "gw:v3", "FW": "2.26"}
+GROUP = "second-FailedToUpdate"
+
+
+def _failed(fleet: Fleet, device: str) -> None:
+    """Brings a device into the failed group."""
+    fleet.add_thing(device, **ORIGINAL)
+    fleet.fail(device, [1], reason="signature invalid")
+    assert eventually(lambda: fleet.alerts(device))
+    assert eventually(lambda: not fleet.runs("escalation", "RUNNING"))
+    assert fleet.groups(device) == {GROUP}
+
+
+def _is_free(fleet: Fleet, device: str) -> bool:
+    return (
+        fleet.record(device) is None
+        and fleet.backup(device) is None
+        and fleet.attributes(device) == ORIGINAL
+        and fleet.groups(device) == set()
+    )
+
+
+@pytest.fixture
+def membership_events(second: Fleet) -> Iterator[None]:
+    """The account's membership events are on."""
+    iot = second.client("iot")
+    iot.update_event_configurations(
+        eventConfigurations={"THING_GROUP_MEMBERSHIP": {"Enabled": True}}
+    )
+    yield
+    iot.update_event_configurations(
+        eventConfigurations={"THING_GROUP_MEMBERSHIP": {"Enabled": False}}
+    )
+
+
+def test_by_the_function_for_one_device(second: Fleet) -> None:
+    _failed(second, "released")
+    assert second.invoke("ReleaseDevice", deviceId="released") == {"released": ["released"]}
+    assert _is_free(second, "released")
+    assert second.history("released")[-1] == ("failed", "free", "released by an operator")
+    second.fail("released", [50])
+    assert second.counted("released") == 1
+
+
+def test_by_the_function_for_a_list(second: Fleet) -> None:
+    names = ["list-1", "list-2"]
+    for name in names:
+        _failed(second, name)
+    second.add_thing("list-3")
+    answer = second.invoke("ReleaseDevice", deviceIds=[*names, "list-3", "no-such-thing"])
+    assert answer == {"released": names, "not_tracked": ["list-3"], "gone": ["no-such-thing"]}
+    assert all(_is_free(second, name) for name in names)
+
+
+def test_one_of_a_list_that_cannot_be_released_is_answered_with_why(second: Fleet) -> None:
+    for name in ("list-4", "list-5"):
+        _failed(second, name)
+    second.client("dynamodb").delete_item(
+        TableName=second.outputs["backup_table_name"], Key={"deviceId": {"S": "list-4"}}
+    )
+    answer = second.invoke("ReleaseDevice", deviceIds=["list-4", "list-5"])
+    assert answer["released"] == ["list-5"]
+    assert answer["refused"]["list-4"].startswith("BackupMissingError: no backup of list-4")
+    assert _is_free(second, "list-5")
+    second.client("iot").update_thing(
+        thingName="list-4", attributePayload={"attributes": ORIGINAL, "merge": False}
+    )
+    assert second.invoke("ReleaseDevice", deviceId="list-4") == {"released": ["list-4"]}
+
+
+def test_a_name_that_cannot_be_one_is_refused(second: Fleet) -> None:
+    answer = second.invoke("ReleaseDevice", deviceId="no such/thing")
+    assert answer["errorType"] == "InvalidMessageError"
+    assert "1 to 128 of" in answer["errorMessage"]
+
+
+def test_of_a_device_that_cools_down(second: Fleet) -> None:
+    second.add_thing("released-early", **ORIGINAL)
+    second.fail("released-early", [1, 2])
+    assert eventually(lambda: "firmwareRetry" in second.attributes("released-early"))
+    second.invoke("ReleaseDevice", deviceId="released-early")
+    assert _is_free(second, "released-early")
+
+
+@pytest.mark.usefixtures("membership_events")
+def test_by_removing_it_from_the_group_where_membership_events_are_on(second: Fleet) -> None:
+    _failed(second, "removed")
+    second.client("iot").remove_thing_from_thing_group(thingGroupName=GROUP, thingName="removed")
+    assert eventually(lambda: _is_free(second, "removed"))
+
+
+@pytest.mark.usefixtures("membership_events")
+def test_what_the_module_itself_removes_is_not_an_operators_wish(second: Fleet) -> None:
+    _failed(second, "healed-itself")
+    bad_ends = second.bad_ends()
+    second.succeed("healed-itself", 9, "SUCCEEDED")
+    second.settle()
+    assert second.history("healed-itself")[-1] == ("failed", "free", "update succeeded")
+    assert second.bad_ends() == bad_ends
+
+
+def test_by_removing_it_from_the_group_where_they_are_off(second: Fleet) -> None:
+    _failed(second, "noticed-late")
+    _failed(second, "still-failed")
+    second.client("iot").remove_thing_from_thing_group(
+        thingGroupName=GROUP, thingName="noticed-late"
+    )
+    mark = second.mark()
+    second.reconcile()
+    assert _is_free(second, "noticed-late")
+    assert second.groups("still-failed") == {GROUP}
+    assert second.operations(mark).count("iot.ListThingsInThingGroup") == 1

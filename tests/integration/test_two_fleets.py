@@ -1,0 +1,68 @@
+"""Two instances in one account, with a prefix, a topic and options of their own."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from localcloud import eventually
+from localcloud.fleet import Fleet
+
+
+def _names(outputs: Any) -> set[str]:
+    if isinstance(outputs, dict):
+        return set().union(*map(_names, outputs.values()))
+    if isinstance(outputs, list):
+        return set().union(*map(_names, outputs))
+    return set() if outputs is None else {str(outputs)}
+
+
+def test_they_share_no_name(quickstart: Fleet, second: Fleet) -> None:
+    assert _names(quickstart.outputs).isdisjoint(_names(second.outputs))
+    for name in _names(second.outputs):
+        assert "second-" in name or "second_" in name
+    assert quickstart.outputs["operator_topic_arn"] is None
+
+
+def test_a_failure_of_one_counts_nothing_in_the_other(quickstart: Fleet, second: Fleet) -> None:
+    quickstart.add_thing("in-both")
+    quickstart.fail("in-both", [1])
+    assert second.record("in-both") is None
+    second.fail("in-both", [1])
+    assert (quickstart.counted("in-both"), second.counted("in-both")) == (1, 1)
+    assert {line["topic"] for line in quickstart.failures_logged('"in-both"')} == {
+        "iot/device/data"
+    }
+    assert {line["topic"] for line in second.failures_logged('"in-both"')} == {
+        "second/in-both/data"
+    }
+
+
+def test_the_topic_names_the_device_whatever_its_message_says(second: Fleet) -> None:
+    second.add_thing("by-topic")
+    second.fail("by-topic", [1], _id_="somebody-else")
+    assert second.counted("by-topic") == 1
+    assert second.record("somebody-else") is None
+
+
+def test_a_journey_in_one_leaves_the_other_alone(quickstart: Fleet, second: Fleet) -> None:
+    device, kept = "second-journey", {"model": "gw:v3", "FW": "2.26"}
+    second.add_thing(device, **kept)
+    of_first, of_second = quickstart.mark(), second.mark()
+    second.fail(device, [1], status="TIMED_OUT")
+    second.fail(device, [2])
+    assert eventually(lambda: second.attributes(device) == {**kept, "firmwareRetry": "coolingDown"})
+    # An attribute that was not there is removed again.
+    assert eventually(lambda: second.attributes(device) == kept)
+    assert eventually(lambda: not second.runs("cool_down", "RUNNING"))
+    second.fail(device, [3, 4])
+    assert eventually(lambda: second.alerts(device))
+    assert second.attributes(device) == {**kept, "firmwareRetry": "failed"}
+    assert second.groups(device) == {"second-FailedToUpdate"}
+
+    assert quickstart.calls(of_first) == []
+    assert quickstart.alerts(device) == []
+    assert quickstart.record(device) is None
+    touched = json.dumps([call.parameters for call in second.calls(of_second)])
+    for key in ("retries_table_name", "backup_table_name", "alerts_topic_arn"):
+        assert json.dumps(quickstart.outputs[key]) not in touched

@@ -1,0 +1,34 @@
+"""A thing that was deleted ends its episode quietly."""
+
+from __future__ import annotations
+
+from localcloud import eventually
+from localcloud.fleet import Fleet
+
+
+def test_a_thing_deleted_during_its_cool_down_leaves_nothing(second: Fleet) -> None:
+    second.add_thing("vanishes")
+    bad_ends = second.bad_ends()
+    second.fail("vanishes", [1, 2])
+    assert eventually(lambda: second.attributes("vanishes") == {"firmwareRetry": "coolingDown"})
+    assert second.backup("vanishes") is not None
+    (run,) = second.recoveries("vanishes")["cool_down"]
+
+    second.client("iot").delete_thing(thingName="vanishes")
+
+    assert eventually(lambda: second.record("vanishes") is None)
+    assert eventually(lambda: not second.runs("cool_down", "RUNNING"))
+    assert second.backup("vanishes") is None
+    assert second.states_entered(run)[-1] == "ThingVanished"
+    assert second.bad_ends() == bad_ends
+
+
+def test_a_thing_of_the_same_name_begins_anew(second: Fleet) -> None:
+    second.add_thing("reborn")
+    second.fail("reborn", [1])
+    second.client("iot").delete_thing(thingName="reborn")
+    second.fail("reborn", [2])
+    assert eventually(lambda: second.record("reborn") is None)
+    second.add_thing("reborn")
+    second.fail("reborn", [3])
+    assert second.counted("reborn") == 1

@@ -1,0 +1,45 @@
+"""Each handler answers in its scene, and makes the clients of the services that it needs."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from bench import cold_start
+from localcloud.project import ROOT
+
+
+def services() -> dict[str, set[str]]:
+    """What the role of each handler may call, by the module of the handler."""
+    text = (ROOT / "modules" / "handlers" / "main.tf").read_text()
+    steps = re.findall(r"^    (\w+) = \{\n(.*?)^    \}", text, re.MULTILINE | re.DOTALL)
+    botocore = {"states": "stepfunctions"}
+    return {
+        re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", step).lower(): {
+            botocore.get(service, service) for service in re.findall(r'"(\w+):\w+"', actions)
+        }
+        for step, actions in steps
+        if '":' not in step and ":" in actions
+    }
+
+
+def test_a_handler_makes_the_clients_of_what_it_may_call_and_no_other() -> None:
+    made = cold_start.clients()
+    assert {step: set(clients) for step, clients in made.items()} == services()
+    assert all(len(clients) == len(set(clients)) for clients in made.values())
+
+
+def test_botocore_and_boto3_answer_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cold_start, "steps", lambda: ["increment_retry_counter"])
+    (start,) = cold_start.measure(1, lambda _: None)
+    assert start.services == ("dynamodb",)
+    assert start.ratio > 0
+    assert start.boto3_ratio > 0
+
+
+def test_a_handler_that_fails_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cold_start, "steps", lambda: ["release_device"])
+    monkeypatch.setattr(cold_start, "_scene", lambda _: (None, {}))
+    with pytest.raises(cold_start.ColdStartError, match="release_device failed"):
+        cold_start.clients()

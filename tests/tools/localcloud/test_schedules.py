@@ -1,0 +1,39 @@
+"""Schedules that run in scaled time where that is asked for, and not at all elsewhere."""
+
+from __future__ import annotations
+
+import json
+import time
+
+from localcloud import LocalCloud
+from tests.tools.localcloud.common import ROLE, take
+
+
+def test_a_rate_is_scaled_like_all_waits() -> None:
+    with LocalCloud(time_scale=0.01, runs_schedules=True) as cloud:
+        started = time.monotonic()
+        queue = _schedule(cloud, often="rate(5 minutes)", seldom="rate(1 day)")
+        fired = [(take(cloud, queue, 30), time.monotonic() - started) for _ in range(2)]
+    (first, at), (second, later) = fired
+    assert first == second == {"schedule": "often"}
+    assert 2.5 < at < 30
+    assert at + 2.5 < later
+
+
+def test_nothing_runs_by_the_clock_elsewhere() -> None:
+    with LocalCloud() as cloud:
+        assert take(cloud, _schedule(cloud, once="at(2026-01-01T00:00:00)"), 3) is None
+
+
+def _schedule(cloud: LocalCloud, **expressions: str) -> str:
+    """Schedules by name, which send to a queue; its URL."""
+    queue: str = cloud.client("sqs").create_queue(QueueName="fired")["QueueUrl"]
+    arn = f"arn:aws:sqs:{cloud.region}:{cloud.account_id}:fired"
+    for name, expression in expressions.items():
+        cloud.client("scheduler").create_schedule(
+            Name=name,
+            ScheduleExpression=expression,
+            FlexibleTimeWindow={"Mode": "OFF"},
+            Target={"Arn": arn, "RoleArn": ROLE, "Input": json.dumps({"schedule": name})},
+        )
+    return queue

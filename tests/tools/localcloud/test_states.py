@@ -1,0 +1,266 @@
+"""Step Functions: names of executions, errors, retries, waits, integrations."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from localcloud import LocalCloud
+from tests.tools.localcloud.common import ROLE
+
+Make = Callable[..., str]
+Outcome = Callable[[str], dict[str, Any]]
+
+RAISING = """
+class DeviceBusyError(Exception):
+    pass
+def handler(event, context):
+    if event.get("mode") == "exit":
+        import os
+        os._exit(1)
+    if event.get("mode") == "sleep":
+        import time
+        time.sleep(30)
+    if event.get("mode") == "raise":
+        raise DeviceBusyError("try later")
+    return {"got": event}
+"""
+
+
+@pytest.fixture(scope="module")
+def function_arn(make_function: Make) -> str:
+    return make_function("raising", RAISING, Timeout=1)
+
+
+@pytest.fixture(scope="module")
+def waiting_arn(make_machine: Make) -> str:
+    return make_machine("waiting", {"W": {"Type": "Wait", "Seconds": 1500, "End": True}})
+
+
+def test_same_name_and_input_while_running_answers_as_before(
+    cloud: LocalCloud, waiting_arn: str, outcome: Outcome
+) -> None:
+    states = cloud.client("stepfunctions")
+    request = {"stateMachineArn": waiting_arn, "name": "track-1", "input": '{"a": 1}'}
+    first = states.start_execution(**request)
+    again = states.start_execution(**request)
+    assert again["executionArn"] == first["executionArn"]
+    assert again["startDate"] == first["startDate"]
+    with pytest.raises(ClientError, match="ExecutionAlreadyExists"):
+        states.start_execution(**request | {"input": '{"a": 2}'})
+    outcome(first["executionArn"])
+    with pytest.raises(ClientError, match="ExecutionAlreadyExists"):
+        states.start_execution(**request)
+
+
+@pytest.mark.parametrize("name", ["a:b", "a b", "a/b", "a*", "x" * 81])
+def test_names_that_aws_refuses(cloud: LocalCloud, waiting_arn: str, name: str) -> None:
+    with pytest.raises(ClientError, match="InvalidName"):
+        cloud.client("stepfunctions").start_execution(stateMachineArn=waiting_arn, name=name)
+
+
+def test_nested_start_of_a_used_name_has_awss_error_name(
+    cloud: LocalCloud, make_machine: Make, outcome: Outcome
+) -> None:
+    child = make_machine("child", {"Done": {"Type": "Succeed"}})
+    parent = make_machine(
+        "parent",
+        {
+            "Start": {
+                "Type": "Task",
+                "Resource": "arn:aws:states:::states:startExecution",
+                "Parameters": {"StateMachineArn": child, "Name.$": "$.name", "Input.$": "$"},
+                "ResultPath": None,
+                "Catch": [
+                    {
+                        "ErrorEquals": ["StepFunctions.ExecutionAlreadyExistsException"],
+                        "Next": "Duplicate",
+                    }
+                ],
+                "End": True,
+            },
+            "Duplicate": {"Type": "Pass", "Result": "duplicate", "End": True},
+        },
+        "EXPRESS",
+    )
+    states = cloud.client("stepfunctions")
+    outputs = []
+    for _ in range(2):
+        run = states.start_execution(stateMachineArn=parent, input='{"name": "cycle-1"}')
+        outputs.append(json.loads(outcome(run["executionArn"])["output"]))
+    assert outputs == [{"name": "cycle-1"}, "duplicate"]
+    with pytest.raises(ClientError, match="ExecutionAlreadyExists"):
+        states.start_execution(stateMachineArn=child, name="cycle-1")
+
+
+@pytest.mark.parametrize("optimized", [False, True])
+@pytest.mark.parametrize(
+    ("mode", "error"),
+    [
+        ("raise", "DeviceBusyError"),
+        ("sleep", "Sandbox.Timedout"),
+        ("exit", "Runtime.ExitError"),
+    ],
+)
+def test_a_functions_error_is_the_states_error(
+    cloud: LocalCloud,
+    make_machine: Make,
+    outcome: Outcome,
+    function_arn: str,
+    mode: str,
+    error: str,
+    optimized: bool,
+) -> None:
+    task = _task(function_arn, optimized)
+    arn = make_machine(f"error-{mode}-{optimized}", {"T": {**task, "End": True}})
+    run = cloud.client("stepfunctions").start_execution(
+        stateMachineArn=arn, input=json.dumps({"mode": mode})
+    )
+    end = outcome(run["executionArn"])
+    assert (end["status"], end["error"]) == ("FAILED", error)
+    assert json.loads(end["cause"])["errorType"] == error
+
+
+def test_a_throttled_function(
+    cloud: LocalCloud, make_function: Make, make_machine: Make, outcome: Outcome
+) -> None:
+    function_arn = make_function("throttled", RAISING)
+    lambda_ = cloud.client("lambda")
+    lambda_.put_function_concurrency(FunctionName="throttled", ReservedConcurrentExecutions=0)
+    arn = make_machine("throttled", {"T": {**_task(function_arn, optimized=False), "End": True}})
+    run = cloud.client("stepfunctions").start_execution(stateMachineArn=arn)
+    assert outcome(run["executionArn"])["error"] == "Lambda.TooManyRequestsException"
+
+
+@pytest.mark.parametrize("optimized", [False, True])
+def test_a_functions_result(
+    cloud: LocalCloud, make_machine: Make, outcome: Outcome, function_arn: str, optimized: bool
+) -> None:
+    task = _task(function_arn, optimized)
+    arn = make_machine(f"result-{optimized}", {"T": {**task, "End": True}})
+    run = cloud.client("stepfunctions").start_execution(stateMachineArn=arn, input='{"a": 1}')
+    output = json.loads(outcome(run["executionArn"])["output"])
+    assert (output["Payload"] if optimized else output) == {"got": {"a": 1}}
+
+
+def _task(function_arn: str, optimized: bool) -> dict[str, Any]:
+    if not optimized:
+        return {"Type": "Task", "Resource": function_arn}
+    parameters = {"FunctionName": function_arn, "Payload.$": "$"}
+    resource = "arn:aws:states:::lambda:invoke"
+    return {"Type": "Task", "Resource": resource, "Parameters": parameters}
+
+
+@pytest.mark.parametrize("kind", ["STANDARD", "EXPRESS"])
+def test_a_message_sent_to_sqs(
+    cloud: LocalCloud, make_machine: Make, outcome: Outcome, kind: str
+) -> None:
+    sqs = cloud.client("sqs")
+    url = sqs.create_queue(QueueName=f"from-{kind}")["QueueUrl"]
+    task = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::sqs:sendMessage",
+        "Parameters": {"QueueUrl": url, "MessageBody": {"message.$": "$", "kind": kind}},
+        "End": True,
+    }
+    arn = make_machine(f"sends-{kind}", {"S": task}, kind)
+    run = cloud.client("stepfunctions").start_execution(stateMachineArn=arn, input='{"a": 1}')
+    assert "MessageId" in outcome(run["executionArn"])["output"]
+    (message,) = sqs.receive_message(QueueUrl=url)["Messages"]
+    assert json.loads(message["Body"]) == {"message": {"a": 1}, "kind": kind}
+
+
+@pytest.mark.parametrize("kind", ["Seconds", "SecondsPath", "Timestamp", "TimestampPath"])
+def test_every_wait_is_scaled(
+    cloud: LocalCloud, make_machine: Make, outcome: Outcome, kind: str
+) -> None:
+    due = (datetime.now(UTC) + timedelta(seconds=1000)).isoformat()
+    value = {"Seconds": 1000, "Timestamp": due}.get(kind, "$.value")
+    given = {"value": 1000 if kind == "SecondsPath" else due}
+    arn = make_machine(f"waits-{kind}", {"W": {"Type": "Wait", kind: value, "End": True}})
+    started = time.monotonic()
+    run = cloud.client("stepfunctions").start_execution(
+        stateMachineArn=arn, input=json.dumps(given)
+    )
+    assert outcome(run["executionArn"])["status"] == "SUCCEEDED"
+    assert 0.9 < time.monotonic() - started < 30
+
+
+@pytest.mark.parametrize(
+    ("retry", "least", "most"),
+    [
+        # 500, 1000 and 1000 seconds, scaled by 0.001; unlimited they would be 500, 10,000, 200,000.
+        ({"IntervalSeconds": 500, "BackoffRate": 20, "MaxDelaySeconds": 1000}, 2.4, 60.0),
+        ({"IntervalSeconds": 500, "MaxDelaySeconds": 500, "JitterStrategy": "FULL"}, 0.0, 60.0),
+    ],
+)
+def test_retry_intervals(
+    cloud: LocalCloud,
+    make_machine: Make,
+    outcome: Outcome,
+    function_arn: str,
+    retry: dict[str, Any],
+    least: float,
+    most: float,
+) -> None:
+    task = {
+        **_task(function_arn, optimized=False),
+        "Retry": [{"ErrorEquals": ["DeviceBusyError"], "MaxAttempts": 3, **retry}],
+        "End": True,
+    }
+    arn = make_machine(f"retries-{least}", {"T": task})
+    mark = cloud.mark()
+    started = time.monotonic()
+    run = cloud.client("stepfunctions").start_execution(
+        stateMachineArn=arn, input='{"mode": "raise"}'
+    )
+    assert outcome(run["executionArn"])["error"] == "DeviceBusyError"
+    assert least < time.monotonic() - started < most
+    assert sum(call.operation == "Invoke" for call in cloud.calls(mark)) == 4
+
+
+def test_tracing_configuration_is_kept(cloud: LocalCloud) -> None:
+    states = cloud.client("stepfunctions")
+    definition = json.dumps({"StartAt": "D", "States": {"D": {"Type": "Succeed"}}})
+    arn = states.create_state_machine(
+        name="traced", definition=definition, roleArn=ROLE, tracingConfiguration={"enabled": True}
+    )["stateMachineArn"]
+    assert states.describe_state_machine(stateMachineArn=arn)["tracingConfiguration"]["enabled"]
+
+
+STOPPING = """
+import botocore.session
+def handler(event, context):
+    states = botocore.session.get_session().create_client("stepfunctions")
+    states.stop_execution(executionArn=event["arn"], error="Left", cause="the device is back")
+"""
+
+
+def test_a_function_stops_an_execution(
+    cloud: LocalCloud, make_machine: Make, make_function: Make, function_arn: str, outcome: Outcome
+) -> None:
+    stopping = make_function("stopping", STOPPING, Timeout=30)
+    wait = {"Type": "Wait", "Seconds": 10_000, "Next": "Act"}
+    act = {"Type": "Task", "Resource": function_arn, "End": True}
+    machine = make_machine("stopped", {"Wait": wait, "Act": act})
+    states = cloud.client("stepfunctions")
+    arn = states.start_execution(stateMachineArn=machine, name="track-stop")["executionArn"]
+    mark = cloud.mark()
+    given = json.dumps({"arn": arn})
+    # Of ten seconds a busy machine takes some to start a function.
+    answer = cloud.client("lambda").invoke(FunctionName=stopping, Payload=given)
+    assert "FunctionError" not in answer
+    stopped = outcome(arn)
+    assert (stopped["status"], stopped["error"]) == ("ABORTED", "Left")
+    assert stopped["cause"] == "the device is back"
+    time.sleep(10.5)
+    invoked = [c for c in cloud.calls(mark) if c.operation == "Invoke" and c.caller == "states"]
+    assert invoked == [], "the wait of ten seconds is over, and nothing follows"
+    with pytest.raises(ClientError, match="ExecutionAlreadyExists"):
+        states.start_execution(stateMachineArn=machine, name="track-stop")

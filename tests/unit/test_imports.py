@@ -1,0 +1,99 @@
+"""What a function loads before its first answer: counted, since times differ."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+
+from bench.cold_start import steps
+from tests.tools.bench.test_cold_start import services
+
+SOURCE = Path(__file__).resolve().parents[2] / "lambda_src"
+LOAD = """
+import importlib, json, sys
+before = set(sys.modules)
+importlib.import_module("firmware_retry.handlers." + sys.argv[1])
+new = {name: module for name, module in sys.modules.items() if name not in before}
+print(json.dumps({name: str(getattr(module, "__file__", "")) for name, module in new.items()}))
+"""
+START = """
+import importlib, sys
+importlib.import_module("firmware_retry.handlers." + sys.argv[1])
+from firmware_retry import aws
+made = aws.client.cache_info().currsize
+for service in sys.argv[2:]:
+    aws.client(service)
+print(made, aws.client.cache_info().currsize)
+"""
+LAMBDA = {"AWS_LAMBDA_FUNCTION_NAME": "OneOfThem", "AWS_DEFAULT_REGION": "us-east-1"}
+OF_BOTOCORE = {"botocore", "certifi", "dateutil", "jmespath", "six", "urllib3"}
+"""botocore and what it loads itself, certifi where that is installed."""
+HOT_PATH = {
+    "aws",
+    "clock",
+    "errors",
+    "handlers",
+    "history_table",
+    "message",
+    "record",
+    "retries_table",
+    "settings",
+}
+
+
+@lru_cache
+def loaded(step: str) -> dict[str, str]:
+    """The modules that a handler loads, and their files."""
+    modules: dict[str, str] = json.loads(printed(LOAD, step))
+    return modules
+
+
+def printed(code: str, *arguments: str, **environment: str) -> str:
+    """What a fresh process prints."""
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=SOURCE,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+
+@pytest.mark.parametrize("step", steps())
+def test_a_handler_loads_botocore_and_no_other_library(step: str) -> None:
+    modules = loaded(step)
+    libraries = {name.partition(".")[0] for name, of in modules.items() if "site-packages" in of}
+    assert "botocore" in libraries
+    assert libraries <= OF_BOTOCORE
+
+
+@pytest.mark.parametrize("step", steps())
+def test_a_function_makes_the_clients_of_what_it_may_call_while_it_starts(step: str) -> None:
+    called = services()[step]
+    assert printed(START, step, *called, **LAMBDA).split() == [str(len(called))] * 2
+
+
+def test_whoever_else_imports_a_handler_makes_no_client() -> None:
+    assert printed(START, "increment_retry_counter").split() == ["0", "0"]
+
+
+def test_the_handler_of_every_message_loads_only_what_counting_needs() -> None:
+    modules = loaded("increment_retry_counter")
+    own = {name.split(".")[1] for name in modules if name.startswith("firmware_retry.")}
+    assert own == HOT_PATH
+
+
+def test_clients_share_one_session() -> None:
+    """A second session reads botocore's endpoints and defaults again: 40 ms of a cold start."""
+    code = (
+        "from firmware_retry import aws\n"
+        "aws.client('iot'), aws.client('dynamodb'), aws.client('iot')\n"
+        "print(aws._session.cache_info().misses, aws.client.cache_info().misses)"
+    )
+    assert printed(code, **LAMBDA).split() == ["1", "2"]

@@ -1,0 +1,192 @@
+"""What devices do, and what each of it takes: run on a deployed fleet, read from its meter."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from bench.meter import Meter, Reading
+from localcloud import eventually
+from localcloud.fleet import Fleet
+
+CYCLE = 10
+"""Failures of a cycle, the module's default ``retry_limit``."""
+GROUP = "NeedsUpdate"
+"""The dynamic thing group of the devices that are to be updated."""
+LONGEST_SECONDS = 90.0
+"""How long to wait for what takes a few seconds."""
+STEPS = (1, 5, 9, 10, 15, 19, 20)
+"""After how many failures of an escalated device the meter is read."""
+
+
+class BenchError(Exception):
+    """A device did not do what the journey is about; says what to do."""
+
+
+@dataclass(frozen=True)
+class Journey:
+    """Something that happens to a device, and is measured.
+
+    Attributes:
+        name: of the figures.
+        title: what a reader sees.
+        run: does it with a device of a fleet that does not know it yet.
+    """
+
+    name: str
+    title: str
+    run: Callable[[Fleet, str], Reading]
+
+
+def first(fleet: Fleet, device: str) -> Reading:
+    """The failure that an episode begins with."""
+    _register(fleet, device)
+    return _failing(fleet, device, 1)
+
+
+def counted(fleet: Fleet, device: str) -> Reading:
+    """A failure that is counted, and nothing else."""
+    begin(fleet, device, 1)
+    return _failing(fleet, device, 2)
+
+
+def duplicate(fleet: Fleet, device: str) -> Reading:
+    """A failure message that comes again."""
+    begin(fleet, device, 1)
+    return _failing(fleet, device, 1)
+
+
+def cooling_down(fleet: Fleet, device: str) -> Reading:
+    """A failure message of a device that is moved out."""
+    # Its day takes seconds here: who looks closely needs longer.
+    strand(fleet, device)
+    reading = _failing(fleet, device, CYCLE + 1)
+    fleet.succeed(device, CYCLE + 2)
+    return reading
+
+
+def success(fleet: Fleet, device: str) -> Reading:
+    """The success of a device that failed before, in its first cycle."""
+    begin(fleet, device, 1)
+    meter = Meter(fleet)
+    fleet.succeed(device, 2)
+    return meter.read()
+
+
+def healthy_success(fleet: Fleet, device: str) -> Reading:
+    """The success of a device that never failed."""
+    _register(fleet, device)
+    meter = Meter(fleet)
+    fleet.succeed(device, 1)
+    return meter.read()
+
+
+def recovered(fleet: Fleet, device: str) -> Reading:
+    """Ten failures, moved out, back a day later, and then the update succeeds."""
+    _register(fleet, device)
+    meter = Meter(fleet)
+    _fail(fleet, device, range(1, CYCLE + 1))
+    _wait_until_back(fleet, device)
+    fleet.succeed(device, CYCLE + 1)
+    return meter.read()
+
+
+def escalated(fleet: Fleet, device: str) -> Reading:
+    """Twenty failures in two cycles, moved to the failed group, people told."""
+    return escalated_by_steps(fleet, device)[STEPS[-1]]
+
+
+def escalated_by_steps(fleet: Fleet, device: str) -> dict[int, Reading]:
+    """The same, read after each number of failures in ``STEPS``."""
+    _register(fleet, device)
+    meter, readings = Meter(fleet), {}
+    for number in range(1, 2 * CYCLE + 1):
+        _fail(fleet, device, [number])
+        if number == CYCLE:
+            _wait_until_back(fleet, device)
+        elif number == 2 * CYCLE:
+            _wait_until_told(fleet, device)
+        if number in STEPS:
+            readings[number] = meter.read()
+    return readings
+
+
+COUNTED = Journey("counted", "counting failure", counted)
+MESSAGES = (
+    Journey("first", "first failure", first),
+    COUNTED,
+    Journey("duplicate", "duplicate", duplicate),
+    Journey("cooling_down", "while cooling down", cooling_down),
+    Journey("success", "success after a failure", success),
+    Journey("healthy_success", "success without one", healthy_success),
+)
+RECOVERED = Journey("recovered", "recovered", recovered)
+ESCALATED = Journey("escalated", "escalated", escalated)
+
+
+def begin(fleet: Fleet, device: str, failures: int) -> None:
+    """Registers a device and lets it fail, one message after the other."""
+    _register(fleet, device)
+    _fail(fleet, device, range(1, failures + 1))
+
+
+def strand(fleet: Fleet, device: str) -> None:
+    """Has a device moved out, and stops the run that would bring it back."""
+    begin(fleet, device, CYCLE)
+    _wait(lambda: _is_waiting(fleet, device), f"{device} was not moved out")
+    (run,) = fleet.recoveries(device)["cool_down"]
+    fleet.client("stepfunctions").stop_execution(executionArn=run["executionArn"])
+
+
+def _register(fleet: Fleet, device: str) -> None:
+    """A device as a fleet has it: in the dynamic group of those to be updated, if there is one."""
+    groups = fleet.client("iot").list_thing_groups()["thingGroups"]
+    fleet.add_thing(device, model="wo:v8", FW="2.27", site="plant-7")
+    if any(group["groupName"] == GROUP for group in groups):
+        _wait(lambda: GROUP in fleet.groups(device), f"{device} did not join {GROUP}")
+
+
+def _fail(fleet: Fleet, device: str, numbers: Iterable[int]) -> None:
+    # Each alone: messages that come at once make an episode's first steps run side by side.
+    for number in numbers:
+        fleet.fail(device, [number])
+
+
+def _failing(fleet: Fleet, device: str, number: int) -> Reading:
+    meter = Meter(fleet)
+    fleet.fail(device, [number])
+    return meter.read()
+
+
+def _wait_until_back(fleet: Fleet, device: str) -> None:
+    _wait_for_state(fleet, device, "cooling_down")
+    _wait_for_state(fleet, device, "tracking")
+    _wait(lambda: not fleet.runs("cool_down", "RUNNING"), "a cool-down did not end")
+
+
+def _wait_until_told(fleet: Fleet, device: str) -> None:
+    _wait(lambda: "notifiedAt" in _record(fleet, device), f"nobody was told of {device}")
+    _wait(lambda: not fleet.runs("escalation", "RUNNING"), "an escalation did not end")
+
+
+def _is_waiting(fleet: Fleet, device: str) -> bool:
+    """Whether a device's cool-down has done its first step, and waits."""
+    return any(
+        event["type"] == "WaitStateEntered"
+        for run in fleet.recoveries(device)["cool_down"]
+        for event in fleet.client("stepfunctions").get_execution_history(
+            executionArn=run["executionArn"]
+        )["events"]
+    )
+
+
+def _wait_for_state(fleet: Fleet, device: str, state: str) -> None:
+    _wait(lambda: _record(fleet, device).get("state") == state, f"{device} was never {state}")
+
+
+def _record(fleet: Fleet, device: str) -> dict[str, Any]:
+    return fleet.record(device) or {}
+
+
+def _wait(until: Callable[[], object], otherwise: str) -> None:
+    if not eventually(until, LONGEST_SECONDS):
+        raise BenchError(f"{otherwise} within {LONGEST_SECONDS:.0f} s")

@@ -1,0 +1,202 @@
+"""The same story, told by the package's own handlers and state machines, under the same quotas.
+
+It is what the model is held against. Slow, so for hundreds of devices; the invariants of ``watch``
+are checked at each call.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fleet_model.model import Setup
+from fleet_model.workload import SUCCESS, Ints, Story
+from pricing.quotas import Account
+from simulator.aws.errors import client_error
+from simulator.faults import Faults
+from simulator.functions import Call, FunctionRun
+from simulator.options import FAILED_GROUP, RETRIES, Options
+from simulator.world import START, World
+
+_SETTLED = 3600
+"""Seconds from the making of the things until the story begins."""
+_MOVES = ("ResetRetryCounterAndMoveOut", "ResetRetryCountToFailedUpdate")
+
+
+@dataclass(frozen=True)
+class Testimony:
+    """What became of the devices, by number."""
+
+    counted: Ints
+    """Failures that the records of each held, over all."""
+    failed: Ints
+    """Failures that each had."""
+    is_healthy: NDArray[np.bool_]
+    has_failed: NDArray[np.bool_]
+    """Whether it is in the group of the failed."""
+    told: Ints
+    """How often people were told of each."""
+    waits: Ints
+    """Seconds from each failure that reached the limit until the device was out."""
+    ended_at: int
+    """When the last device was restored or told of, seconds of the story."""
+    violations: list[str]
+    """Of the simulator's invariants."""
+
+
+def tell(story: Story, setup: Setup) -> Testimony:
+    """Plays a story to its end; of the quotas, those of AWS IoT hold."""
+    return _Witness(story, setup).testimony()
+
+
+class _Witness:
+    def __init__(self, story: Story, setup: Setup) -> None:
+        self._story = story
+        self._setup = setup
+        options = Options(
+            retry_limit=setup.retry_limit,
+            cool_down_seconds=setup.cool_down_seconds,
+            cool_down_jitter=setup.cool_down_jitter,
+            settle_seconds=setup.settle_seconds,
+            indexing_seconds=float(story.indexing_seconds),
+        )
+        chance = random.Random(story.seed)  # noqa: S311 -- must be repeatable
+        self._world = World(chance, options, Faults(chance))
+        self._account = Account(setup.quotas)
+        self._second = 0
+        self._names = [f"device-{number}" for number in range(story.size)]
+        self._numbers = {name: number for number, name in enumerate(self._names)}
+        self._failed = np.zeros(story.size, np.int32)
+        self._is_healthy = np.zeros(story.size, np.bool_)
+        self._before = np.zeros(story.size, np.int32)
+        self._told = np.zeros(story.size, np.int32)
+        self._reached: dict[str, float] = {}
+        """When the limit was reached, by recovery run."""
+        self._waits: list[int] = []
+        self._ended_at = 0
+        self._sent: dict[tuple[int, int], int] = {}
+        """When each message was sent, milliseconds: its copies say the same."""
+        self._perform, self._world.cloud_call = self._world.cloud_call, self._call  # type: ignore[method-assign]
+        self._watched = self._world.functions.finished
+        self._world.functions.finished = self._finished
+
+    def testimony(self) -> Testimony:
+        world, story = self._world, self._story
+        with world.installed():
+            for name in self._names:
+                world.people.create(name, {"model": "wo:v8", "FW": "2.26"})
+            world.advance(_SETTLED)
+            world.iot.joined = self._rejoined
+            for number, start in enumerate(story.starts):
+                world.scheduler.after(float(start), partial(self._try, number))
+            world.scheduler.run(most=100_000_000)
+        counted = [
+            self._before[number] + self._recorded(name) for name, number in self._numbers.items()
+        ]
+        members = world.iot.groups[FAILED_GROUP]
+        return Testimony(
+            counted=np.array(counted, np.int32),
+            failed=self._failed,
+            is_healthy=self._is_healthy,
+            has_failed=np.array([name in members for name in self._names]),
+            told=self._told,
+            waits=np.array(self._waits, np.int32),
+            ended_at=self._ended_at,
+            violations=[str(violation) for violation in world.violations],
+        )
+
+    @property
+    def _now(self) -> int:
+        return int(self._world.scheduler.now - START) - _SETTLED
+
+    def _recorded(self, name: str) -> int:
+        item = self._world.record(name)
+        if item is None:
+            return 0
+        cycles, counter = (int(item[key]["N"]) for key in ("ResetRetryCount", "RetryCounter"))
+        return cycles * self._setup.retry_limit + counter
+
+    # -- the devices, as in ``devices`` ----------------------------------------------------------
+
+    def _rejoined(self, name: str) -> None:
+        self._world.scheduler.after(0, partial(self._try, self._numbers[name]))
+
+    def _try(self, number: int) -> None:
+        story, tried = self._story, int(self._failed[number])
+        if tried >= story.failures[number]:
+            self._is_healthy[number] = True
+            self._tell(number, SUCCESS)
+            return
+        self._tell(number, tried)
+        self._failed[number] += 1
+        if (tried + 1) % story.tries:
+            (gap,) = story.gaps(_one(number), _one(tried + 1))
+            self._world.scheduler.after(float(gap), partial(self._try, number))
+
+    def _tell(self, number: int, event: int) -> None:
+        self._sent[number, event] = int(self._world.scheduler.now * 1000)
+        for copy in range(self._story.copies):
+            (delay,) = self._story.delays(_one(number), _one(event), copy)
+            arrive = partial(self._arrive, number, event)
+            self._world.scheduler.after(float(delay), arrive)
+
+    def _arrive(self, number: int, event: int) -> None:
+        kind = "succeeded" if event == SUCCESS else "failed"
+        message: Mapping[str, Any] = {
+            "kind": kind,
+            "reportedBy": "device",
+            "deviceId": self._names[number],
+            "timestamp": str(self._sent[number, event]),
+            "status": kind,
+            "model": "wo:v8",
+            "FW": "2.27",
+            "topic": "iot/device/data",
+            "clientId": self._names[number],
+            "receivedAt": int(self._world.scheduler.now * 1000),
+        }
+        self._world.deliver(message)
+
+    # -- the account, and what is noted ----------------------------------------------------------
+
+    def _call(self, call: Call) -> Any:
+        name = f"{call.service}.{call.operation}"
+        if call.service == "iot":
+            second = int(self._world.scheduler.now - START)
+            if second != self._second:
+                self._second = second
+                self._account.begin(second)
+            if not self._account.take(((name, 1.0),), 1):
+                raise client_error("ThrottlingException", "The rate exceeds the limit.")
+        if call.operation == "transact_write_items":
+            self._note_end(call)
+        return self._perform(call)
+
+    def _note_end(self, call: Call) -> None:
+        first = call.parameters["TransactItems"][0]
+        if "Delete" in first and first["Delete"]["TableName"] == RETRIES:
+            name = first["Delete"]["Key"]["deviceId"]["S"]
+            self._before[self._numbers[name]] += self._recorded(name)
+
+    def _finished(self, run: FunctionRun, error: str | None, result: Any) -> None:
+        self._watched(run, error, result)
+        if error is not None:
+            return
+        if run.step == "IncrementRetryCounter" and "recoveryId" in result:
+            self._reached.setdefault(result["recoveryId"], self._world.scheduler.now)
+        elif run.step in _MOVES:
+            recovery = f"{run.event['trackingId']}-{run.event['cycle']}"
+            self._waits.append(int(self._world.scheduler.now - self._reached[recovery]))
+        elif run.step in ("RestoreDeviceAttributes", "SendSNSNotification"):
+            self._ended_at = self._now
+            if run.step == "SendSNSNotification":
+                self._told[self._numbers[run.event["deviceId"]]] += 1
+
+
+def _one(value: int) -> Ints:
+    return np.array([value], np.int32)

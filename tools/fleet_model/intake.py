@@ -1,0 +1,191 @@
+"""The intake: from a message on the topic to a counted failure, and a recovery that is started."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from fleet_model import profile
+from fleet_model.audit_log import Fate, Ledger
+from fleet_model.backoff import Backoff
+from fleet_model.engine import Batch, Engine, Work
+from fleet_model.profile import Call, Profile, Step, called
+from fleet_model.records import FREE, TRACKING, Flags, Ints, Records
+from fleet_model.workload import SUCCESS
+from simulator.machines import EXPRESS_SECONDS
+
+RULES = 3
+"""IoT rules on the topic, all evaluated for each message: failed, succeeded, unreadable."""
+STATES: Mapping[Work, str] = {
+    Work.COUNT: "IncrementRetryCounter",
+    Work.CHECK: "CheckIfDeviceExists",
+    Work.STORE: "StoreDeviceAttributes",
+    Work.CREATE: "CreateDeviceRecord",
+    Work.CLEAR: "ClearDeviceRecord",
+    Work.START: "StartCoolDown",
+}
+"""In the definition; both states that start a recovery are retried alike."""
+_ARRIVAL: Step = (Call("iot.rules", (("iot.rules", RULES),)), called("states.start_express"))
+_START: Step = (called("stepfunctions.start_execution"),)
+
+
+class Intake:
+    """The Express machine.
+
+    ``start`` is called with devices whose recovery is to start, and gives those of which it did.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        records: Records,
+        steps: Profile,
+        start: Callable[[Ints], Ints],
+        backoffs: Mapping[str, Backoff],
+    ) -> None:
+        self._engine = engine
+        self._records = records
+        self._steps = steps
+        self._start_anew = start
+        self._backoffs = backoffs
+        self.started = np.zeros(len(records.state), np.uint8)
+        """The latest cycle for which a run was started: its name is taken."""
+        self.dead_letters: list[Batch] = []
+        self.ledger = Ledger(len(records.state), records.most_events)
+        engine.doing |= {
+            Work.ARRIVE: self._arrive,
+            Work.COUNT: self._count,
+            Work.CHECK: self._check,
+            Work.STORE: self._store,
+            Work.CREATE: self._create,
+            Work.START: self._start,
+            Work.CLEAR: self._clear,
+        }
+
+    def _arrive(self, batch: Batch) -> None:
+        granted = self._engine.call(_ARRIVAL, len(batch)) == len(_ARRIVAL)
+        self._engine.happened("arrived", len(batch))
+        self._bury(batch[~granted])
+        batch = batch[granted]
+        is_success = batch.events == SUCCESS
+        self._clear(batch[is_success])
+        self._count(batch[~is_success])
+
+    def _done(self, work: Work, batch: Batch, step: Step) -> Flags:
+        """Runs a state; which of the batch came through. Those that did not are tried again."""
+        done: Flags = self._engine.call(step, len(batch)) == len(step)
+        if not done.all():
+            self._again(work, batch[~done])
+        return done
+
+    def _again(self, work: Work, batch: Batch) -> None:
+        backoff = self._backoffs[STATES[work]]
+        is_left = batch.tries < backoff.attempts
+        self._bury(batch[~is_left])
+        batch = batch[is_left]
+        waits = backoff.waits(batch.tries, self._engine.chance)
+        left = np.maximum(0, int(EXPRESS_SECONDS) - (self._engine.now - batch.since))
+        in_time = waits < left
+        self._engine.tally.intakes_waited += int(np.minimum(waits, left).sum())
+        # It ends in the middle of its wait, and nothing in it sees that.
+        self._engine.happened("timed out", int((~in_time).sum()))
+        batch, waits = batch[in_time], waits[in_time]
+        self._engine.happened("intake retried", len(batch))
+        self._engine.later(
+            work, Batch(batch.devices, batch.events, batch.tries + 1, batch.since), waits
+        )
+
+    def _bury(self, batch: Batch) -> None:
+        if len(batch):
+            self._engine.happened("dead letters", len(batch))
+            self.dead_letters.append(batch)
+
+    def _count(self, batch: Batch) -> None:
+        batch = batch[self._done(Work.COUNT, batch, self._steps["IncrementRetryCounter"])]
+        while len(batch):
+            # Of several messages of a device, one write takes effect after the other.
+            _, first = np.unique(batch.devices, return_index=True)
+            is_first = np.zeros(len(batch), np.bool_)
+            is_first[first] = True
+            self._counted(batch[is_first])
+            batch = batch[~is_first]
+
+    def _counted(self, batch: Batch) -> None:
+        engine, records = self._engine, self._records
+        is_free = records.state[batch.devices] == FREE
+        if is_free.any():
+            engine.later(Work.CHECK, batch[is_free].fresh())
+            batch = batch[~is_free]
+        counted = records.count(batch.devices, batch.events)
+        self.ledger.counted(batch.devices[counted], batch.events[counted])
+        self._note_why(batch[~counted])
+        engine.happened("counted", int(counted.sum()))
+        engine.happened("refused", int((~counted).sum()))
+        is_due = records.is_used_up(batch.devices)
+        if is_due.any():
+            self._note_limit(batch.devices[is_due & counted])
+            engine.later(Work.START, batch[is_due].fresh())
+
+    def _note_why(self, batch: Batch) -> None:
+        """For the audit; of a copy of what was counted there is nothing to say."""
+        records, devices = self._records, batch.devices
+        fates = np.full(len(batch), Fate.UNKNOWN, np.uint8)
+        fates[records.state[devices] != TRACKING] = Fate.IN_RECOVERY
+        fates[records.is_used_up(devices)] = Fate.FULL
+        self.ledger.not_counted(devices, batch.events, fates)
+
+    def _note_limit(self, devices: Ints) -> None:
+        cycles = self._records.cycle[devices]
+        self._engine.tally.reached_at[cycles, devices] = self._engine.now
+        self._engine.happened("limit reached", len(devices))
+
+    def _check(self, batch: Batch) -> None:
+        is_late = self._records.has_ended[batch.devices]
+        stale = batch[is_late]
+        done = self._done(Work.CHECK, stale, self._steps[profile.STALE])
+        self._engine.happened("stale", int(done.sum()))
+        self.ledger.not_counted(stale.devices[done], stale.events[done], Fate.RECOVERED)
+        new = batch[~is_late]
+        done = self._done(Work.CHECK, new, self._steps["CheckIfDeviceExists"])
+        self._engine.later(Work.STORE, new[done].fresh())
+
+    def _store(self, batch: Batch) -> None:
+        done = self._done(Work.STORE, batch, self._steps["StoreDeviceAttributes"])
+        self._engine.later(Work.CREATE, batch[done].fresh())
+
+    def _create(self, batch: Batch) -> None:
+        done = self._done(Work.CREATE, batch, self._steps["CreateDeviceRecord"])
+        self._records.create(np.unique(batch.devices[done]))
+        self._engine.later(Work.COUNT, batch[done].fresh())
+
+    def _clear(self, batch: Batch) -> None:
+        if not len(batch):
+            return
+        tracked = self._records.state[batch.devices] != FREE
+        self._done(Work.CLEAR, batch[~tracked], self._steps[profile.UNTRACKED])
+        batch = batch[tracked]
+        done = self._done(Work.CLEAR, batch, self._steps["ClearDeviceRecord"])
+        devices = np.unique(batch.devices[done])
+        self._engine.happened("recovered", len(devices))
+        self._records.end(devices)
+
+    def _start(self, batch: Batch) -> None:
+        batch = batch[self._done(Work.START, batch, _START)]
+        self.start(batch.devices)
+        # AWS refused them because too many were open: tried again as anything that is refused.
+        refused = self._is_to_start(batch.devices)
+        if refused.any():
+            self._again(Work.START, batch[refused])
+
+    def start(self, devices: Ints) -> None:
+        """Recoveries begin that have not yet; who asks has made the calls."""
+        devices = np.unique(devices)
+        begun = self._start_anew(devices[self._is_to_start(devices)])
+        self.started[begun] = self._records.cycle[begun] + 1
+
+    def _is_to_start(self, devices: Ints) -> Flags:
+        # The name of a run is made of the cycle: it is started once, whoever starts it.
+        is_new: Flags = self.started[devices] < self._records.cycle[devices] + 1
+        is_new &= self._records.is_used_up(devices)
+        return is_new

@@ -1,0 +1,340 @@
+"""One instance of the module, as its owner sees it: publish as a device, look what became of it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Literal
+
+from boto3.dynamodb.types import TypeDeserializer
+
+from fleet_retry import campaigns, dead_letters
+from fleet_retry.dead_letters import Fate
+from fleet_retry.deployment import Deployment
+from fleet_retry.history import transitions
+from localcloud import Call, Device, LocalCloud, LocalCloudError, eventually
+
+Machine = Literal["intake", "cool_down", "escalation"]
+MACHINES: tuple[Machine, ...] = ("intake", "cool_down", "escalation")
+
+_FIRST_SENT_MS = int((time.time() - 3600) * 1000)
+"""Devices report what failed within the last hour, in the order of the messages' numbers."""
+_deserialize = TypeDeserializer().deserialize
+
+
+@lru_cache(maxsize=32)
+def _client(cloud: LocalCloud, service: str) -> Any:
+    return cloud.client(service)
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """One instance of the module.
+
+    Attributes:
+        cloud: the account.
+        outputs: the module's outputs.
+        alert_queue_url: a FIFO queue that is subscribed to the alerts.
+        topic: where its devices report; ``{device}`` stands for their name.
+        status: the status that means a failed update.
+        prefix: the module's name_prefix.
+    """
+
+    cloud: LocalCloud
+    outputs: dict[str, Any]
+    alert_queue_url: str
+    topic: str
+    status: str = "failed"
+    prefix: str = ""
+    _alerts: list[dict[str, Any]] = field(default_factory=list)
+
+    def client(self, service: str) -> Any:
+        """A boto3 client."""
+        return _client(self.cloud, service)
+
+    # As a device
+
+    def connect(self, device: str) -> Device:
+        """The device's own MQTT connection, over TLS."""
+        return Device.of(self.cloud, device)
+
+    def message(self, device: str, number: int, **other: Any) -> dict[str, Any]:
+        """The ``number``-th failure message of a device; ``other`` replaces and adds fields."""
+        sent = str(_FIRST_SENT_MS + number)
+        message = {"_id_": device, "timestamp": sent, "status": self.status}
+        return {**message, "model": "wo:v8", "FW": "2.27", **other}
+
+    def publish(self, connection: Device, message: Any) -> None:
+        """Publishes what may be no message at all where the fleet's devices report.
+
+        When it returns, the rule has run.
+        """
+        connection.publish(self.topic.format(device=connection.client_id), message)
+
+    def fail(self, device: str, numbers: Iterable[int], **other: Any) -> None:
+        """Publishes failure messages of a device and waits until all are handled."""
+        with self.connect(device) as connection:
+            for number in numbers:
+                self.publish(connection, self.message(device, number, **other))
+        self.settle()
+
+    def succeed(self, device: str, number: int, status: str = "succeeded", **other: Any) -> None:
+        """Publishes the message of a success and waits until it is handled."""
+        with self.connect(device) as connection:
+            self.publish(connection, self.message(device, number, **{"status": status, **other}))
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until the intake has handled all that was published.
+
+        Raises:
+            LocalCloudError: it has not within the deadline of ``eventually``.
+        """
+        if not eventually(lambda: not self.runs("intake", "RUNNING")):
+            raise LocalCloudError("the intake is stuck: an execution of it does not end")
+
+    # The registry
+
+    def add_thing(self, name: str, **attributes: str) -> None:
+        """Registers a device."""
+        payload = {"attributes": attributes}
+        self.client("iot").create_thing(thingName=name, attributePayload=payload)
+
+    def attributes(self, name: str) -> dict[str, str]:
+        """The attributes of a thing."""
+        return dict(self.client("iot").describe_thing(thingName=name).get("attributes", {}))
+
+    def groups(self, name: str) -> set[str]:
+        """The thing groups that a thing is in, dynamic ones too."""
+        answer = self.client("iot").list_thing_groups_for_thing(thingName=name)
+        return {group["groupName"] for group in answer["thingGroups"]}
+
+    # The tables
+
+    def record(self, device: str) -> dict[str, Any] | None:
+        """The device's record."""
+        return self._item(self.outputs["retries_table_name"], device)
+
+    def all_records(self) -> dict[str, dict[str, Any]]:
+        """The records of all devices, by device."""
+        pages = self.client("dynamodb").get_paginator("scan")
+        return {
+            item["deviceId"]["S"]: {name: _deserialize(value) for name, value in item.items()}
+            for page in pages.paginate(
+                TableName=self.outputs["retries_table_name"], ConsistentRead=True
+            )
+            for item in page["Items"]
+        }
+
+    def counted(self, device: str) -> int | None:
+        """The failures of this cycle, None for a device that is not tracked."""
+        record = self.record(device)
+        return None if record is None else int(record["RetryCounter"])
+
+    def backup(self, device: str) -> dict[str, Any] | None:
+        """The original attributes of the device."""
+        return self._item(self.outputs["backup_table_name"], device)
+
+    def records(self) -> set[str]:
+        """All devices that have a record or a backup."""
+        pages = self.client("dynamodb").get_paginator("scan")
+        return {
+            item["deviceId"]["S"]
+            for table in ("retries_table_name", "backup_table_name")
+            for page in pages.paginate(TableName=self.outputs[table])
+            for item in page["Items"]
+        }
+
+    def history(self, device: str) -> list[tuple[str, str, str]]:
+        """From, to and reason of each change of the device, as ``fleet-retry history`` has them."""
+        return [(of.before, of.after, of.reason) for of in transitions(self._deployment, device)]
+
+    def _item(self, table: str, device: str) -> dict[str, Any] | None:
+        return self._read(table, {"deviceId": {"S": device}})
+
+    def _read(self, table: str, key: dict[str, Any]) -> dict[str, Any] | None:
+        answer = self.client("dynamodb").get_item(TableName=table, Key=key, ConsistentRead=True)
+        item = answer.get("Item")
+        return item and {name: _deserialize(value) for name, value in item.items()}
+
+    # Executions
+
+    def machine(self, machine: Machine) -> str:
+        """The ARN of a state machine."""
+        return str(self.outputs[f"{machine}_state_machine_arn"])
+
+    def runs(self, machine: Machine, status: str | None = None) -> list[dict[str, Any]]:
+        """The executions of a state machine; here, unlike on AWS, Express ones can be listed."""
+        states = self.client("stepfunctions")
+        wanted = {"statusFilter": status} if status else {}
+        pages = states.get_paginator("list_executions").paginate(
+            stateMachineArn=self.machine(machine), **wanted
+        )
+        return [run for page in pages for run in page["executions"]]
+
+    def recoveries(self, device: str) -> dict[str, list[dict[str, Any]]]:
+        """The recovery runs of the device's present episode, by state machine."""
+        record = self.record(device) or {}
+        name = str(record.get("trackingId", "no record"))
+        return {
+            machine: [run for run in self.runs(machine) if run["name"].startswith(name)]
+            for machine in MACHINES[1:]
+        }
+
+    def bad_ends(self) -> int:
+        """How many executions failed, were aborted or timed out, of all machines."""
+        ends = ("FAILED", "ABORTED", "TIMED_OUT")
+        return sum(len(self.runs(machine, end)) for machine in MACHINES for end in ends)
+
+    def states_entered(self, run: dict[str, Any]) -> list[str]:
+        """The states that an execution went through."""
+        pages = self.client("stepfunctions").get_paginator("get_execution_history")
+        return [
+            event["stateEnteredEventDetails"]["name"]
+            for page in pages.paginate(executionArn=run["executionArn"])
+            for event in page["events"]
+            if "stateEnteredEventDetails" in event
+        ]
+
+    # Functions
+
+    def reconcile(self, grace_seconds: int = -2 * 86_400) -> dict[str, int]:
+        """Runs ReconcileDevices, if not told otherwise as if it were two days later.
+
+        Returns:
+            What it did; not that failed devices still wait for an operator.
+        """
+        done = self.invoke("ReconcileDevices", graceSeconds=grace_seconds)
+        return {what: devices for what, devices in done.items() if what != "failed"}
+
+    def invoke(self, step: str, **event: Any) -> Any:
+        """Invokes a handler's function; its result, or the error document."""
+        name = self.outputs["handler_function_names"][step]
+        answer = self.client("lambda").invoke(FunctionName=name, Payload=json.dumps(event))
+        return json.loads(answer["Payload"].read())
+
+    def mark(self) -> int:
+        """A point in time for ``invocations`` and ``calls``."""
+        return self.cloud.mark()
+
+    def calls(self, since: int) -> list[Call]:
+        """What the fleet's handlers called, and the handlers' own invocations, oldest first."""
+        functions = set(self.outputs["handler_function_names"].values())
+        return [
+            call
+            for call in self.cloud.calls(since)
+            if call.caller in functions
+            or (call.operation == "Invoke" and call.parameters["FunctionName"] in functions)
+        ]
+
+    def operations(self, since: int) -> list[str]:
+        """``calls``, by name: ``["lambda.Invoke", "dynamodb.UpdateItem"]``."""
+        return [f"{call.service}.{call.operation}" for call in self.calls(since)]
+
+    def invocations(self, device: str, since: int) -> list[str]:
+        """The handlers that were invoked for a device, by function name, oldest first."""
+        return [
+            call.parameters["FunctionName"]
+            for call in self.calls(since)
+            if call.operation == "Invoke" and call.parameters["Payload"].get("deviceId") == device
+        ]
+
+    # Logs and queues
+
+    def errors_logged(self, step: str, text: str) -> list[dict[str, Any]]:
+        """The error lines of a handler that say ``text`` somewhere."""
+        group = f"/aws/lambda/{self.outputs['handler_function_names'][step]}"
+        return [line for line in self._lines(group, text) if "errorType" in line]
+
+    def logged(self, step: str, message: str) -> list[dict[str, Any]]:
+        """The lines of a handler with a certain message, oldest first."""
+        group = f"/aws/lambda/{self.outputs['handler_function_names'][step]}"
+        return [line for line in self._lines(group, message) if line.get("message") == message]
+
+    def failures_logged(self, text: str) -> list[dict[str, Any]]:
+        """The lines of the failure log that say ``text`` somewhere."""
+        return self._lines(self.outputs["failure_log_group_name"], text)
+
+    def _lines(self, group: str, text: str) -> list[dict[str, Any]]:
+        pages = self.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
+        lines = (event["message"] for page in pages for event in page["events"])
+        return [json.loads(line) for line in lines if text in line]
+
+    def alerts(self, device: str) -> list[dict[str, Any]]:
+        """The messages about a device that the FIFO topic has delivered so far."""
+        return [alert for alert in self.all_alerts() if alert.get("deviceId") == device]
+
+    def trips(self, campaign: str) -> list[dict[str, Any]]:
+        """The messages that a campaign tripped the breaker, as far as they were delivered."""
+        told = (alert for alert in self.all_alerts() if alert["event"] == "campaign_tripped")
+        return [alert for alert in told if alert["campaign"] == campaign]
+
+    def all_alerts(self) -> list[dict[str, Any]]:
+        """The messages that the FIFO topic has delivered so far."""
+        self._alerts.extend(self._take(self.alert_queue_url))
+        return self._alerts
+
+    def dead_letters(self) -> list[dict[str, Any]]:
+        """Takes what waits in the dead-letter queue."""
+        return self._take(self.outputs["dead_letter_queue_url"])
+
+    @property
+    def _deployment(self) -> Deployment:
+        return Deployment(self.prefix, self.cloud.endpoint_url)
+
+    def redrive(self) -> int:
+        """``fleet-retry redrive``: how many letters went on their way again."""
+        letters = dead_letters.redrive(self._deployment)
+        return sum(fate is Fate.REDRIVEN for _, fate in letters)
+
+    def pause(self, campaign: str) -> None:
+        """``fleet-retry pause``."""
+        campaigns.pause(self._deployment, campaign, "a test")
+
+    def resume(self, campaign: str) -> None:
+        """``fleet-retry resume``."""
+        campaigns.resume(self._deployment, campaign)
+
+    def campaign(self, name: str) -> dict[str, Any]:
+        """What is known of a campaign."""
+        key = {"campaign": {"S": name}}
+        return self._read(self.outputs["campaigns_table_name"], key) or {}
+
+    def _take(self, queue_url: str) -> list[dict[str, Any]]:
+        sqs = self.client("sqs")
+        taken: list[dict[str, Any]] = []
+        while True:
+            answer = sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10)
+            if not answer.get("Messages"):
+                return taken
+            for message in answer["Messages"]:
+                taken.append(json.loads(message["Body"]))
+                sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
+
+    # Breaking things
+
+    @contextmanager
+    def with_environment(self, step: str, **variables: str) -> Iterator[None]:
+        """Changes the environment of a handler's function for the time of a ``with`` block."""
+        name = self.outputs["handler_function_names"][step]
+        functions = self.client("lambda")
+        kept = functions.get_function_configuration(FunctionName=name)["Environment"]
+        changed = {"Variables": {**kept["Variables"], **variables}}
+        functions.update_function_configuration(FunctionName=name, Environment=changed)
+        try:
+            yield
+        finally:
+            functions.update_function_configuration(FunctionName=name, Environment=kept)
+
+    @contextmanager
+    def cooling_down_for(self, *seconds: int) -> Iterator[None]:
+        """Gives devices that move out meanwhile another ladder, in seconds of the fleet's time."""
+        with ExitStack() as stack:
+            for step in ("IncrementRetryCounter", "ResetRetryCounterAndMoveOut"):
+                ladder = json.dumps(seconds)
+                stack.enter_context(self.with_environment(step, COOL_DOWN_SECONDS=ladder))
+            yield

@@ -1,0 +1,74 @@
+"""What this project needs of AWS and MiniStack 1.5.33 lacks, one module a gap.
+
+Each module says what AWS does, what MiniStack does, and mends it in one function ``install``.
+"""
+
+from __future__ import annotations
+
+import socket
+
+from localcloud.patches import (
+    alarm_states,
+    alarms,
+    dynamic_groups,
+    executions,
+    fast_execution_list,
+    fifo_topics,
+    inject_faults,
+    insights,
+    job_events,
+    job_retries,
+    lambda_runtime,
+    metric_filters,
+    metric_queries,
+    mqtt_socket,
+    payload_limit,
+    record_calls,
+    retry_backoff,
+    rule_actions,
+    rule_sql,
+    schedules,
+    search_index,
+    service_metrics,
+    state_machines,
+    thing_groups,
+    things,
+)
+
+_GAPS = (
+    alarms,
+    alarm_states,
+    record_calls,
+    dynamic_groups,
+    executions,
+    fifo_topics,
+    insights,
+    job_events,
+    job_retries,
+    lambda_runtime,
+    metric_filters,
+    metric_queries,
+    payload_limit,
+    retry_backoff,
+    rule_actions,
+    rule_sql,
+    schedules,
+    fast_execution_list,
+    search_index,
+    state_machines,
+    thing_groups,
+    things,
+    inject_faults,  # it stands around what the others mended
+    service_metrics,  # last: it sees faults, too
+)
+
+
+def install(listening: socket.socket) -> None:
+    """Mend MiniStack's modules in this process.
+
+    Args:
+        listening: the open socket on which MQTT over TLS is to be served.
+    """
+    mqtt_socket.install(listening)
+    for gap in _GAPS:
+        gap.install()

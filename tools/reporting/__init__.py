@@ -1,0 +1,1 @@
+"""Tables and argument checks that the command-line tools share."""

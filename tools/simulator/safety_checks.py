@@ -1,0 +1,523 @@
+"""What must hold at every moment: checked as each call of the package takes effect.
+
+Each check reports, with the first word its name:
+
+- ``record``     the record is what the reference model says, after every write
+- ``outcome``    so is what a message is answered with
+- ``edge``       a record goes only from state to state where an arrow is
+- ``history``    each change of the state is written down once, together with it
+- ``ended``      an episode ends for the reason that is given, and not before its time
+- ``originals``  nothing is overwritten before the backup holds its original
+- ``restored``   what is put back is what the registry, or a person, had there
+- ``rejoins``    nothing is put back before the device left its groups, or never does
+- ``held``       only the recovery that holds a device changes its attributes
+- ``told``       a device is told of when it failed, not once more after that was recorded, and
+                 again when its update succeeded
+- ``alive``      ReconcileDevices leaves a device alone whose run is under way
+- ``paused``, ``tripped``  see ``campaigns``
+- ``unasked``    the package writes nothing that the model does not know of
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from firmware_retry.message import Message
+from simulator.aws.sns import Published
+from simulator.aws.values import Item
+from simulator.campaigns import ABOUT_SECONDS, Campaigns
+from simulator.functions import Call, FunctionRun
+from simulator.options import ALERTS, BACKUP, CAMPAIGNS, FAILED_GROUP, HISTORY, RETRIES
+from simulator.reference_model import (
+    COOLING_DOWN,
+    FAILED,
+    FREE,
+    SUCCEEDED,
+    TRACKING,
+    Episode,
+    Report,
+    Step,
+)
+
+if TYPE_CHECKING:
+    from simulator.world import World
+
+INTENTS = (
+    "count",
+    "take_over",
+    "create",
+    "claim",
+    "postpone",
+    "mark_away",
+    "check_again",
+    "release",
+    "mark_notified",
+    "ask_to_end",
+    "end",
+)
+"""The functions of ``firmware_retry.record`` that write."""
+MOST_CHECKS = 4
+"""How often a device is found in groups that it should have left, before that is accepted."""
+
+_EDGES = frozenset(
+    {
+        (FREE, FREE),
+        (FREE, TRACKING),
+        (TRACKING, TRACKING),
+        (TRACKING, COOLING_DOWN),
+        (TRACKING, FAILED),
+        (TRACKING, FREE),
+        (COOLING_DOWN, COOLING_DOWN),
+        (COOLING_DOWN, TRACKING),
+        (COOLING_DOWN, FREE),
+        (FAILED, FAILED),
+        (FAILED, FREE),
+    }
+)
+_WRITES = frozenset({"update_item", "put_item", "delete_item", "transact_write_items"})
+_LOOKED_AGAIN = (None, "RecoverySupersededError", "ThingNotFoundError")
+"""How MoveDeviceToFailedGroup ends when it saw what became of the device."""
+
+
+class Watch:
+    """Lets the calls of the package take effect in a world, and checks what they do."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self.campaigns = Campaigns(world)
+        self._special: Mapping[str, Callable[[Call], Any]] = {
+            "update_thing": self._update_thing,
+            "publish": self._publish,
+            "add_thing_to_thing_group": self._add_to_group,
+            "get_item": self._read,
+            "query": self._read_history,
+            "scan": self.campaigns.scan,
+            **dict.fromkeys(_WRITES, self._write),
+        }
+        model = world.model
+        self._tell_model: Mapping[str, Callable[..., None]] = {
+            "count": self._count,
+            "take_over": self._take_over,
+            "create": self._create,
+            "claim": self._claim,
+            "postpone": lambda *_: None,
+            "mark_away": _of_run(model.away),
+            "check_again": _of_run(model.look_again),
+            "release": _of_run(model.give_back),
+            "mark_notified": _of_run(model.told),
+            "ask_to_end": self._ask_to_end,
+            "end": self._end,
+        }
+        self._ended: dict[str, float] = {}
+        """When the episodes ended that a recovery held, by its name."""
+
+    def perform(self, call: Call) -> Any:
+        """Makes a call take effect; gives its answer or raises ClientError."""
+        special = self._special.get(call.operation)
+        return special(call) if special else self._world.cloud_call(call)
+
+    def finished(self, run: FunctionRun, error: str | None, result: Any) -> None:
+        """Checks what a function says at its end."""
+        check = {
+            "IncrementRetryCounter": self._check_outcome,
+            "CheckIfDeviceExists": self._check_late,
+            "ClearDeviceRecord": self._check_cleared,
+        }.get(run.step)
+        if check:
+            check(run, error, result)
+        self.campaigns.finished(run, error, result)
+        name = run.event.get("deviceId")
+        if error in _LOOKED_AGAIN and self._world.late_members.get(name) is run:
+            del self._world.late_members[name]
+
+    # -- what is answered --------------------------------------------------------------------
+
+    def _check_outcome(self, run: FunctionRun, error: str | None, result: Any) -> None:
+        if error is not None:
+            return
+        report, said = report_of(run.event), result["outcome"]
+        wanted = "ignored" if self._world.model.is_ignored(report) else run.verdict
+        if said != wanted:
+            self._world.violated("outcome", f"{run} said {said}, the model {wanted}")
+        self._world.presented.add((report.device, report.event))
+
+    def _read_history(self, call: Call) -> Any:
+        answer = self._world.cloud_call(call)
+        model, report = self._world.model, report_of(call.run.event)
+        # Where an episode is on its record decides, whatever is said here; and where writes took
+        # effect in another order than their writers' clocks say, the newest line is not the last.
+        lines = [step_of(line) for line in answer["Items"]]
+        is_sure = (
+            report.device not in model.episodes
+            and lines == model.history.get(report.device, [])[-1:]
+        )
+        call.run.verdict = model.past.get(report.device, 0) if is_sure else None
+        return answer
+
+    def _check_late(self, run: FunctionRun, error: str | None, result: Any) -> None:
+        if run.verdict is None or error not in (None, "StaleMessageError"):
+            return
+        is_late = report_of(run.event).sent_at < run.verdict
+        if is_late != (error is not None) or (not is_late and result["notBefore"] != run.verdict):
+            said = error or result
+            self._world.violated(
+                "outcome", f"{run} said {said}, late is what is before {run.verdict}"
+            )
+
+    def _read(self, call: Call) -> Any:
+        if call.run.step == "ClearDeviceRecord" and call.parameters["TableName"] == RETRIES:
+            report, has_succeeded = report_of(call.run.event), _has_succeeded(call.run)
+            is_over = self._world.model.is_ended_by(report, has_succeeded=has_succeeded)
+            call.run.verdict = self._world.model.episodes[report.device].name if is_over else None
+        return self._world.cloud_call(call)
+
+    def _check_cleared(self, run: FunctionRun, error: str | None, _: Any) -> None:
+        episode = self._world.model.episodes.get(run.event["deviceId"])
+        if error is None and episode and episode.name == run.verdict and not episode.ending:
+            self._world.violated("ended", f"{run} did not end {episode.name}")
+
+    # -- the record --------------------------------------------------------------------------
+
+    def _write(self, call: Call) -> Any:
+        table = call.parameters.get("TableName")
+        if table == CAMPAIGNS:
+            return self.campaigns.write(call)
+        if call.intent is None:
+            if table != BACKUP:
+                self._world.violated("unasked", f"{call.run} {call.operation} on {table}")
+            return self._world.cloud_call(call)
+        what, (of, *details) = call.intent
+        before = self._world.record(of.device_id)
+        known = len(self._world.model.history.get(of.device_id, ()))
+        if call.run.step == "ReconcileDevices":
+            self._check_alive(call.run, of.device_id, of.recovery_id)
+        written: list[Step] = []
+        try:
+            answer = self._world.cloud_call(call)
+            written = _history_of(call)
+            return answer
+        finally:
+            self._tell_model[what](call, of, *details)
+            self._compare(of.device_id, before, call)
+            wanted = self._world.model.history.get(of.device_id, [])[known:]
+            if written != wanted:
+                self._world.violated("history", f"{call.run} wrote {written}, not {wanted}")
+
+    def _check_alive(self, run: FunctionRun, device: str, recovery: str) -> None:
+        episode = self._world.model.episodes.get(device)
+        # What comes much later than it was sent may find that the episode has ended.
+        if episode is None or not recovery.startswith(episode.name):
+            return
+        # What is to end may be ended by anybody, once the device is away; and after everybody was
+        # told, a run has nothing left to do.
+        if (episode.ending and episode.is_away) or not self._is_on_its_way(device):
+            return
+        for execution in self._world.executions("cool_down", "escalation"):
+            # What began in these very seconds cannot be known.
+            age = self._world.scheduler.now - execution.since
+            if execution.name == recovery and execution.is_running and age > 180:
+                self._world.violated("alive", f"{run} acts for {execution}")
+
+    def _is_on_its_way(self, device: str) -> bool:
+        model = self._world.model
+        return model.episodes[device].state != FAILED or model.is_due(device)
+
+    def _count(self, call: Call, of: Any, is_fatal: bool = False) -> None:
+        report = report_of(call.run.event)
+        call.run.verdict = self._world.model.failure(report)
+        self._world.presented.add((report.device, report.event))
+        if self._world.model.is_ignored(report) or is_fatal != self._world.model.is_fatal(report):
+            self._world.violated("outcome", f"{call.run} misread {of.reasons}")
+
+    def _take_over(self, call: Call, of: Any, _: Any, __: bool = False) -> None:
+        report = report_of(call.run.event)
+        call.run.verdict = self._world.model.take_over(
+            report, of.tracking_id, str(of.reported_by), of.last_sent_at
+        )
+
+    def _create(self, call: Call, _: Any, not_before: int) -> None:
+        name = call.parameters["TransactItems"][0]["Put"]["Item"]["trackingId"]["S"]
+        self._world.model.begin(report_of(call.run.event), name, not_before)
+
+    def _claim(self, _: Call, of: Any, __: str, ___: int, groups: frozenset[str]) -> None:
+        self._world.model.take(of.device_id, of.tracking_id, of.cycle, groups)
+        self._world.look_soon()
+
+    def _ask_to_end(self, call: Call, of: Any, why: str, _: int) -> None:
+        if self._world.model.holds(of.device_id, of.recovery_id):
+            self._check_reason(call.run, of.device_id, why)
+        self._world.model.ask_to_end(of.device_id, of.recovery_id, why)
+
+    def _end(self, call: Call, of: Any, why: str, up_to: int) -> None:
+        episode = self._world.model.episodes.get(of.device_id)
+        stage = (
+            of.tracking_id,
+            str(of.state),
+            of.reset_retry_count,
+            str(of.reported_by),
+            bool(of.notified_at),
+        )
+        if episode and episode.stage == stage:
+            self._check_end(call.run, of.device_id, episode, why)
+            if why != SUCCEEDED and up_to > max(episode.counted.values(), default=0) + 1:
+                self._world.violated("ended", f"{of.device_id}: what it sends next is late")
+            self._ended[episode.held_by] = self._world.scheduler.now
+        self._world.model.end(of.device_id, stage, up_to)
+
+    def _check_end(self, run: FunctionRun, device: str, episode: Episode, why: str) -> None:
+        if why == "thing is gone":
+            # Nobody forgets a device whose thing is there (for longer than a call may be late).
+            if self._world.people.has_lasted(device, 300):
+                self._world.violated("ended", f"{device} was forgotten, but its thing is there")
+            return
+        if episode.ending and why != episode.ending:
+            self._world.violated("ended", f"{device}: {why}, but it was {episode.ending}")
+        if episode.state == TRACKING:
+            self._check_reason(run, device, why)
+        elif not (episode.ending and episode.is_away):
+            self._world.violated("ended", f"{device} is {episode.state}, and nobody asked ({run})")
+        if episode.is_told and why == SUCCEEDED and not episode.is_healed:
+            self._world.violated("told", f"{device} healed, and nobody was told")
+
+    def _check_reason(self, run: FunctionRun, device: str, why: str) -> None:
+        """Whether who asks for an end may do so."""
+        if run.step == "ClearDeviceRecord":
+            has_succeeded = _has_succeeded(run)
+            report = report_of(run.event)
+            is_right = self._world.model.is_ended_by(report, has_succeeded=has_succeeded)
+            is_right &= has_succeeded == (why == SUCCEEDED)
+        elif run.step == "ReconcileDevices":
+            is_right = device not in self._world.iot.groups[FAILED_GROUP]
+        else:
+            is_right = run.step == "ReleaseDevice"
+        if not is_right:
+            self._world.violated("ended", f"{device}: {run} says {why}")
+
+    def _compare(self, device: str, earlier: Item | None, call: Call) -> None:
+        item = self._world.record(device)
+        before, after = _state(earlier), _state(item)
+        if (before, after) not in _EDGES:
+            self._world.violated("edge", f"{device} went from {before} to {after}")
+        if item and earlier and earlier.get("notifiedAt", "") not in ("", item.get("notifiedAt")):
+            self._world.violated("told", f"{device}: when people were told has changed")
+        episode = self._world.model.episodes.get(device)
+        wanted = episode and _of_episode(episode, is_due=self._world.model.is_due(device))
+        found = item and _of_item(item)
+        if found != wanted:
+            here, there = _differences(found or {}, wanted or {})
+            self._world.violated("record", f"{device} is {here}, the model {there} ({call.run})")
+        if item is not None:
+            self._world.care_for(item)
+
+    # -- the thing ---------------------------------------------------------------------------
+
+    def _update_thing(self, call: Call) -> Any:
+        name = call.parameters["thingName"]
+        thing = self._world.iot.things.get(name)
+        before = thing.attributes if thing else {}
+        answer = self._world.cloud_call(call)
+        if thing is None:
+            return answer
+        changed = [
+            attribute
+            for attribute in sorted({*before, *thing.attributes})
+            if before.get(attribute) != thing.attributes.get(attribute)
+        ]
+        self._world.people.overruled(name, changed)
+        episode = self._world.model.episodes.get(name)
+        if changed and (episode is None or episode.state == TRACKING):
+            self._world.violated("held", f"{call.run} changed {name}, which no recovery holds")
+        for attribute in changed:
+            was, value = before.get(attribute), thing.attributes.get(attribute)
+            original = self._world.people.wanted(name).get(attribute)
+            if self._world.options.is_overwritten(attribute, value):
+                self._check_backup(name, thing.thing_id, attribute, original)
+            elif not self._world.options.is_overwritten(attribute, was) or value != original:
+                self._world.violated(
+                    "restored", f"{name} {attribute}: {was} became {value}, not {original}"
+                )
+        if any(
+            self._world.options.is_overwritten(attribute, before.get(attribute))
+            and not self._world.options.is_overwritten(attribute, thing.attributes.get(attribute))
+            for attribute in changed
+        ):
+            self.campaigns.check_back(call.run, name)
+        if episode and dict(before).items() >= self._world.options.moved_out.items():
+            self._check_rejoins(name, episode, thing.attributes)
+        return answer
+
+    def _check_rejoins(self, name: str, episode: Episode, after: Mapping[str, str]) -> None:
+        """A device that was moved out, and that nobody touched since, gets its attributes back."""
+        is_back = not any(self._world.options.is_overwritten(*one) for one in after.items())
+        groups = self._world.iot.dynamic_groups
+        # Groups that have nothing to do with the update are never left: one that it left is enough.
+        is_there = [name in groups[group].members for group in episode.leaves]
+        if (
+            is_back
+            and is_there
+            and all(is_there)
+            and not episode.ending
+            and episode.checks < MOST_CHECKS
+        ):
+            self._world.violated("rejoins", f"{name} was restored, and has not left its groups")
+
+    def _check_backup(
+        self, device: str, thing_id: str, attribute: str, original: str | None
+    ) -> None:
+        item = self._world.dynamodb.tables[BACKUP].items.get((device,))
+        kept = item and (
+            item["thingId"]["S"],
+            item["attributes"]["M"].get(attribute, {}).get("S"),
+        )
+        if kept != (thing_id, original):
+            self._world.violated(
+                "originals", f"{device} {attribute}: {original} is lost, the backup has {kept}"
+            )
+
+    def _add_to_group(self, call: Call) -> Any:
+        """A thing may join the failed when its episode is over: whoever adds it looks again.
+
+        Not who dies or gives up just then. That is left as it is: it takes an episode that ends
+        while such a call is under way.
+        """
+        name = call.parameters["thingName"]
+        answer = self._world.cloud_call(call)
+        episode = self._world.model.episodes.get(name)
+        if episode is None or episode.state != FAILED or episode.ending:
+            self._world.late_members[name] = call.run
+        return answer
+
+    # -- the topic ---------------------------------------------------------------------------
+
+    def _publish(self, call: Call) -> Any:
+        published = self._world.sns.published
+        known = len(published)
+        answer = self._world.cloud_call(call)
+        if call.run.step == "ReconcileDevices" and "deviceId" not in call.parameters["Message"]:
+            self.campaigns.published(json.loads(call.parameters["Message"]), call.run)
+            return answer
+        if len(published) > known and published[-1].topic_arn == ALERTS:
+            self._check_told(published[-1], call.run)
+        return answer
+
+    def _check_told(self, message: Published, run: FunctionRun) -> None:
+        event = json.loads(message.message)["event"]
+        episode = self._world.model.episodes.get(message.group)
+        recovery = message.deduplication_id.removesuffix("-healed")
+        if episode is None or episode.held_by != recovery:
+            # It may have ended while somebody was about to tell of it, or still is.
+            age = self._world.scheduler.now - self._ended.get(recovery, 0.0)
+            if event != "failed" or age > ABOUT_SECONDS:
+                self._world.violated("told", f"{message.group}: {event}, and it is over ({run})")
+        elif event == "healed":
+            episode.is_healed = True
+            if not episode.is_told or episode.ending != SUCCEEDED:
+                self._world.violated("told", f"{message.group} healed, but has not failed")
+        elif episode.state != FAILED:
+            self._world.violated("told", f"{message.group} was told of, but has not failed")
+        elif episode.is_told:
+            self._world.violated("told", f"{message.group} was told of again")
+        else:
+            episode.notifications += 1
+            self._world.alarmed(message.group)
+
+
+def report_of(event: Mapping[str, Any]) -> Report:
+    """What the input of an intake step says."""
+    message = Message.parse(event)
+    return Report(
+        message.device_id,
+        message.event_id,
+        message.campaign,
+        str(message.reported_by),
+        message.sent_at,
+        message.reasons,
+    )
+
+
+def _has_succeeded(run: FunctionRun) -> bool:
+    return bool(run.event["kind"] == "succeeded")
+
+
+def _of_run(tell: Callable[[str, str], None]) -> Callable[..., None]:
+    return lambda _, run, *details: tell(run.device_id, run.recovery_id)
+
+
+def _history_of(call: Call) -> list[Step]:
+    """The changes of state that a write also writes into the history."""
+    puts = [action.get("Put", {}) for action in call.parameters.get("TransactItems", ())]
+    return [step_of(put["Item"]) for put in puts if put.get("TableName") == HISTORY]
+
+
+def step_of(line: Item) -> Step:
+    """What an item of the history says."""
+    return line["trackingId"]["S"], str(line["from"]["S"]), str(line["to"]["S"])
+
+
+def _state(item: Item | None) -> str:
+    # A write without a condition may make an item that is none of a device's.
+    return item.get("state", {}).get("S", "none") if item else FREE
+
+
+def _of_episode(episode: Episode, *, is_due: bool) -> dict[str, Any]:
+    return {
+        "state": episode.state,
+        "RetryCounter": episode.failures,
+        "ResetRetryCount": episode.cycles,
+        "campaign": episode.campaign,
+        "reportedBy": episode.reporter,
+        "startedAt": episode.started_at,
+        "notBefore": episode.not_before,
+        "lastSentAt": episode.last_sent,
+        "lastReason": episode.reason,
+        "isFatal": episode.is_fatal,
+        "trackingId": episode.name,
+        "countedEvents": set(episode.counted),
+        "recoveryId": episode.held_by,
+        "usedUpAt": episode.has_used_up,
+        "leftGroups": episode.leaves,
+        "leaveChecks": episode.checks,
+        "awaySince": episode.is_away,
+        "notifiedAt": episode.is_told,
+        "ending": episode.ending,
+        "dueAt": is_due,
+    }
+
+
+def _of_item(item: Item) -> dict[str, Any]:
+    def text(name: str) -> str:
+        return str(item.get(name, {}).get("S", ""))
+
+    def number(name: str) -> int:
+        return int(item.get(name, {}).get("N", "0"))
+
+    texts = ("state", "campaign", "reportedBy", "lastReason", "trackingId", "recoveryId", "ending")
+    numbers = (
+        "RetryCounter",
+        "ResetRetryCount",
+        "startedAt",
+        "notBefore",
+        "lastSentAt",
+        "leaveChecks",
+    )
+    marks = ("isFatal", "usedUpAt", "awaySince", "notifiedAt", "dueAt")
+    return {
+        **{name: text(name) for name in texts},
+        **{name: number(name) for name in numbers},
+        **{name: name in item for name in marks},
+        **{name: set(item.get(name, _NONE)["SS"]) for name in ("countedEvents", "leftGroups")},
+    }
+
+
+def _differences(
+    one: dict[str, Any], other: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What two mappings do not have in common."""
+    names = [name for name in one | other if one.get(name) != other.get(name)]
+    return (
+        {name: one[name] for name in names if name in one},
+        {name: other[name] for name in names if name in other},
+    )
+
+
+_NONE: dict[str, list[str]] = {"SS": []}
