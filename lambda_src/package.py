@@ -24,7 +24,7 @@ _REGULAR_FILE_0644 = 0o100644 << 16
 
 
 def build(source: Path = SOURCE) -> bytes:
-    """The zip of a package's Python files, as bytes; entries start with the package's name."""
+    """Return the zip of a package's Python files; entries start with the package's name."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         files = {path.relative_to(source.parent).as_posix(): path for path in source.rglob("*.py")}
@@ -51,7 +51,7 @@ def without_docstrings(source: bytes) -> bytes:
 
 
 def main(arguments: list[str]) -> int:
-    """Writes or, with ``--check``, compares the zip; returns the exit status."""
+    """Write the zip or, with ``--check``, compare it, and return the exit status."""
     content = build()
     if "--check" in arguments:
         if TARGET.is_file() and TARGET.read_bytes() == content:

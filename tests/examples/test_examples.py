@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import pytest
 
 from localcloud import LocalCloud, Terraform, eventually
-from localcloud.fleet import Fleet
+from localcloud.fleet import Fleet, subscribe_queue
 from localcloud.project import copy_project
 from tests.integration.inventory import take_inventory
 from tests.integration.job_device import JobDevice, updating
@@ -56,14 +56,9 @@ class Applied:
         return Fleet(self.cloud, outputs, queue, f"{name}/{{device}}/data", prefix=f"{name}-")
 
     def _listen(self, topic_arn: str) -> str:
-        """A queue that is subscribed to a FIFO topic."""
-        sqs, sns = self.cloud.client("sqs"), self.cloud.client("sns")
-        name = f"listener-{len(sns.list_subscriptions()['Subscriptions'])}.fifo"
-        queue: str = sqs.create_queue(QueueName=name, Attributes={"FifoQueue": "true"})["QueueUrl"]
-        arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
-        raw = {"RawMessageDelivery": "true"}
-        sns.subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=arn["QueueArn"], Attributes=raw)
-        return queue
+        """Subscribe a queue to a FIFO topic."""
+        number = len(self.cloud.client("sns").list_subscriptions()["Subscriptions"])
+        return subscribe_queue(self.cloud, topic_arn, f"listener-{number}.fifo")
 
 
 @pytest.fixture(scope="module")

@@ -46,7 +46,7 @@ def test_a_device_takes_no_more_than_its_target_and_than_is_recorded(
 ) -> None:
     for device in range(DEVICES):
         reading = journey.run(quickstart, f"cost-{journey.name}-{device}").figures()
-        complaints = [*targets.missed_by(journey.name, reading), *worse(journey.name, reading)]
+        complaints = [*targets.find_missed_by(journey.name, reading), *worse(journey.name, reading)]
         if not complaints:
             return
     assert complaints == []
@@ -59,7 +59,7 @@ def worse(name: str, reading: Figures) -> list[str]:
 
 
 def test_counting_a_failure_is_one_invocation_and_one_write(quickstart: Fleet) -> None:
-    reading = journeys.counted(quickstart, "cost-one-write")
+    reading = journeys.count_failure(quickstart, "cost-one-write")
     assert reading.operations == COUNTING
     assert reading.items_changed == 1
     assert quickstart.counted("cost-one-write") == 2

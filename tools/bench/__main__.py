@@ -33,7 +33,7 @@ _PAGE_WIDTH = 160
 
 
 def main() -> int:
-    """Runs what was asked for.
+    """Run the measurements that the arguments ask for.
 
     Returns:
         The exit status.
@@ -81,12 +81,12 @@ def _run(console: Console, arguments: argparse.Namespace) -> int:
     document: dict[str, Any] = {}
     complaints: list[str] = []
     if not arguments.cold_start:
-        with _telling(console) as tell:
+        with _show_status(console) as tell:
             measured, readings = _measure(tell)
         _show(console, measured, readings)
         document = _document(measured, readings)
         complaints = _complaints(console, measured, is_recorded=arguments.record)
-    with _telling(console) as tell:
+    with _show_status(console) as tell:
         starts = cold_start.measure(arguments.repetitions, tell)
     _show_starts(console, starts)
     document["coldStart"] = {
@@ -107,12 +107,12 @@ def _run(console: Console, arguments: argparse.Namespace) -> int:
 
 def _complaints(console: Console, measured: Measured, *, is_recorded: bool) -> list[str]:
     """Whatever is not to be; what is about to be recorded may be worse than what was."""
-    missed = [*targets.missed(measured), *run.grew_with_fleet(measured)]
-    return missed if is_recorded else missed + _compared(console, measured)
+    missed = [*targets.find_missed(measured), *run.grew_with_fleet(measured)]
+    return missed if is_recorded else missed + _compare(console, measured)
 
 
 @contextmanager
-def _telling(console: Console) -> Iterator[Tell]:
+def _show_status(console: Console) -> Iterator[Tell]:
     with console.status("starting …") as status:
         yield lambda text: status.update(f"{text} …")
 
@@ -127,18 +127,18 @@ def _measure(tell: Tell) -> tuple[Measured, dict[str, Reading]]:
 
 
 def _document(measured: Measured, readings: dict[str, Reading]) -> dict[str, Any]:
-    """What ``--json`` writes: the figures, their list price, and how long it took here."""
+    """Return the content of ``--json``: figures, list prices, and durations on this machine."""
     return {
         "figures": measured,
         "dollars": {
-            name: recorded_usage.usage_of(each).dollars() for name, each in measured.items()
+            name: recorded_usage.usage_of(reading).dollars() for name, reading in measured.items()
         },
         "pricesOf": LOOKED_UP,
-        "original": [asdict(each) for each in (NINE, TWENTY)],
+        "original": [asdict(reading) for reading in (NINE, TWENTY)],
         "timesAsMuch": tables.times_as_much(measured),
         "secondsHere": {
-            name: {"express": list(each.express_seconds), "lambda": list(each.lambda_seconds)}
-            for name, each in readings.items()
+            name: {"express": list(reading.express_seconds), "lambda": list(reading.lambda_seconds)}
+            for name, reading in readings.items()
         },
     }
 
@@ -147,9 +147,9 @@ def _show(console: Console, measured: Measured, readings: dict[str, Reading]) ->
     for table in tables.all_tables(measured).values():
         if table != tables.prices():  # the docs have it
             console.print(table.rich(), "")
-    journeys = [each for name, each in readings.items() if not run.is_scheduled(name)]
-    express = median(seconds for each in journeys for seconds in each.express_seconds)
-    task = median(seconds for each in journeys for seconds in each.lambda_seconds)
+    journeys = [reading for name, reading in readings.items() if not run.is_scheduled(name)]
+    express = median(seconds for reading in journeys for seconds in reading.express_seconds)
+    task = median(seconds for reading in journeys for seconds in reading.lambda_seconds)
     console.print(
         f"The prices take {EXPRESS_SECONDS * 1000:.0f} ms for each Express run and"
         f" {LAMBDA_SECONDS * 1000:.0f} ms for each invocation, of a scheduled function"
@@ -157,12 +157,12 @@ def _show(console: Console, measured: Measured, readings: dict[str, Reading]) ->
         f" machine, the median run took {express * 1000:.0f} ms, the median invocation"
         f" {task * 1000:.0f} ms, and a pass:"
     )
-    for name, each in readings.items():
+    for name, reading in readings.items():
         if run.is_scheduled(name):
-            console.print(f"  {name}: {each.lambda_seconds[0] * 1000:.0f} ms", highlight=False)
+            console.print(f"  {name}: {reading.lambda_seconds[0] * 1000:.0f} ms", highlight=False)
 
 
-def _compared(console: Console, measured: Measured) -> list[str]:
+def _compare(console: Console, measured: Measured) -> list[str]:
     """Says what got better; what got worse is returned, to be complained of."""
     recorded = recorded_usage.read()
     changed = list(recorded_usage.differences(measured, recorded))

@@ -12,7 +12,7 @@ _BATCH = 25
 
 
 def forget_all(fleet: Fleet) -> None:
-    """Deletes all records."""
+    """Delete all records."""
     table = fleet.outputs["retries_table_name"]
     pages = fleet.client("dynamodb").get_paginator("scan").paginate(TableName=table)
     keys = [{"deviceId": item["deviceId"]} for page in pages for item in page["Items"]]
@@ -20,7 +20,7 @@ def forget_all(fleet: Fleet) -> None:
 
 
 def add_records(fleet: Fleet, like: str, names: list[str]) -> None:
-    """Gives devices the record of another: one at rest, in which nothing is due.
+    """Copy the record of a device at rest, for which nothing is due, to other devices.
 
     Args:
         fleet: whose.
@@ -30,11 +30,11 @@ def add_records(fleet: Fleet, like: str, names: list[str]) -> None:
     client = fleet.client("dynamodb")
     key = {"deviceId": {"S": like}}
     item = client.get_item(TableName=fleet.outputs["retries_table_name"], Key=key)["Item"]
-    _write(fleet, [{"PutRequest": {"Item": {**item, "deviceId": {"S": each}}}} for each in names])
+    _write(fleet, [{"PutRequest": {"Item": {**item, "deviceId": {"S": name}}}} for name in names])
 
 
 def add_things(fleet: Fleet, names: list[str]) -> None:
-    """Registers devices that need no update."""
+    """Register devices that need no update."""
     fleet.client("iot")  # made once, before the threads ask for it
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda name: fleet.add_thing(name, model="wo:v8", FW="2.28"), names))

@@ -16,7 +16,7 @@ Items = Mapping[str, Mapping[Key, dynamodb.Item]]
 
 
 def key_of(item: dynamodb.Item, names: list[str]) -> Key:
-    """The values of an item's key."""
+    """Return the values of an item's key."""
     return tuple(next(iter(item[name].values())) for name in names)
 
 
@@ -42,14 +42,14 @@ class Capacity:
         match call.operation:
             case "TransactWriteItems":
                 writes = (next(iter(action.values())) for action in parameters["TransactItems"])
-                sizes = [self._written(write) for write in writes]
+                sizes = [self._item_size(write) for write in writes]
                 return Usage(write_units=sum(dynamodb.write_units(size, True) for size in sizes))
             case "UpdateItem" | "PutItem" | "DeleteItem":
-                return Usage(write_units=dynamodb.write_units(self._written(parameters)))
+                return Usage(write_units=dynamodb.write_units(self._item_size(parameters)))
             case "GetItem":
                 return self._read(self._size_at(parameters["TableName"], parameters["Key"]), call)
             case "Query":
-                return self._read(self._queried(parameters), call)
+                return self._read(self._query_bytes(parameters), call)
             case "Scan" if "ExclusiveStartKey" in parameters:
                 return Usage()  # counted with the first page
             case "Scan":
@@ -65,7 +65,7 @@ class Capacity:
     def _table(self, call: Call) -> Mapping[Key, dynamodb.Item]:
         return self._before.get(call.parameters["TableName"], {})
 
-    def _written(self, write: dict[str, Any]) -> int:
+    def _item_size(self, write: dict[str, Any]) -> int:
         if "Item" in write:
             return dynamodb.item_bytes(write["Item"])
         return self._size_at(write["TableName"], write["Key"])
@@ -73,7 +73,7 @@ class Capacity:
     def _size_at(self, table: str, key: dynamodb.Item) -> int:
         return self._seen[table, key_of(key, list(key))]
 
-    def _queried(self, parameters: dict[str, Any]) -> int:
+    def _query_bytes(self, parameters: dict[str, Any]) -> int:
         """Bytes of what a query for one device reads: at most its largest items."""
         wanted = {next(iter(v.values())) for v in parameters["ExpressionAttributeValues"].values()}
         sizes = sorted(

@@ -21,7 +21,7 @@ from pathlib import Path
 from statistics import median
 from typing import IO, Any, cast
 
-from bench.stub_server import Answers, answering
+from bench.stub_server import Answers, serve_answers
 from reporting.tables import Table
 
 FLOOR_RATIO_AT_MOST = 1.10
@@ -58,7 +58,7 @@ def measure(repetitions: int, tell: Callable[[str], None]) -> list[Start]:
         ColdStartError: a process did not come to its answer.
     """
     starts = []
-    with answering() as answers, _unpacked() as folder:
+    with serve_answers() as answers, _unpack() as folder:
         environment = _environment(answers.url, folder)
         for step in steps():
             tell(step)
@@ -72,10 +72,10 @@ def clients() -> dict[str, tuple[str, ...]]:
     Raises:
         ColdStartError: a handler did not come to its answer.
     """
-    with answering() as answers, _unpacked() as folder:
+    with serve_answers() as answers, _unpack() as folder:
         environment = _environment(answers.url, folder)
         return {
-            step: tuple(_answered(step, answers, environment)[1]["clients"]) for step in steps()
+            step: tuple(_first_answer(step, answers, environment)[1]["clients"]) for step in steps()
         }
 
 
@@ -84,7 +84,7 @@ class ColdStartError(Exception):
 
 
 def steps() -> list[str]:
-    """The modules of the handlers that are in the zip."""
+    """Return the modules of the handlers in the zip."""
     prefix = "firmware_retry/handlers/"
     with zipfile.ZipFile(_ZIP) as archive:
         names = [Path(name).stem for name in archive.namelist() if name.startswith(prefix)]
@@ -94,7 +94,7 @@ def steps() -> list[str]:
 def _measure(
     step: str, repetitions: int, answers: Answers, environment: Mapping[str, str]
 ) -> Start:
-    handler, asked = _answered(step, answers, environment)
+    handler, asked = _first_answer(step, answers, environment)
     kinds = [handler, ("botocore", json.dumps(asked)), ("boto3", json.dumps(asked))]
     # Taking turns, so that what slows the machine for a while slows all of them.
     rounds = [[_seconds(kind, environment) for kind in kinds] for _ in range(repetitions)]
@@ -106,14 +106,14 @@ def _measure(
     )
 
 
-def _answered(
+def _first_answer(
     step: str, answers: Answers, environment: Mapping[str, str]
 ) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """Sets a handler's scene and runs it once: its arguments, and its clients and calls."""
+    """Run a handler once in its scene and return its arguments, clients and calls."""
     answers.item, event = _scene(step)
     what = (f"firmware_retry.handlers.{step}", json.dumps(event))
     done = subprocess.run(  # noqa: S603 -- our own script
-        [sys.executable, str(_SCRIPT), "asked", *what],
+        [sys.executable, str(_SCRIPT), "record", *what],
         env=dict(environment),
         capture_output=True,
         check=False,
@@ -145,8 +145,8 @@ def _seconds(arguments: tuple[str, ...], environment: Mapping[str, str]) -> floa
 
 
 @contextmanager
-def _unpacked() -> Iterator[Path]:
-    """The zip as Lambda has it: files without bytecode beside them, which nobody can write."""
+def _unpack() -> Iterator[Path]:
+    """Unpack the zip as Lambda has it: without bytecode beside the files, and read-only."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         zipfile.ZipFile(io.BytesIO(_ZIP.read_bytes())).extractall(folder)
         yield Path(folder)
@@ -198,7 +198,7 @@ _SETTINGS = {
 
 
 def _scene(step: str) -> tuple[dict[str, Any] | None, dict[str, Any]]:
-    """The record that a handler finds, and the event that it gets."""
+    """Return the record that a handler finds, and the event that it gets."""
     now = int(time.time())
     run = {"deviceId": "d", "trackingId": "t", "cycle": 1, "campaign": "2.27", "reason": "r"}
     thing: dict[str, Any] = {"name": "d", "thing_id": "t", "version": 1, "attributes": {}}

@@ -15,7 +15,7 @@ GROUP_LAG_SECONDS = 0.3
 
 
 def deploy(cloud: LocalCloud) -> Fleet:
-    """Applies ``tools/bench/terraform``, and makes the dynamic thing group that a fleet has before.
+    """Apply ``tools/bench/terraform`` and create the dynamic thing group of the fleet.
 
     Args:
         cloud: an empty account.

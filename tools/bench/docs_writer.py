@@ -11,18 +11,18 @@ README = PAGE.parent.parent / "README.md"
 
 
 def pages(measured: Measured) -> dict[Path, dict[str, Table]]:
-    """What tables of recorded figures each page has, by the names of their places."""
+    """Return the tables of recorded figures by page and by the name of their place."""
     return {PAGE: tables.all_tables(measured), README: {"costs": tables.summary(measured)}}
 
 
 def write(measured: Measured) -> None:
-    """Writes the tables of recorded figures into the pages."""
+    """Write the tables of recorded figures into the pages."""
     for page, made in pages(measured).items():
         _write(page, made)
 
 
 def write_one(name: str, table: Table) -> None:
-    """Writes one table of ``docs/costs.md`` that no figures are recorded of."""
+    """Write one table of ``docs/costs.md`` that has no recorded figures."""
     _write(PAGE, {name: table})
 
 

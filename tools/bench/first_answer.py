@@ -21,23 +21,25 @@ def _handler(module: str, event: str) -> None:
     importlib.import_module(module).handler(json.loads(event), None)
 
 
-def _asked(module: str, event: str) -> None:
+def _record(module: str, event: str) -> None:
     session = importlib.import_module("botocore.session").Session
     client = importlib.import_module("botocore.client").BaseClient
     create, send, clients, calls = session.create_client, client._make_api_call, [], []  # noqa: SLF001
 
-    def creating(self: object, service: str, **settings: object) -> object:
+    def create_client(self: object, service: str, **settings: object) -> object:
         clients.append(service)
         return create(self, service, **settings)
 
-    def sending(self: Any, operation: str, parameters: object) -> object:
+    def make_api_call(self: Any, operation: str, parameters: object) -> object:
         method = next(
-            name for name, of in self.meta.method_to_api_mapping.items() if of == operation
+            name
+            for name, api_name in self.meta.method_to_api_mapping.items()
+            if api_name == operation
         )
         calls.append([self.meta.service_model.service_name, method, parameters])
         return send(self, operation, parameters)
 
-    session.create_client, client._make_api_call = creating, sending  # noqa: SLF001
+    session.create_client, client._make_api_call = create_client, make_api_call  # noqa: SLF001
     _handler(module, event)
     sys.stdout.write(json.dumps({"clients": clients, "calls": calls}) + "\n")
 
@@ -68,7 +70,7 @@ if __name__ == "__main__":
     what, *arguments = sys.argv[1:]
     kinds: dict[str, Callable[..., None]] = {
         "handler": _handler,
-        "asked": _asked,
+        "record": _record,
         "botocore": _botocore,
         "boto3": _boto3,
     }

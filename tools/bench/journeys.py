@@ -37,50 +37,50 @@ class Journey:
     run: Callable[[Fleet, str], Reading]
 
 
-def first(fleet: Fleet, device: str) -> Reading:
-    """The failure that an episode begins with."""
+def fail_first(fleet: Fleet, device: str) -> Reading:
+    """Measure the failure that begins an episode."""
     _register(fleet, device)
-    return _failing(fleet, device, 1)
+    return _measure_failure(fleet, device, 1)
 
 
-def counted(fleet: Fleet, device: str) -> Reading:
-    """A failure that is counted, and nothing else."""
+def count_failure(fleet: Fleet, device: str) -> Reading:
+    """Measure a failure that is counted, and nothing else."""
     begin(fleet, device, 1)
-    return _failing(fleet, device, 2)
+    return _measure_failure(fleet, device, 2)
 
 
-def duplicate(fleet: Fleet, device: str) -> Reading:
-    """A failure message that comes again."""
+def send_duplicate(fleet: Fleet, device: str) -> Reading:
+    """Measure a copy of a failure message."""
     begin(fleet, device, 1)
-    return _failing(fleet, device, 1)
+    return _measure_failure(fleet, device, 1)
 
 
-def cooling_down(fleet: Fleet, device: str) -> Reading:
-    """A failure message of a device that is moved out."""
+def fail_while_cooling_down(fleet: Fleet, device: str) -> Reading:
+    """Measure a failure message of a device that is moved out."""
     # Its day takes seconds here: who looks closely needs longer.
     strand(fleet, device)
-    reading = _failing(fleet, device, CYCLE + 1)
+    reading = _measure_failure(fleet, device, CYCLE + 1)
     fleet.succeed(device, CYCLE + 2)
     return reading
 
 
-def success(fleet: Fleet, device: str) -> Reading:
-    """The success of a device that failed before, in its first cycle."""
+def succeed(fleet: Fleet, device: str) -> Reading:
+    """Measure the success of a device that failed before, in its first cycle."""
     begin(fleet, device, 1)
     meter = Meter(fleet)
     fleet.succeed(device, 2)
     return meter.read()
 
 
-def healthy_success(fleet: Fleet, device: str) -> Reading:
-    """The success of a device that never failed."""
+def succeed_without_failure(fleet: Fleet, device: str) -> Reading:
+    """Measure the success of a device that never failed."""
     _register(fleet, device)
     meter = Meter(fleet)
     fleet.succeed(device, 1)
     return meter.read()
 
 
-def recovered(fleet: Fleet, device: str) -> Reading:
+def recover(fleet: Fleet, device: str) -> Reading:
     """Ten failures, moved out, back a day later, and then the update succeeds."""
     _register(fleet, device)
     meter = Meter(fleet)
@@ -90,13 +90,13 @@ def recovered(fleet: Fleet, device: str) -> Reading:
     return meter.read()
 
 
-def escalated(fleet: Fleet, device: str) -> Reading:
+def escalate(fleet: Fleet, device: str) -> Reading:
     """Twenty failures in two cycles, moved to the failed group, people told."""
-    return escalated_by_steps(fleet, device)[STEPS[-1]]
+    return escalate_by_steps(fleet, device)[STEPS[-1]]
 
 
-def escalated_by_steps(fleet: Fleet, device: str) -> dict[int, Reading]:
-    """The same, read after each number of failures in ``STEPS``."""
+def escalate_by_steps(fleet: Fleet, device: str) -> dict[int, Reading]:
+    """Escalate a device and read the meter after each number of failures in ``STEPS``."""
     _register(fleet, device)
     meter, readings = Meter(fleet), {}
     for number in range(1, 2 * CYCLE + 1):
@@ -104,27 +104,27 @@ def escalated_by_steps(fleet: Fleet, device: str) -> dict[int, Reading]:
         if number == CYCLE:
             _wait_until_back(fleet, device)
         elif number == 2 * CYCLE:
-            _wait_until_told(fleet, device)
+            _wait_until_notified(fleet, device)
         if number in STEPS:
             readings[number] = meter.read()
     return readings
 
 
-COUNTED = Journey("counted", "counting failure", counted)
+COUNTED = Journey("counted", "counting failure", count_failure)
 MESSAGES = (
-    Journey("first", "first failure", first),
+    Journey("first", "first failure", fail_first),
     COUNTED,
-    Journey("duplicate", "duplicate", duplicate),
-    Journey("cooling_down", "while cooling down", cooling_down),
-    Journey("success", "success after a failure", success),
-    Journey("healthy_success", "success without one", healthy_success),
+    Journey("duplicate", "duplicate", send_duplicate),
+    Journey("cooling_down", "while cooling down", fail_while_cooling_down),
+    Journey("success", "success after a failure", succeed),
+    Journey("healthy_success", "success without one", succeed_without_failure),
 )
-RECOVERED = Journey("recovered", "recovered", recovered)
-ESCALATED = Journey("escalated", "escalated", escalated)
+RECOVERED = Journey("recovered", "recovered", recover)
+ESCALATED = Journey("escalated", "escalated", escalate)
 
 
 def begin(fleet: Fleet, device: str, failures: int) -> None:
-    """Registers a device and lets it fail, one message after the other."""
+    """Register a device and publish its failures one after the other."""
     _register(fleet, device)
     _fail(fleet, device, range(1, failures + 1))
 
@@ -138,7 +138,7 @@ def strand(fleet: Fleet, device: str) -> None:
 
 
 def _register(fleet: Fleet, device: str) -> None:
-    """A device as a fleet has it: in the dynamic group of those to be updated, if there is one."""
+    """Register a device; it joins the dynamic group of devices to update, where there is one."""
     groups = fleet.client("iot").list_thing_groups()["thingGroups"]
     fleet.add_thing(device, model="wo:v8", FW="2.27", site="plant-7")
     if any(group["groupName"] == GROUP for group in groups):
@@ -151,7 +151,7 @@ def _fail(fleet: Fleet, device: str, numbers: Iterable[int]) -> None:
         fleet.fail(device, [number])
 
 
-def _failing(fleet: Fleet, device: str, number: int) -> Reading:
+def _measure_failure(fleet: Fleet, device: str, number: int) -> Reading:
     meter = Meter(fleet)
     fleet.fail(device, [number])
     return meter.read()
@@ -163,7 +163,7 @@ def _wait_until_back(fleet: Fleet, device: str) -> None:
     _wait(lambda: not fleet.runs("cool_down", "RUNNING"), "a cool-down did not end")
 
 
-def _wait_until_told(fleet: Fleet, device: str) -> None:
+def _wait_until_notified(fleet: Fleet, device: str) -> None:
     _wait(lambda: "notifiedAt" in _record(fleet, device), f"nobody was told of {device}")
     _wait(lambda: not fleet.runs("escalation", "RUNNING"), "an escalation did not end")
 

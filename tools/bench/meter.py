@@ -70,13 +70,13 @@ class Meter:
         self._mark = fleet.mark()
 
     def read(self) -> Reading:
-        """What was used until now."""
+        """Return the usage since the meter was made."""
         calls = self._fleet.calls(self._mark)
         items, logged = self._all_items(), self._logs()
         intake = self._new_runs("intake")
         recoveries = [self._events(run) for name in _RECOVERIES for run in self._new_runs(name)]
         usage = (
-            self._invoked(calls)
+            self._invocations(calls)
             + bill.express_runs(len(intake))
             + Usage(standard_transitions=sum(map(transitions, recoveries)))
             + Capacity(calls, self._items, items).usage()
@@ -89,7 +89,7 @@ class Meter:
         return Reading(
             usage,
             Counter(f"{call.service}.{call.operation}" for call in calls),
-            _changed(self._items, items),
+            _count_changed(self._items, items),
             tuple((run["stopDate"] - run["startDate"]).total_seconds() for run in intake),
             tuple(seconds for events in histories for seconds in _task_seconds(events)),
         )
@@ -104,7 +104,7 @@ class Meter:
         return [run for run in runs if run["executionArn"] not in self._runs[machine]]
 
     def _events(self, run: dict[str, Any]) -> list[dict[str, Any]]:
-        """The history of a run, oldest first; here, unlike on AWS, Express runs have one too."""
+        """Return the history of a run, oldest first. Unlike on AWS, Express runs have one here."""
         pages = self._fleet.client("stepfunctions").get_paginator("get_execution_history")
         return [
             event
@@ -114,7 +114,7 @@ class Meter:
 
     # Functions
 
-    def _invoked(self, calls: list[Call]) -> Usage:
+    def _invocations(self, calls: list[Call]) -> Usage:
         invoked = Counter(
             call.parameters["FunctionName"] for call in calls if call.operation == "Invoke"
         )
@@ -127,14 +127,14 @@ class Meter:
         )
 
     def megabytes(self, function: str) -> int:
-        """The memory of a function."""
+        """Return the memory of a function."""
         answer = self._fleet.client("lambda").get_function_configuration(FunctionName=function)
         return int(answer["MemorySize"])
 
     # The IoT rules, and the logs
 
     def _ingestion(self, messages: int, lines: int) -> Usage:
-        """The rules' share: AWS bills a rule that is triggered, and at least one action of it.
+        """Return the rules' share: AWS bills each triggered rule and at least one action of it.
 
         AWS does not say whether a rule is triggered whose WHERE does not hold; here it is.
 
@@ -182,10 +182,10 @@ class Meter:
         usage = Usage(fifo_queue_requests=sum(call.service == "sqs" for call in calls))
         for call in calls:
             if (call.service, call.operation) == ("sns", "Publish"):
-                usage += self._published(call)
+                usage += self._publish_usage(call)
         return usage
 
-    def _published(self, call: Call) -> Usage:
+    def _publish_usage(self, call: Call) -> Usage:
         topic = call.parameters["TopicArn"]
         answer = self._fleet.client("sns").list_subscriptions_by_topic(TopicArn=topic)
         subscriptions = len(answer["Subscriptions"])
@@ -211,7 +211,7 @@ class Meter:
         return {table: self._items_of(table) for table in self._tables()}
 
     def _tables(self) -> list[str]:
-        """The fleet's own tables, as its functions know them."""
+        """Return the fleet's own tables, as its functions know them."""
         function = self._fleet.outputs["handler_function_names"]["IncrementRetryCounter"]
         configuration = self._fleet.client("lambda").get_function_configuration(
             FunctionName=function
@@ -248,12 +248,12 @@ def _task_seconds(events: list[dict[str, Any]]) -> Iterator[float]:
 
 
 def _registry(calls: list[Call]) -> Usage:
-    """Calls of the registry; those that AWS's list leaves out, such as removals, count as well."""
+    """Count registry calls; those that AWS's price list omits, such as removals, count as well."""
     iot = [call.operation for call in calls if call.service == "iot"]
     return Usage(registry_operations=len(iot), index_updates=iot.count("UpdateThing"))
 
 
-def _changed(before: Items, after: Items) -> int:
+def _count_changed(before: Items, after: Items) -> int:
     return sum(
         before.get(table, {}).get(key) != after.get(table, {}).get(key)
         for table in before.keys() | after.keys()

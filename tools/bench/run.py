@@ -22,7 +22,7 @@ BESIDE = "_beside_1000"
 
 
 def measure(fleet: Fleet, tell: Callable[[str], None]) -> tuple[Measured, dict[str, Reading]]:
-    """Runs all journeys, and counts what is there without any.
+    """Run all journeys and count the fixed monthly units.
 
     Args:
         fleet: as it was deployed, without any device.
@@ -36,8 +36,8 @@ def measure(fleet: Fleet, tell: Callable[[str], None]) -> tuple[Measured, dict[s
     """
     readings: dict[str, Reading] = {}
     tell("schedules that find nothing to do")
-    readings["reconcile_0"] = _scheduled(fleet, "ReconcileDevices")
-    readings["mail_0"] = _scheduled(fleet, "MailOperators")
+    readings["reconcile_0"] = _measure_pass(fleet, "ReconcileDevices")
+    readings["mail_0"] = _measure_pass(fleet, "MailOperators")
     for journey in (*journeys.MESSAGES, journeys.RECOVERED):
         tell(journey.title)
         readings[journey.name] = journey.run(fleet, f"bench-1-{journey.name}")
@@ -45,7 +45,7 @@ def measure(fleet: Fleet, tell: Callable[[str], None]) -> tuple[Measured, dict[s
     readings["reconcile_overdue"] = _overdue(fleet)
     tell("escalated")
     readings |= _by_failures(fleet)
-    readings["mail_1"] = _scheduled(fleet, "MailOperators")
+    readings["mail_1"] = _measure_pass(fleet, "MailOperators")
     for fewer, more in pairwise(AT_REST):
         tell(f"ReconcileDevices, {more} records")
         if not fewer:
@@ -54,12 +54,12 @@ def measure(fleet: Fleet, tell: Callable[[str], None]) -> tuple[Measured, dict[s
         background_load.add_records(
             fleet, "bench-like", [f"bench-rest-{n:04}" for n in range(1, more)]
         )
-        readings[f"reconcile_{more}"] = _scheduled(fleet, "ReconcileDevices")
+        readings[f"reconcile_{more}"] = _measure_pass(fleet, "ReconcileDevices")
     tell("1,000 devices")
     background_load.add_things(fleet, [f"bench-rest-{n:04}" for n in range(1, AT_REST[-1])])
     for journey in (journeys.COUNTED, journeys.ESCALATED):
         tell(f"{journey.title}, beside 1,000 devices")
-        readings[journey.name + BESIDE] = _of_another(fleet, journey)
+        readings[journey.name + BESIDE] = _run_with_second_device(fleet, journey)
     measured = {name: reading.figures() for name, reading in readings.items()}
     return measured | {"monitoring": _monitoring(fleet)}, readings
 
@@ -70,17 +70,17 @@ def is_scheduled(name: str) -> bool:
 
 
 def _by_failures(fleet: Fleet) -> dict[str, Reading]:
-    steps = journeys.escalated_by_steps(fleet, "bench-1-escalated")
+    steps = journeys.escalate_by_steps(fleet, "bench-1-escalated")
     by_failures = {f"failures_{failures}": reading for failures, reading in steps.items()}
     return {**by_failures, "escalated": steps[journeys.STEPS[-1]]}
 
 
-def _of_another(fleet: Fleet, journey: Journey) -> Reading:
+def _run_with_second_device(fleet: Fleet, journey: Journey) -> Reading:
     # As long a name as before: it is in every line of the log.
     return journey.run(fleet, f"bench-2-{journey.name}")
 
 
-def _scheduled(fleet: Fleet, step: str, **event: Any) -> Reading:
+def _measure_pass(fleet: Fleet, step: str, **event: Any) -> Reading:
     """One pass of a handler that runs by the clock."""
     meter, began = Meter(fleet), time.perf_counter()
     fleet.invoke(step, **event)
@@ -89,20 +89,18 @@ def _scheduled(fleet: Fleet, step: str, **event: Any) -> Reading:
     megabytes = meter.megabytes(fleet.outputs["handler_function_names"][step])
     calls = sum(reading.operations.values()) - 1  # one is its own invocation
     usage = (
-        reading.usage
-        - bill.invocations(1, megabytes=megabytes)
-        + bill.scheduled_pass(calls, megabytes)
+        reading.usage - bill.invocations(1, megabytes=megabytes) + bill.price_pass(calls, megabytes)
     )
     return replace(reading, usage=usage, lambda_seconds=(seconds,))
 
 
 def _overdue(fleet: Fleet) -> Reading:
-    """A pass that finds devices whose run was stopped, and restores all of them."""
+    """Measure a pass that restores devices whose run was stopped."""
     devices = [f"bench-overdue-{number}" for number in range(OVERDUE)]
     for device in devices:
         journeys.strand(fleet, device)
     # As if it were two days later.
-    reading = _scheduled(fleet, "ReconcileDevices", graceSeconds=-2 * 86_400)
+    reading = _measure_pass(fleet, "ReconcileDevices", graceSeconds=-2 * 86_400)
     if reading.operations["iot.UpdateThing"] != OVERDUE:
         raise BenchError(f"a pass did not restore {OVERDUE} devices: {reading.operations}")
     for device in devices:
@@ -111,7 +109,7 @@ def _overdue(fleet: Fleet) -> Reading:
 
 
 def _monitoring(fleet: Fleet) -> Figures:
-    """What watches the fleet, and is paid by the month.
+    """Count the monitoring resources that are paid by the month.
 
     An alarm is paid for each metric that it looks at; a custom metric only for the hours in which
     it has data, so that there are this many at most.
@@ -123,13 +121,15 @@ def _monitoring(fleet: Fleet) -> Figures:
         for alarm in page["MetricAlarms"]
     ]
     filters = [
-        each
+        metric_filter
         for page in logs.get_paginator("describe_metric_filters").paginate()
-        for each in page["metricFilters"]
+        for metric_filter in page["metricFilters"]
     ]
     return {
         "alarm_months": sum(map(_metrics_of, alarms)),
-        "metric_months": len({each["metricTransformations"][0]["metricName"] for each in filters}),
+        "metric_months": len(
+            {metric_filter["metricTransformations"][0]["metricName"] for metric_filter in filters}
+        ),
         "dashboard_months": len(watch.list_dashboards()["DashboardEntries"]),
     }
 

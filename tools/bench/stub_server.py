@@ -37,8 +37,8 @@ class Answers:
         self.item: dict[str, Any] | None = None
 
     def to(self, headers: Mapping[str, str], body: bytes) -> bytes:
-        """The answer to a request."""
-        service, operation, parameters = _parsed(headers, body)
+        """Return the answer to a request."""
+        service, operation, parameters = _parse(headers, body)
         if service == "sns":
             return _PUBLISHED
         return json.dumps(self._answer(service, operation, parameters)).encode()
@@ -53,7 +53,7 @@ class Answers:
         return {"Item": self.item} if operation == "GetItem" else {"Attributes": self.item}
 
 
-def _parsed(headers: Mapping[str, str], body: bytes) -> tuple[str, str, dict[str, Any]]:
+def _parse(headers: Mapping[str, str], body: bytes) -> tuple[str, str, dict[str, Any]]:
     """Service, operation and parameters of a request; the latter two only of JSON services."""
     if target := headers.get("X-Amz-Target"):
         name, _, operation = target.partition(".")
@@ -62,8 +62,8 @@ def _parsed(headers: Mapping[str, str], body: bytes) -> tuple[str, str, dict[str
 
 
 @contextmanager
-def answering() -> Iterator[Answers]:
-    """The server, for the length of the block, on a free port of this machine."""
+def serve_answers() -> Iterator[Answers]:
+    """Serve on a free port of this machine for the length of the block."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"

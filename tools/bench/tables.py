@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from bench import journeys, run
 from bench.cdk_baseline import NINE, TWENTY, Original
-from bench.targets import COMPARED_SERVICES, compared_dollars
+from bench.targets import COMPARED_SERVICES, comparable_dollars
 from pricing.bill import Usage
 from pricing.prices import LOOKED_UP, MILLION, PRICES, REGION
 from pricing.quotas import QUOTAS
@@ -37,29 +37,29 @@ def all_tables(measured: Measured) -> dict[str, Table]:
         "fleet": by_fleet(measured),
         "reconcile": reconcile(measured),
         "mails": mails(measured),
-        "month": fixed_month(measured),
+        "month": monthly_cost(measured),
         "prices": prices(),
     }
 
 
 def messages(measured: Measured) -> Table:
-    """What one message takes."""
+    """Return the table of single messages."""
     columns = {journey.title: measured[journey.name] for journey in journeys.MESSAGES}
-    return _figures("One message", columns, _priced_rows)
+    return _figures("One message", columns, _price_rows)
 
 
 def devices(measured: Measured) -> Table:
-    """What a whole journey takes."""
+    """Return the table of whole journeys."""
     titles = {
         "recovered": "recovered: 10 failures, then success",
         "escalated": "escalated: 20 failures",
     }
     columns = {title: measured[name] for name, title in titles.items()}
-    return _figures("One device", columns, _priced_rows)
+    return _figures("One device", columns, _price_rows)
 
 
 def beside_the_original(measured: Measured) -> Table:
-    """The same failures with the workflow that this module replaces."""
+    """Return the table of the same failures in the workflow that this module replaces."""
     names = ("standard_transitions", "lambda_invocations", "dynamodb_calls", "dynamodb_reads")
     pairs: list[tuple[Original, Figures]] = [
         (NINE, measured["failures_9"]),
@@ -84,7 +84,7 @@ def beside_the_original(measured: Measured) -> Table:
     prices_of = [
         text
         for before, now in pairs
-        for text in (_dollars(before.dollars), _dollars(compared_dollars(now)))
+        for text in (_dollars(before.dollars), _dollars(comparable_dollars(now)))
     ]
     services = ", ".join(COMPARED_SERVICES)
     rows.append((f"list price of {services}", *prices_of))
@@ -95,7 +95,7 @@ def beside_the_original(measured: Measured) -> Table:
 
 
 def summary(measured: Measured) -> Table:
-    """A message and a device, beside the original: what README shows."""
+    """Return the table of the README: a message and a device, beside the original."""
     names = ("counted", "duplicate", "recovered", "escalated")
     columns = [measured[name] for name in names]
     rows = [
@@ -106,14 +106,18 @@ def summary(measured: Measured) -> Table:
         )
         for name in ("standard_transitions", "lambda_invocations", "write_units", "read_units")
     ]
-    compared = [_dollars(compared_dollars(figures)) for figures in columns]
+    compared = [_dollars(comparable_dollars(figures)) for figures in columns]
     usages = [usage_of(figures) for figures in columns]
     rows += [
         (f"list price of {', '.join(COMPARED_SERVICES)}", *compared, _dollars(TWENTY.dollars)),
-        ("with AWS IoT, logs and alerts", *(_dollars(each.dollars()) for each in usages), _UNKNOWN),
+        (
+            "with AWS IoT, logs and alerts",
+            *(_dollars(usage.dollars()) for usage in usages),
+            _UNKNOWN,
+        ),
         (
             "a million of them",
-            *(f"${each.dollars() * MILLION:,.2f}" for each in usages),
+            *(f"${usage.dollars() * MILLION:,.2f}" for usage in usages),
             _UNKNOWN,
         ),
     ]
@@ -129,7 +133,7 @@ def summary(measured: Measured) -> Table:
 
 def times_as_much(measured: Measured) -> float:
     """How much more 20 failures cost with the original, of what its price is made of."""
-    return (TWENTY.dollars or 0) / compared_dollars(measured["failures_20"])
+    return (TWENTY.dollars or 0) / comparable_dollars(measured["failures_20"])
 
 
 def by_service(measured: Measured) -> Table:
@@ -144,10 +148,10 @@ def by_service(measured: Measured) -> Table:
 
 
 def by_failures(measured: Measured) -> Table:
-    """A device's cost as it fails again and again."""
+    """Return the table of a device's cost by its number of failures."""
     names = ("standard_transitions", "lambda_invocations", "write_units", "read_units")
     figures = {step: measured[f"failures_{step}"] for step in journeys.STEPS}
-    dollars = {step: usage_of(each).dollars() for step, each in figures.items()}
+    dollars = {step: usage_of(usage).dollars() for step, usage in figures.items()}
     further = {
         after: (dollars[after] - dollars[before]) / (after - before)
         for before, after in pairwise(figures)
@@ -155,25 +159,25 @@ def by_failures(measured: Measured) -> Table:
     rows = [
         (
             str(step),
-            *(_number(each.get(name, 0)) for name in names),
+            *(_number(usage.get(name, 0)) for name in names),
             _dollars(dollars[step]),
             _dollars(further.get(step)),
         )
-        for step, each in figures.items()
+        for step, usage in figures.items()
     ]
     heads = ("failures", *map(_label, names), "list price", "each further failure")
     return Table("One device, by failures", heads, tuple(rows))
 
 
 def by_fleet(measured: Measured) -> Table:
-    """The same journey in a small and in a large fleet."""
+    """Return the table that compares a journey in a small and in a large fleet."""
     name = journeys.ESCALATED.name
     columns = {"alone": measured[name], "beside 1,000 devices": measured[name + run.BESIDE]}
-    return _figures("An escalated device, by fleet", columns, _priced_rows)
+    return _figures("An escalated device, by fleet", columns, _price_rows)
 
 
 def reconcile(measured: Measured) -> Table:
-    """What a pass of ReconcileDevices takes, that finds nothing to do and that does something."""
+    """Return the table of ReconcileDevices: idle passes, and one that restores devices."""
     columns = {f"{records:,} records": measured[f"reconcile_{records}"] for records in run.AT_REST}
     columns[f"{run.OVERDUE} devices to restore"] = measured["reconcile_overdue"]
 
@@ -187,13 +191,13 @@ def reconcile(measured: Measured) -> Table:
 
 
 def mails(measured: Measured) -> Table:
-    """What a pass of MailOperators takes."""
+    """Return the table of MailOperators."""
     columns = {"nothing to tell": measured["mail_0"], "one device": measured["mail_1"]}
-    return _figures("One pass of MailOperators", columns, _priced_rows)
+    return _figures("One pass of MailOperators", columns, _price_rows)
 
 
-def fixed_month(measured: Measured) -> Table:
-    """What is paid without a single failure."""
+def monthly_cost(measured: Measured) -> Table:
+    """Return the table of the fixed monthly cost."""
     monitoring = measured["monitoring"]
     scheduled = {
         "passes of ReconcileDevices": (RECONCILES_A_MONTH, measured["reconcile_0"]),
@@ -214,7 +218,7 @@ def fixed_month(measured: Measured) -> Table:
 
 
 def prices() -> Table:
-    """The list prices that all of it is made of."""
+    """Return the table of list prices."""
     rows = tuple(
         (
             price.unit,
@@ -230,7 +234,7 @@ def prices() -> Table:
 def _figures(
     title: str, columns: dict[str, Figures], last: Callable[[Usage], dict[str, str]]
 ) -> Table:
-    """A row for each figure that any column has, and ``last`` for what the column's usage costs."""
+    """Return a table with a row per figure, and the rows that ``last`` makes of each usage."""
     usages = [usage_of(figures) for figures in columns.values()]
     rows = [
         (_label(name), *(_number(figures.get(name, 0)) for figures in columns.values()))
@@ -242,7 +246,7 @@ def _figures(
     return Table(title, ("", *columns), tuple(rows))
 
 
-def _priced_rows(usage: Usage) -> dict[str, str]:
+def _price_rows(usage: Usage) -> dict[str, str]:
     return {
         "list price": _dollars(usage.dollars()),
         "a million of them": f"${usage.dollars() * MILLION:,.2f}",

@@ -30,25 +30,25 @@ DOLLARS_AT_MOST: Mapping[str, float] = {"escalated": (TWENTY.dollars or 0) / 13}
 """Of the compared services: a thirteenth of the original's."""
 
 
-def compared_dollars(figures: Figures) -> float:
-    """The list price of the services that the original's price is made of."""
+def comparable_dollars(figures: Figures) -> float:
+    """Return the list price of the services in the original's price, in dollars."""
     services = usage_of(figures).by_service()
     return sum(services.get(service, 0.0) for service in COMPARED_SERVICES)
 
 
-def missed(measured: Measured) -> list[str]:
-    """The targets that are not met, a line each."""
-    return [line for journey in AT_MOST for line in missed_by(journey, measured[journey])]
+def find_missed(measured: Measured) -> list[str]:
+    """Return the targets that are not met, one line per target."""
+    return [line for journey in AT_MOST for line in find_missed_by(journey, measured[journey])]
 
 
-def missed_by(journey: str, figures: Figures) -> list[str]:
-    """The targets of one journey that its figures do not meet, a line each."""
+def find_missed_by(journey: str, figures: Figures) -> list[str]:
+    """Return the targets of a journey that its figures do not meet, one line per target."""
     lines = [
         f"{name} of {journey} is {figures.get(name, 0):g}, the target is {most:g}"
         for name, most in AT_MOST[journey].items()
         if figures.get(name, 0) > most
     ]
-    dollars, most = compared_dollars(figures), DOLLARS_AT_MOST.get(journey, float("inf"))
+    dollars, most = comparable_dollars(figures), DOLLARS_AT_MOST.get(journey, float("inf"))
     if dollars > most:
         lines.append(f"{journey} costs ${dollars:.6f}, the target is ${most:.6f}")
     return lines

@@ -1,9 +1,10 @@
-"""Deploys the quickstart to a local cloud and sends a small fleet through it."""
+"""Deploy the quickstart to a local cloud and send a small fleet through it."""
 
 import argparse
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from demo import dashboard, journeys, report
-from demo.account import Fleet
-from demo.devices import Updater
-from demo.fleet_plan import fleet
+from demo.account import create_fleet, register_new_firmware
+from demo.devices import DATA_TOPIC, Updater
+from demo.fleet_plan import plan_fleet
 from demo.journeys import Journey
+from localcloud.fleet import Fleet, subscribe_queue
 from localcloud.process import LocalCloud, LocalCloudError
 from localcloud.project import copy_project
 from localcloud.terraform import Terraform, TerraformError, find_binary
@@ -30,7 +32,7 @@ class DemoError(Exception):
 
 
 def main() -> int:
-    """Runs the demo.
+    """Run the demo.
 
     Returns:
         The exit status: 0 when every device ended where it should, 1 when one did not, 2 when the
@@ -59,7 +61,7 @@ def _arguments() -> argparse.Namespace:
         help="where the page is written (default: %(default)s)",
     )
     parser.add_argument(
-        "--dashboard", type=Path, help="draws the deployed dashboard, too: a .png or .svg"
+        "--dashboard", type=Path, help="draw the deployed dashboard as well: a .png or .svg"
     )
     return parser.parse_args()
 
@@ -75,76 +77,77 @@ def _run(console: Console, arguments: argparse.Namespace) -> int:
     ) as cloud:
         console.print(f"Local cloud on {cloud.endpoint_url}, MQTT on port {cloud.mqtt_port}.")
         with console.status("terraform apply of examples/quickstart …"):
-            outputs = _deploy(cloud)
+            fleet = _deploy(cloud)
         console.print(f"Quickstart applied after {time.monotonic() - began:.0f} s.")
         start = time.time()
-        travelled = _send_fleet(console, cloud, outputs)
+        finished = _send_fleet(console, fleet)
         if arguments.dashboard:
-            name = outputs["dashboard_name"]
+            name = fleet.outputs["dashboard_name"]
             dashboard.draw_deployed(arguments.dashboard, cloud, name, start, time.time())
             console.print(f"The dashboard: {arguments.dashboard.resolve().as_uri()}")
-    report.print_table(console, travelled)
+    report.print_table(console, finished)
     duration = time.monotonic() - began
     facts = {
         "A day takes": f"{86_400 * TIME_SCALE:.1f} s",
         "The whole demo took": f"{duration:.0f} s",
     }
-    report.write_page(arguments.page, travelled, facts)
-    wrong = sum(not journey.is_right for journey in travelled)
-    console.print(f"{len(travelled) - wrong} of {len(travelled)} devices ended as they should.")
+    report.write_page(arguments.page, finished, facts)
+    wrong = sum(not journey.is_right for journey in finished)
+    console.print(f"{len(finished) - wrong} of {len(finished)} devices ended as they should.")
     console.print(f"The timeline of every device: {arguments.page.resolve().as_uri()}")
     return 1 if wrong else 0
 
 
-def _deploy(cloud: LocalCloud) -> dict[str, Any]:
-    """Applies the quickstart as it is, in a copy that takes Terraform's files; its outputs."""
+def _deploy(cloud: LocalCloud) -> Fleet:
+    """Apply the quickstart as it is, in a copy that takes Terraform's files."""
     with tempfile.TemporaryDirectory(prefix="demo-") as scratch:
         copy = copy_project(Path(scratch) / "module")
         terraform = Terraform(copy / "examples" / "quickstart", environment=cloud.environment())
         terraform.init()
         terraform.apply()
         outputs: dict[str, Any] = terraform.outputs()["firmware_retry"]
-        return outputs
+    queue = subscribe_queue(cloud, outputs["alerts_topic_arn"], "demo-alerts.fifo")
+    return Fleet(cloud, outputs, queue, DATA_TOPIC)
 
 
-def _send_fleet(console: Console, cloud: LocalCloud, outputs: dict[str, Any]) -> list[Journey]:
-    fates = fleet()
-    account = Fleet(cloud, outputs)
-    account.create(fates)
-    updaters = [Updater(fate, cloud, account.is_up_to_date) for fate in fates]
+def _send_fleet(console: Console, fleet: Fleet) -> list[Journey]:
+    plans = plan_fleet()
+    create_fleet(fleet.cloud, plans)
+    on_success = partial(register_new_firmware, fleet.cloud)
+    updaters = [Updater(plan, fleet.cloud, on_success) for plan in plans]
     start = time.time()
     for updater in updaters:
         updater.start()
     try:
-        _watch(console, account, updaters)
+        _watch(console, fleet, updaters)
     finally:
         for updater in updaters:
             updater.stop()
-    return journeys.collect(cloud, outputs, account, updaters, start)
+    return journeys.collect(fleet, updaters, start)
 
 
-def _watch(console: Console, account: Fleet, updaters: list[Updater]) -> None:
-    """Shows how far each device is until all have ended, or the time is over."""
+def _watch(console: Console, fleet: Fleet, updaters: list[Updater]) -> None:
+    """Show how far each device is until all have ended, or the time is over."""
     columns = (TextColumn("{task.description:<9}"), TextColumn("{task.fields[now]}"))
     with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
         tasks = {
-            updater.fate.name: progress.add_task(updater.fate.name, now="waiting for its job")
+            updater.plan.name: progress.add_task(updater.plan.name, now="waiting for its job")
             for updater in updaters
         }
         deadline = time.monotonic() + GIVE_UP_SECONDS
         while time.monotonic() < deadline:
-            records = account.records()
+            records = fleet.all_records()
             for updater in updaters:
-                now = _now(updater, records.get(updater.fate.name, {}))
-                progress.update(tasks[updater.fate.name], now=now)
-            if _have_ended(account, updaters):
+                now = _now(updater, records.get(updater.plan.name, {}))
+                progress.update(tasks[updater.plan.name], now=now)
+            if _have_ended(fleet, updaters):
                 return
             time.sleep(0.5)
 
 
-def _now(updater: Updater, record: dict[str, str]) -> str:
+def _now(updater: Updater, record: dict[str, Any]) -> str:
     if updater.error:
-        msg = f"device {updater.fate.name} stopped: {updater.error}"
+        msg = f"device {updater.plan.name} stopped: {updater.error}"
         raise DemoError(msg)
     if updater.has_updated:
         return f"[green]updated after {updater.failures} failures"
@@ -152,14 +155,16 @@ def _now(updater: Updater, record: dict[str, str]) -> str:
     if state == "cooling_down":
         return "[blue]moved out, cooling down for a day"
     if state == "failed":
-        return "[red]failed for good, " + ("people told" if "notifiedAt" in record else "settling")
+        return "[red]failed for good, " + (
+            "people notified" if "notifiedAt" in record else "settling"
+        )
     cycle = int(record.get("ResetRetryCount", "0")) + 1
     return f"cycle {cycle}: {record.get('RetryCounter', '0')} failures counted"
 
 
-def _have_ended(account: Fleet, updaters: list[Updater]) -> bool:
-    wanted = {updater.fate.name: updater.fate.ending for updater in updaters}
-    return journeys.endings(account, list(wanted)) == wanted
+def _have_ended(fleet: Fleet, updaters: list[Updater]) -> bool:
+    wanted = {updater.plan.name: updater.plan.ending for updater in updaters}
+    return journeys.endings(fleet, list(wanted)) == wanted
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ class Figures(Protocol):
         """Those of a metric widget."""
 
     def rows(self, query: str) -> list[dict[str, str]]:
-        """What a log widget's query finds."""
+        """Return the result of a log widget's query."""
 
     def states(self, arns: list[str]) -> list[tuple[str, str]]:
         """Name and state of each alarm of an alarm widget."""
@@ -70,7 +70,7 @@ class CloudFigures:
         self._period = max(1, math.ceil((end - start) / _POINTS))
 
     def definition(self, name: str) -> dict[str, Any]:
-        """The body of a deployed dashboard."""
+        """Return the body of a deployed dashboard."""
         body = self._cloudwatch.get_dashboard(DashboardName=name)["DashboardBody"]
         definition: dict[str, Any] = json.loads(body)
         return definition
@@ -94,7 +94,7 @@ class CloudFigures:
         ]
 
     def rows(self, query: str) -> list[dict[str, str]]:
-        """What a query finds in the log groups that it names."""
+        """Return the result of a query on the log groups that it names."""
         groups = re.findall(r"SOURCE '([^']+)'", query)
         started = self._logs.start_query(
             logGroupNames=groups,
@@ -170,7 +170,7 @@ def draw(path: Path, definition: dict[str, Any], figures: Figures, title: str) -
 
 
 def _reduce(path: Path) -> None:
-    """Keeps 128 colours of a picture, which makes it a third as large."""
+    """Reduce a picture to 128 colors, which makes it a third as large."""
     from PIL import Image  # noqa: PLC0415 -- comes with matplotlib
 
     with Image.open(path) as drawn:

@@ -1,4 +1,4 @@
-"""A device on MQTT: takes its jobs, fails or succeeds at them, and says so on ``iot/device/data``.
+"""A device on MQTT: takes its jobs, fails or succeeds, and reports it on ``iot/device/data``.
 
 The jobs side is AWS IoT's own: https://docs.aws.amazon.com/iot/latest/developerguide/jobs-mqtt-api.html
 """
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from demo.fleet_plan import MODEL, OLD_FIRMWARE, Fate
+from demo.fleet_plan import MODEL, OLD_FIRMWARE, DevicePlan
 from localcloud.device import Device
 from localcloud.process import LocalCloud
 
@@ -32,9 +32,9 @@ class Attempt:
 
 @dataclass
 class Updater:
-    """Runs the updates of one device in a thread of its own, as its fate wants it."""
+    """Runs the updates of one device in a thread of its own, as its plan wants it."""
 
-    fate: Fate
+    plan: DevicePlan
     cloud: LocalCloud
     on_success: Callable[[str], None]
     """Called with the device's name: what a fleet's backend does when a device is up to date."""
@@ -46,10 +46,10 @@ class Updater:
         self._cycle = 0
         self._failures_in_cycle = 0
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=self.fate.name, daemon=True)
+        self._thread = threading.Thread(target=self._run, name=self.plan.name, daemon=True)
 
     def start(self) -> None:
-        """Connects and begins to take jobs."""
+        """Connect and begin to take jobs."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -69,8 +69,8 @@ class Updater:
 
     def _run(self) -> None:
         try:
-            with Device.of(self.cloud, self.fate.name) as device:
-                jobs = f"$aws/things/{self.fate.name}/jobs"
+            with Device.of(self.cloud, self.plan.name) as device:
+                jobs = f"$aws/things/{self.plan.name}/jobs"
                 device.subscribe(f"{jobs}/start-next/accepted")
                 while not self._stopped.is_set():
                     if not self._take_next_job(device, jobs):
@@ -97,19 +97,19 @@ class Updater:
     def _attempt(self, device: Device, update_topic: str) -> None:
         succeeds = (
             self._failures_in_cycle
-            >= self.fate.failures[min(self._cycle, len(self.fate.failures) - 1)]
+            >= self.plan.failures[min(self._cycle, len(self.plan.failures) - 1)]
         )
         self.attempts.append(Attempt(time.time(), succeeds))
         device.publish(update_topic, {"status": "SUCCEEDED" if succeeds else "FAILED"})
         if succeeds:
-            self.on_success(self.fate.name)
+            self.on_success(self.plan.name)
             return
         self._failures_in_cycle += 1
         device.publish(DATA_TOPIC, self._failure_message())
 
     def _failure_message(self) -> dict[str, Any]:
         return {
-            "_id_": self.fate.name,
+            "_id_": self.plan.name,
             "timestamp": str(int(time.time() * 1000)),
             "status": "failed",
             "model": MODEL,

@@ -1,4 +1,4 @@
-"""The fleet of the demo: who fails how often, and where each device has to end."""
+"""The fleet of the demo: how often each device fails, and where it has to end."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ class Ending:
 
 
 @dataclass(frozen=True)
-class Fate:
+class DevicePlan:
     """One device of the demo."""
 
     name: str
@@ -33,29 +33,30 @@ class Fate:
     ending: Ending
 
 
-def _attributes(firmware: str, model: str = MODEL) -> dict[str, str]:
-    return {"model": model, "FW": firmware, "site": "plant-7"}
-
-
-def fleet() -> list[Fate]:
-    """The devices of the demo, for a module with two cycles."""
+def plan_fleet() -> list[DevicePlan]:
+    """Return the devices of the demo, for a module with two cycles."""
     updated = _attributes(NEW_FIRMWARE)
-    given_up = _attributes("failedtoupdate", "failedtoupdate")
-    at_once = Ending(updated, "", (0, 0), in_failed_group=False, notifications=0)
-    never = Ending(given_up, "failed", (0, 2), in_failed_group=True, notifications=1)
-
-    def tracked(failures: int, cycles: int) -> Ending:
-        counters = (failures, cycles)
-        return Ending(updated, "tracking", counters, in_failed_group=False, notifications=0)
-
+    overwritten = _attributes("failedtoupdate", "failedtoupdate")
+    immediately = Ending(updated, "", (0, 0), in_failed_group=False, notifications=0)
+    never = Ending(overwritten, "failed", (0, 2), in_failed_group=True, notifications=1)
     few, second = "fails a few times, then updates", "recovers in its second cycle"
     return [
-        Fate("pump-01", "updates at once", (0,), at_once),
-        Fate("pump-02", "updates at once", (0,), at_once),
-        Fate("pump-03", few, (2,), tracked(2, 0)),
-        Fate("pump-04", few, (5,), tracked(5, 0)),
-        Fate("pump-05", second, (ALWAYS, 0), tracked(0, 1)),
-        Fate("pump-06", second, (ALWAYS, 4), tracked(4, 1)),
-        Fate("pump-07", "never recovers", (ALWAYS, ALWAYS), never),
-        Fate("pump-08", "never recovers", (ALWAYS, ALWAYS), never),
+        DevicePlan("pump-01", "updates at once", (0,), immediately),
+        DevicePlan("pump-02", "updates at once", (0,), immediately),
+        DevicePlan("pump-03", few, (2,), _end_tracking(2, 0)),
+        DevicePlan("pump-04", few, (5,), _end_tracking(5, 0)),
+        DevicePlan("pump-05", second, (ALWAYS, 0), _end_tracking(0, 1)),
+        DevicePlan("pump-06", second, (ALWAYS, 4), _end_tracking(4, 1)),
+        DevicePlan("pump-07", "never recovers", (ALWAYS, ALWAYS), never),
+        DevicePlan("pump-08", "never recovers", (ALWAYS, ALWAYS), never),
     ]
+
+
+def _end_tracking(failures: int, cycles: int) -> Ending:
+    counters = (failures, cycles)
+    updated = _attributes(NEW_FIRMWARE)
+    return Ending(updated, "tracking", counters, in_failed_group=False, notifications=0)
+
+
+def _attributes(firmware: str, model: str = MODEL) -> dict[str, str]:
+    return {"model": model, "FW": firmware, "site": "plant-7"}

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from demo.account import Fleet
 from demo.devices import Updater
 from demo.fleet_plan import Ending
-from localcloud.process import LocalCloud
+from localcloud.fleet import Fleet, Machine
 
 # What it means to the device that a step has ended.
 _MILESTONES = {
@@ -17,7 +16,7 @@ _MILESTONES = {
     "RestoreDeviceAttributes": "restored",
     "ResetRetryCountToFailedUpdate": "marked failed",
     "MoveDeviceToFailedGroup": "in failed group",
-    "SendSNSNotification": "people told",
+    "SendSNSNotification": "people notified",
 }
 
 
@@ -51,35 +50,39 @@ class Journey:
         return sum(event.what == what for event in self.events)
 
 
-def collect(
-    cloud: LocalCloud, outputs: dict[str, Any], fleet: Fleet, updaters: list[Updater], start: float
-) -> list[Journey]:
-    """The journeys of all devices. ``start``: when they began, seconds since the epoch."""
-    milestones = list(_milestones(cloud, outputs))
-    found = endings(fleet, [updater.fate.name for updater in updaters])
+def collect(fleet: Fleet, updaters: list[Updater], start: float) -> list[Journey]:
+    """Return the journeys of all devices.
+
+    Args:
+        fleet: the deployed module.
+        updaters: the devices.
+        start: when they began, seconds since the epoch.
+    """
+    milestones = list(_milestones(fleet))
+    found = endings(fleet, [updater.plan.name for updater in updaters])
     return [
         Journey(
-            name=updater.fate.name,
-            story=updater.fate.story,
+            name=updater.plan.name,
+            story=updater.plan.story,
             events=_events(updater, milestones, start),
-            wanted=updater.fate.ending,
-            found=found[updater.fate.name],
+            wanted=updater.plan.ending,
+            found=found[updater.plan.name],
         )
         for updater in updaters
     ]
 
 
 def endings(fleet: Fleet, names: list[str]) -> dict[str, Ending]:
-    """Where each device is now."""
-    records, failed = fleet.records(), fleet.failed()
-    told = Counter(message["deviceId"] for message in fleet.receive())
+    """Return where each device is now."""
+    records, failed = fleet.all_records(), fleet.failed_devices()
+    alerts = Counter(alert["deviceId"] for alert in fleet.all_alerts())
     return {
         name: Ending(
             attributes=fleet.attributes(name),
             state=(record := records.get(name, {})).get("state", ""),
             counters=(int(record.get("RetryCounter", 0)), int(record.get("ResetRetryCount", 0))),
             in_failed_group=name in failed,
-            notifications=told[name],
+            notifications=alerts[name],
         )
         for name in names
     }
@@ -92,22 +95,19 @@ def _events(
         Event(attempt.at - start, "updated" if attempt.succeeded else "failed")
         for attempt in updater.attempts
     ]
-    passed = [Event(at - start, what) for name, at, what in milestones if name == updater.fate.name]
-    return sorted(attempts + passed, key=lambda event: event.at)
+    steps = [Event(at - start, what) for name, at, what in milestones if name == updater.plan.name]
+    return sorted(attempts + steps, key=lambda event: event.at)
 
 
-def _milestones(cloud: LocalCloud, outputs: dict[str, Any]) -> Iterator[tuple[str, float, str]]:
-    """Device, time in epoch seconds, and milestone, of every recovery."""
-    states = cloud.client("stepfunctions")
-    for machine in ("cool_down_state_machine_arn", "escalation_state_machine_arn"):
-        for page in states.get_paginator("list_executions").paginate(
-            stateMachineArn=outputs[machine]
-        ):
-            for execution in page["executions"]:
-                yield from _passed(states, execution["executionArn"])
+def _milestones(fleet: Fleet) -> Iterator[tuple[str, float, str]]:
+    """Yield device, time in epoch seconds, and milestone, of every recovery."""
+    machines: tuple[Machine, ...] = ("cool_down", "escalation")
+    for machine in machines:
+        for execution in fleet.runs(machine):
+            yield from _milestones_of(fleet.client("stepfunctions"), execution["executionArn"])
 
 
-def _passed(states: Any, execution: str) -> Iterator[tuple[str, float, str]]:
+def _milestones_of(states: Any, execution: str) -> Iterator[tuple[str, float, str]]:
     device = json.loads(states.describe_execution(executionArn=execution)["input"])["deviceId"]
     for page in states.get_paginator("get_execution_history").paginate(executionArn=execution):
         for event in page["events"]:

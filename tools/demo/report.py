@@ -37,11 +37,11 @@ class Row:
 
 
 def print_table(console: Console, journeys: list[Journey]) -> None:
-    """Prints a line a device."""
+    """Print one line per device."""
     table = Table(title="Where the devices ended", title_justify="left", box=SIMPLE_HEAD)
     table.add_column("device")
     table.add_column("story")
-    for heading in ("attempts", "out", "back", "told"):
+    for heading in ("attempts", "out", "back", "alerts"):
         table.add_column(heading, justify="right")
     table.add_column("ended")
     for journey in journeys:
@@ -61,7 +61,7 @@ def print_table(console: Console, journeys: list[Journey]) -> None:
 
 
 def write_page(path: Path, journeys: list[Journey], facts: dict[str, str]) -> None:
-    """Writes one self-contained HTML file: no script, no font, nothing from elsewhere.
+    """Write one self-contained HTML file: no script, no font, no request.
 
     Args:
         path: of the file; its folder is made.

@@ -20,20 +20,20 @@ _HEREDOC = re.compile(r'"<<-?(\w+)\n(?P<text>.*)\n\s*\1"', re.DOTALL)
 
 
 def readmes() -> list[Path]:
-    """The README of the root module and of each submodule that has the markers."""
+    """Return the READMEs of the root module and of each submodule that has the markers."""
     candidates = [ROOT / "README.md", *sorted(ROOT.glob("modules/*/README.md"))]
     return [path for path in candidates if BEGIN in path.read_text(encoding="utf-8")]
 
 
 def with_tables(readme: Path) -> str:
-    """The text of a README with its tables made anew from the module beside it."""
+    """Return the text of a README with tables generated from the module beside it."""
     before, _, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n{tables(readme.parent)}\n{END}{after}"
 
 
 def tables(module: Path) -> str:
-    """The Markdown tables of a module's inputs and outputs, each sorted by name."""
+    """Return the Markdown tables of a module's inputs and outputs, sorted by name."""
     lines = ["## Inputs", "", "| Name | Description | Type | Default |", "|---|---|---|---|"]
     lines += [
         f"| `{name}` | {_cell(_text(block['description']))} | `{_code(block['type'])}` |"
@@ -56,7 +56,7 @@ def _blocks(path: Path, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _text(quoted: str) -> str:
-    """A quoted string or heredoc of HCL as what it says, on one line."""
+    """Return the text of a quoted string or heredoc of HCL on one line."""
     if heredoc := _HEREDOC.fullmatch(quoted):
         return " ".join(heredoc["text"].split())
     return str(json.loads(quoted))
@@ -90,7 +90,7 @@ def _literal(value: Any) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Writes or, with ``--check``, compares; returns the exit status."""
+    """Write the tables or, with ``--check``, compare them, and return the exit status."""
     stale = [path for path in readmes() if path.read_text(encoding="utf-8") != with_tables(path)]
     if "--check" in arguments:
         for path in stale:

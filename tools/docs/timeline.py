@@ -11,7 +11,7 @@ PICTURE = Path(__file__).resolve().parents[2] / "docs" / "images" / "timeline.sv
 
 
 def picture(page: str) -> str:
-    """The first picture of the page, with the page's colours, light and dark, inside it."""
+    """Return the first picture of the page with the page's light and dark colors inside it."""
     style = re.search(r"<style>.*?</style>", page, re.DOTALL)
     timeline = re.search(r"<svg (.*?</svg>)", page, re.DOTALL)
     if not style or not timeline:
@@ -22,7 +22,7 @@ def picture(page: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Writes the picture; returns the exit status."""
+    """Write the picture and return the exit status."""
     page = Path(arguments[0])
     if not page.exists():
         print(f"{page} is not here, so timeline.svg stays as it is: `make demo` makes a new one")

@@ -31,6 +31,20 @@ def _client(cloud: LocalCloud, service: str) -> Any:
     return cloud.client(service)
 
 
+def subscribe_queue(cloud: LocalCloud, topic_arn: str, name: str) -> str:
+    """Subscribe a new FIFO queue to the alerts of a module and return the queue's URL."""
+    sqs = cloud.client("sqs")
+    url: str = sqs.create_queue(QueueName=name, Attributes={"FifoQueue": "true"})["QueueUrl"]
+    queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
+    cloud.client("sns").subscribe(
+        TopicArn=topic_arn,
+        Protocol="sqs",
+        Endpoint=queue["QueueArn"],
+        Attributes={"RawMessageDelivery": "true"},
+    )
+    return url
+
+
 @dataclass(frozen=True)
 class Fleet:
     """One instance of the module.
@@ -112,6 +126,12 @@ class Fleet:
         """The thing groups that a thing is in, dynamic ones too."""
         answer = self.client("iot").list_thing_groups_for_thing(thingName=name)
         return {group["groupName"] for group in answer["thingGroups"]}
+
+    def failed_devices(self) -> set[str]:
+        """Return the members of the static group of failed devices."""
+        group = self.outputs["failed_thing_group_name"]
+        pages = self.client("iot").get_paginator("list_things_in_thing_group")
+        return {name for page in pages.paginate(thingGroupName=group) for name in page["things"]}
 
     # The tables
 

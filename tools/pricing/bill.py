@@ -62,7 +62,7 @@ class Usage:
     backup_gb_months: float = 0
 
     def counts(self) -> dict[str, float]:
-        """The units by name, all of them."""
+        """Return all units by name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def __add__(self, other: Usage) -> Self:
@@ -89,27 +89,27 @@ class Usage:
         return dict(services.most_common())
 
     def dollars(self) -> float:
-        """The bill at list price."""
+        """Return the bill at list price, in dollars."""
         return math.fsum(self.costs().values())
 
 
 def express_runs(
     count: float = 1, seconds: float = EXPRESS_SECONDS, megabytes: float = EXPRESS_MEGABYTES
 ) -> Usage:
-    """The usage of a number of Express runs of the same length.
+    """Return the usage of a number of Express runs of the same length.
 
     Args:
         count: how many.
         seconds: how long each takes; billed in steps of 100 ms.
         megabytes: the memory of each; billed in steps of 64 MB.
     """
-    billed_seconds = _rounded_up(seconds, _EXPRESS_CHUNK_SECONDS)
+    billed_seconds = _round_up(seconds, _EXPRESS_CHUNK_SECONDS)
     billed = billed_seconds * _express_gigabytes(megabytes)
     return Usage(express_requests=1, express_gb_seconds=billed) * count
 
 
 def express_waits(seconds: float, megabytes: float = EXPRESS_MEGABYTES) -> Usage:
-    """The usage of Express runs that wait: what is billed beside their own ``express_runs``.
+    """Return the usage of Express runs that wait, besides their own ``express_runs``.
 
     Args:
         seconds: how long they wait, all together; each in whole steps of 100 ms.
@@ -119,26 +119,26 @@ def express_waits(seconds: float, megabytes: float = EXPRESS_MEGABYTES) -> Usage
 
 
 def _express_gigabytes(megabytes: float) -> float:
-    return _rounded_up(megabytes, _EXPRESS_CHUNK_MEGABYTES) / _MEGABYTES_OF_A_GB
+    return _round_up(megabytes, _EXPRESS_CHUNK_MEGABYTES) / _MEGABYTES_OF_A_GB
 
 
 def invocations(
     count: float = 1, seconds: float = LAMBDA_SECONDS, megabytes: float = LAMBDA_MEGABYTES
 ) -> Usage:
-    """The usage of a number of invocations of the same length.
+    """Return the usage of a number of invocations of the same length.
 
     Args:
         count: how many.
         seconds: how long each takes; billed in steps of 1 ms.
         megabytes: the memory of the function.
     """
-    billed_seconds = _rounded_up(seconds, _LAMBDA_CHUNK_SECONDS)
+    billed_seconds = _round_up(seconds, _LAMBDA_CHUNK_SECONDS)
     gigabytes = megabytes / _MEGABYTES_OF_A_GB
     return Usage(lambda_invocations=1, lambda_gb_seconds=billed_seconds * gigabytes) * count
 
 
-def scheduled_pass(calls: int, megabytes: float) -> Usage:
-    """The usage of one pass of a function that is invoked by the clock.
+def price_pass(calls: int, megabytes: float) -> Usage:
+    """Return the usage of one pass of a scheduled function.
 
     Args:
         calls: how many it makes; a pass with few takes as long as any other invocation.
@@ -148,6 +148,6 @@ def scheduled_pass(calls: int, megabytes: float) -> Usage:
     return Usage(schedule_invocations=1) + invocations(1, seconds, megabytes)
 
 
-def _rounded_up(amount: float, chunk: float) -> float:
+def _round_up(amount: float, chunk: float) -> float:
     # 0.3 / 0.1 is a little less than 3, and 0.7 / 0.1 a little more than 7.
     return math.ceil(round(amount / chunk, 6)) * chunk

@@ -17,7 +17,7 @@ _ELEMENT_BYTES = 1
 
 
 def item_bytes(item: Item) -> int:
-    """The size of an item: the names of its attributes and their values."""
+    """Return the size of an item in bytes: names of its attributes and their values."""
     return sum(len(name.encode()) + _value_bytes(value) for name, value in item.items())
 
 
@@ -35,7 +35,9 @@ def _value_bytes(value: Mapping[str, Any]) -> int:
         case "SS" | "NS":
             return sum(_value_bytes({kind[0]: element}) for element in content)
         case "L":
-            return _CONTAINER_BYTES + sum(_ELEMENT_BYTES + _value_bytes(each) for each in content)
+            return _CONTAINER_BYTES + sum(
+                _ELEMENT_BYTES + _value_bytes(element) for element in content
+            )
         case "M":
             return _CONTAINER_BYTES + item_bytes(content) + _ELEMENT_BYTES * len(content)
     raise ValueError(f"no size is known for an attribute of the type {kind!r}")

@@ -92,7 +92,7 @@ Quotas = Mapping[str, Quota]
 
 
 def scaled(quotas: Quotas, share: float) -> Quotas:
-    """The quotas of a smaller account: so much of each rate."""
+    """Return the quotas of a smaller account: this share of each rate."""
     return {
         name: replace(quota, rate=quota.rate * share, burst=max(1.0, quota.burst * share))
         for name, quota in quotas.items()
@@ -100,7 +100,7 @@ def scaled(quotas: Quotas, share: float) -> Quotas:
 
 
 def only(quotas: Quotas, names: Iterable[str]) -> Quotas:
-    """Some of the quotas; the others limit nothing then."""
+    """Return some of the quotas; the others then limit nothing."""
     return {name: quotas[name] for name in names}
 
 
@@ -126,7 +126,7 @@ class Bucket:
         """When more was used than ever before, and how much; of the last half hour."""
 
     def begin(self, second: int) -> None:
-        """A tick begins: what the one before used is known, and tokens come in."""
+        """Begin a tick: account for the tokens used in the previous one and add new ones."""
         self.highest_demand = max(self.highest_demand, self._demand / self._tick)
         if self._granted > self.highest_served * self._tick:
             self.highest_served = self._granted / self._tick
@@ -161,7 +161,7 @@ class Account:
         self.buckets = {name: Bucket(quota, tick) for name, quota in quotas.items()}
 
     def begin(self, second: int) -> None:
-        """A tick begins."""
+        """Begin a tick."""
         for bucket in self.buckets.values():
             bucket.begin(second)
 

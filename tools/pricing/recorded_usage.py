@@ -22,7 +22,7 @@ _DIGITS = 9
 
 
 def figures_of(usage: Usage) -> Figures:
-    """The units that were used, without zeros.
+    """Return the units that were used, without zeros.
 
     Durations are among them: the bill takes a fixed one for each run, so they are counts, too.
     """
@@ -31,7 +31,7 @@ def figures_of(usage: Usage) -> Figures:
 
 
 def usage_of(figures: Figures) -> Usage:
-    """The billed units again."""
+    """Return the billed units of figures."""
     return Usage(**{name: units for name, units in figures.items() if name in _UNITS})
 
 
@@ -55,7 +55,7 @@ class Difference:
 
 
 def differences(measured: Measured, recorded: Mapping[str, Figures]) -> Iterator[Difference]:
-    """Compares every figure of every journey; one that is absent is zero."""
+    """Compare every figure of every journey; an absent figure is zero."""
     for journey in sorted(measured.keys() | recorded.keys()):
         before, after = recorded.get(journey, {}), measured.get(journey, {})
         for name in sorted(before.keys() | after.keys()):
@@ -65,7 +65,7 @@ def differences(measured: Measured, recorded: Mapping[str, Figures]) -> Iterator
 
 
 def read(path: Path = RECORDED) -> Measured:
-    """The recorded figures; none when nothing was recorded yet."""
+    """Return the recorded figures; none before the first recording."""
     if not path.exists():
         return {}
     recorded: Measured = json.loads(path.read_text(encoding="utf-8"))
@@ -73,5 +73,5 @@ def read(path: Path = RECORDED) -> Measured:
 
 
 def write(measured: Measured, path: Path = RECORDED) -> None:
-    """Records figures."""
+    """Record figures."""
     path.write_text(json.dumps(measured, indent=2, sort_keys=True) + "\n", encoding="utf-8")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def whole(least: int, most: int) -> Callable[[str], int]:
-    """A whole number within bounds; written with or without separators."""
+    """Return a parser of whole numbers within bounds, with or without separators."""
 
     def parse(text: str) -> int:
         plain = text.replace(",", "").replace("_", "")
@@ -23,7 +23,7 @@ def whole(least: int, most: int) -> Callable[[str], int]:
 
 
 def new_file(*suffixes: str) -> Callable[[str], Path]:
-    """A file to write, in a folder that exists.
+    """Return a parser of the path of a file to write, in a folder that exists.
 
     Args:
         suffixes: what its name may end with, such as ``.svg``; any where there is none.

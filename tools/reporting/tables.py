@@ -41,7 +41,7 @@ def _plain(text: str) -> str:
 
 
 def with_tables(text: str, made: Mapping[str, Table]) -> str:
-    """The text of a page with its tables made anew.
+    """Return the text of a page with its tables replaced.
 
     Args:
         text: with ``<!-- NAME -->`` before and ``<!-- /NAME -->`` after the place of each table.

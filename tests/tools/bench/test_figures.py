@@ -150,18 +150,18 @@ def test_the_command_fails_where_a_cost_grows_with_the_fleet(
 
 
 def test_the_recorded_figures_meet_the_targets() -> None:
-    assert targets.missed(recorded_usage.read()) == []
+    assert targets.find_missed(recorded_usage.read()) == []
 
 
 @pytest.mark.parametrize("journey", targets.AT_MOST)
 def test_a_target_is_missed_by_one_more(journey: str) -> None:
     for name, most in targets.AT_MOST[journey].items():
-        (line,) = targets.missed_by(journey, {name: most + 1})
+        (line,) = targets.find_missed_by(journey, {name: most + 1})
         assert name in line
 
 
 def test_the_price_is_a_target_too() -> None:
-    assert targets.missed_by("escalated", {"write_units": 1000})
+    assert targets.find_missed_by("escalated", {"write_units": 1000})
 
 
 def test_each_failure_costs_the_same_but_for_the_recovery_after_the_last_of_a_cycle() -> None:

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, ViewportSize, sync_playwright
 
 from demo import report
-from demo.fleet_plan import fleet
+from demo.fleet_plan import plan_fleet
 from demo.journeys import Event, Journey
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -46,18 +46,18 @@ def journeys() -> list[Journey]:
                 yield Event(at + 1, "marked failed")
                 yield Event(at + 1.5, "in failed group")
                 if not is_lost:
-                    yield Event(at + 2, "people told")
+                    yield Event(at + 2, "people notified")
 
-    fates = fleet()
+    plans = plan_fleet()
     return [
         Journey(
-            name=fate.name,
-            story=fate.story,
-            events=list(events(fate.failures, is_lost=fate is fates[-1])),
-            wanted=fate.ending,
-            found=fates[0].ending if fate is fates[-1] else fate.ending,
+            name=plan.name,
+            story=plan.story,
+            events=list(events(plan.failures, is_lost=plan is plans[-1])),
+            wanted=plan.ending,
+            found=plans[0].ending if plan is plans[-1] else plan.ending,
         )
-        for fate in fates
+        for plan in plans
     ]
 
 
@@ -90,6 +90,6 @@ def test_page_opens_offline_and_names_every_device(browser: Browser, address: st
         page = context.new_page()
         page.goto(address)
         headings = page.locator("summary").all_inner_texts()
-        assert [any(fate.name in text for text in headings) for fate in fleet()] == [True] * 8
+        assert [any(plan.name in text for text in headings) for plan in plan_fleet()] == [True] * 8
         assert page.evaluate("document.scrollingElement.scrollWidth") == PHONE["width"]
         assert complaints == []

@@ -26,7 +26,7 @@ NEVER = Journey(
         Event(9.5, "failed"),
         Event(10.0, "marked failed"),
         Event(10.2, "in failed group"),
-        Event(10.3, "people told"),
+        Event(10.3, "people notified"),
     ],
     wanted=FAILED,
     found=FAILED,

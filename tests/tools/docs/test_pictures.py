@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from demo.fleet_plan import fleet
+from demo.fleet_plan import plan_fleet
 from docs import timeline
 from firmware_retry.history_table import FREE
 from firmware_retry.record import Cause, State
@@ -74,9 +74,9 @@ def test_the_timeline_shows_the_fleet_of_the_demo() -> None:
     picture = IMAGES / "timeline.svg"
     assert picture.stat().st_size < 200_000
     said = text_of("timeline")
-    for fate in fleet():
-        assert f"{fate.name}: " in said
-    assert f"{fleet()[-1].name}: people told at" in said
+    for plan in plan_fleet():
+        assert f"{plan.name}: " in said
+    assert f"{plan_fleet()[-1].name}: people notified at" in said
 
 
 def test_a_page_without_a_timeline_is_refused() -> None:

@@ -88,7 +88,7 @@ def test_an_invocation_is_billed_by_the_millisecond(seconds: float, gb_seconds: 
 
 @pytest.mark.parametrize(("calls", "seconds"), [(2, 0.05), (5, 0.05), (82, 0.82)])
 def test_a_pass_takes_as_long_as_its_calls(calls: int, seconds: float) -> None:
-    usage = bill.scheduled_pass(calls, 1024)
+    usage = bill.price_pass(calls, 1024)
     assert (usage.schedule_invocations, usage.lambda_invocations) == (1, 1)
     assert usage.lambda_gb_seconds == pytest.approx(seconds)
 
