@@ -15,7 +15,7 @@ import pytest
 from demo import dashboard
 from localcloud import Fault, Kind, Origin, Target, eventually
 from localcloud.fleet import Fleet
-from localcloud.patches.metric_filters import compiled
+from localcloud.patches.metric_filters import compile_pattern
 from localcloud.project import ROOT
 
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
@@ -212,7 +212,7 @@ def test_a_process_that_dies_and_an_error_that_nobody_expects_count(second: Flee
 
     (pattern,) = re.findall(r"'({ .+ })'", section("handlers-failing"))
     assert raised
-    assert all(map(compiled(pattern), [*raised, timed_out]))
+    assert all(map(compile_pattern(pattern), [*raised, timed_out]))
 
 
 def move_out_beside(fleet: Fleet, device: str, kind: Kind) -> None:

@@ -141,10 +141,10 @@ def _collect(value: Any, found: set[str], depth: int) -> None:
         if len(value) <= _LONGEST_WORD:
             found.add(value)
         if value.startswith(("{", "[")):
-            _collect(_decoded(value), found, depth - 1)
+            _collect(_decode(value), found, depth - 1)
 
 
-def _decoded(text: str) -> Any:
+def _decode(text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""One instance of the module, as its owner sees it: publish as a device, look what became of it."""
+"""A deployed instance of the module: publish as a device, and look at everything it did."""
 
 from __future__ import annotations
 
@@ -67,37 +67,37 @@ class Fleet:
     _alerts: list[dict[str, Any]] = field(default_factory=list)
 
     def client(self, service: str) -> Any:
-        """A boto3 client."""
+        """Return a boto3 client."""
         return _client(self.cloud, service)
 
     # As a device
 
     def connect(self, device: str) -> Device:
-        """The device's own MQTT connection, over TLS."""
+        """Return the device's own MQTT connection, over TLS."""
         return Device.of(self.cloud, device)
 
     def message(self, device: str, number: int, **other: Any) -> dict[str, Any]:
-        """The ``number``-th failure message of a device; ``other`` replaces and adds fields."""
+        """Return a device's ``number``-th failure message; ``other`` replaces and adds fields."""
         sent = str(_FIRST_SENT_MS + number)
         message = {"_id_": device, "timestamp": sent, "status": self.status}
         return {**message, "model": "wo:v8", "FW": "2.27", **other}
 
     def publish(self, connection: Device, message: Any) -> None:
-        """Publishes what may be no message at all where the fleet's devices report.
+        """Publish any payload, valid or not, where the fleet's devices report.
 
         When it returns, the rule has run.
         """
         connection.publish(self.topic.format(device=connection.client_id), message)
 
     def fail(self, device: str, numbers: Iterable[int], **other: Any) -> None:
-        """Publishes failure messages of a device and waits until all are handled."""
+        """Publish failure messages of a device and wait until all are handled."""
         with self.connect(device) as connection:
             for number in numbers:
                 self.publish(connection, self.message(device, number, **other))
         self.settle()
 
     def succeed(self, device: str, number: int, status: str = "succeeded", **other: Any) -> None:
-        """Publishes the message of a success and waits until it is handled."""
+        """Publish a success message and wait until it is handled."""
         with self.connect(device) as connection:
             self.publish(connection, self.message(device, number, **{"status": status, **other}))
         self.settle()
@@ -114,16 +114,16 @@ class Fleet:
     # The registry
 
     def add_thing(self, name: str, **attributes: str) -> None:
-        """Registers a device."""
+        """Register a device."""
         payload = {"attributes": attributes}
         self.client("iot").create_thing(thingName=name, attributePayload=payload)
 
     def attributes(self, name: str) -> dict[str, str]:
-        """The attributes of a thing."""
+        """Return the attributes of a thing."""
         return dict(self.client("iot").describe_thing(thingName=name).get("attributes", {}))
 
     def groups(self, name: str) -> set[str]:
-        """The thing groups that a thing is in, dynamic ones too."""
+        """Return the thing groups of a thing, static and dynamic."""
         answer = self.client("iot").list_thing_groups_for_thing(thingName=name)
         return {group["groupName"] for group in answer["thingGroups"]}
 
@@ -136,11 +136,11 @@ class Fleet:
     # The tables
 
     def record(self, device: str) -> dict[str, Any] | None:
-        """The device's record."""
+        """Return the device's record."""
         return self._item(self.outputs["retries_table_name"], device)
 
     def all_records(self) -> dict[str, dict[str, Any]]:
-        """The records of all devices, by device."""
+        """Return the records of all devices, by device."""
         pages = self.client("dynamodb").get_paginator("scan")
         return {
             item["deviceId"]["S"]: {name: _deserialize(value) for name, value in item.items()}
@@ -151,12 +151,12 @@ class Fleet:
         }
 
     def counted(self, device: str) -> int | None:
-        """The failures of this cycle, None for a device that is not tracked."""
+        """Return the failures of this cycle; None for a device that is not tracked."""
         record = self.record(device)
         return None if record is None else int(record["RetryCounter"])
 
     def backup(self, device: str) -> dict[str, Any] | None:
-        """The original attributes of the device."""
+        """Return the device's original attributes."""
         return self._item(self.outputs["backup_table_name"], device)
 
     def records(self) -> set[str]:
@@ -171,7 +171,10 @@ class Fleet:
 
     def history(self, device: str) -> list[tuple[str, str, str]]:
         """From, to and reason of each change of the device, as ``fleet-retry history`` has them."""
-        return [(of.before, of.after, of.reason) for of in transitions(self._deployment, device)]
+        return [
+            (change.before, change.after, change.reason)
+            for change in transitions(self._deployment, device)
+        ]
 
     def _item(self, table: str, device: str) -> dict[str, Any] | None:
         return self._read(table, {"deviceId": {"S": device}})
@@ -184,11 +187,11 @@ class Fleet:
     # Executions
 
     def machine(self, machine: Machine) -> str:
-        """The ARN of a state machine."""
+        """Return the ARN of a state machine."""
         return str(self.outputs[f"{machine}_state_machine_arn"])
 
     def runs(self, machine: Machine, status: str | None = None) -> list[dict[str, Any]]:
-        """The executions of a state machine; here, unlike on AWS, Express ones can be listed."""
+        """List the executions of a state machine. Unlike on AWS, Express executions are listed."""
         states = self.client("stepfunctions")
         wanted = {"statusFilter": status} if status else {}
         pages = states.get_paginator("list_executions").paginate(
@@ -197,7 +200,7 @@ class Fleet:
         return [run for page in pages for run in page["executions"]]
 
     def recoveries(self, device: str) -> dict[str, list[dict[str, Any]]]:
-        """The recovery runs of the device's present episode, by state machine."""
+        """Return the recovery runs of the device's present episode, by state machine."""
         record = self.record(device) or {}
         name = str(record.get("trackingId", "no record"))
         return {
@@ -211,7 +214,7 @@ class Fleet:
         return sum(len(self.runs(machine, end)) for machine in MACHINES for end in ends)
 
     def states_entered(self, run: dict[str, Any]) -> list[str]:
-        """The states that an execution went through."""
+        """Return the states that an execution entered."""
         pages = self.client("stepfunctions").get_paginator("get_execution_history")
         return [
             event["stateEnteredEventDetails"]["name"]
@@ -223,7 +226,7 @@ class Fleet:
     # Functions
 
     def reconcile(self, grace_seconds: int = -2 * 86_400) -> dict[str, int]:
-        """Runs ReconcileDevices, if not told otherwise as if it were two days later.
+        """Run ReconcileDevices, by default as if it were two days later.
 
         Returns:
             What it did; not that failed devices still wait for an operator.
@@ -232,17 +235,17 @@ class Fleet:
         return {what: devices for what, devices in done.items() if what != "failed"}
 
     def invoke(self, step: str, **event: Any) -> Any:
-        """Invokes a handler's function; its result, or the error document."""
+        """Invoke a handler's function and return its result, or the error document."""
         name = self.outputs["handler_function_names"][step]
         answer = self.client("lambda").invoke(FunctionName=name, Payload=json.dumps(event))
         return json.loads(answer["Payload"].read())
 
     def mark(self) -> int:
-        """A point in time for ``invocations`` and ``calls``."""
+        """Return a point in time for ``invocations`` and ``calls``."""
         return self.cloud.mark()
 
     def calls(self, since: int) -> list[Call]:
-        """What the fleet's handlers called, and the handlers' own invocations, oldest first."""
+        """Return the handlers' calls and their own invocations, oldest first."""
         functions = set(self.outputs["handler_function_names"].values())
         return [
             call
@@ -252,11 +255,11 @@ class Fleet:
         ]
 
     def operations(self, since: int) -> list[str]:
-        """``calls``, by name: ``["lambda.Invoke", "dynamodb.UpdateItem"]``."""
+        """Return ``calls`` by name: ``["lambda.Invoke", "dynamodb.UpdateItem"]``."""
         return [f"{call.service}.{call.operation}" for call in self.calls(since)]
 
     def invocations(self, device: str, since: int) -> list[str]:
-        """The handlers that were invoked for a device, by function name, oldest first."""
+        """Return the functions that were invoked for a device, oldest first."""
         return [
             call.parameters["FunctionName"]
             for call in self.calls(since)
@@ -266,17 +269,17 @@ class Fleet:
     # Logs and queues
 
     def errors_logged(self, step: str, text: str) -> list[dict[str, Any]]:
-        """The error lines of a handler that say ``text`` somewhere."""
+        """Return the error lines of a handler that contain ``text``."""
         group = f"/aws/lambda/{self.outputs['handler_function_names'][step]}"
         return [line for line in self._lines(group, text) if "errorType" in line]
 
     def logged(self, step: str, message: str) -> list[dict[str, Any]]:
-        """The lines of a handler with a certain message, oldest first."""
+        """Return the lines of a handler with this message, oldest first."""
         group = f"/aws/lambda/{self.outputs['handler_function_names'][step]}"
         return [line for line in self._lines(group, message) if line.get("message") == message]
 
     def failures_logged(self, text: str) -> list[dict[str, Any]]:
-        """The lines of the failure log that say ``text`` somewhere."""
+        """Return the lines of the failure log that contain ``text``."""
         return self._lines(self.outputs["failure_log_group_name"], text)
 
     def _lines(self, group: str, text: str) -> list[dict[str, Any]]:
@@ -285,21 +288,21 @@ class Fleet:
         return [json.loads(line) for line in lines if text in line]
 
     def alerts(self, device: str) -> list[dict[str, Any]]:
-        """The messages about a device that the FIFO topic has delivered so far."""
+        """Return the alerts about a device that the FIFO topic has delivered so far."""
         return [alert for alert in self.all_alerts() if alert.get("deviceId") == device]
 
     def trips(self, campaign: str) -> list[dict[str, Any]]:
-        """The messages that a campaign tripped the breaker, as far as they were delivered."""
+        """Return the delivered alerts that a campaign tripped the breaker."""
         told = (alert for alert in self.all_alerts() if alert["event"] == "campaign_tripped")
         return [alert for alert in told if alert["campaign"] == campaign]
 
     def all_alerts(self) -> list[dict[str, Any]]:
-        """The messages that the FIFO topic has delivered so far."""
+        """Return the alerts that the FIFO topic has delivered so far."""
         self._alerts.extend(self._take(self.alert_queue_url))
         return self._alerts
 
     def dead_letters(self) -> list[dict[str, Any]]:
-        """Takes what waits in the dead-letter queue."""
+        """Take all messages out of the dead-letter queue."""
         return self._take(self.outputs["dead_letter_queue_url"])
 
     @property
@@ -320,7 +323,7 @@ class Fleet:
         campaigns.resume(self._deployment, campaign)
 
     def campaign(self, name: str) -> dict[str, Any]:
-        """What is known of a campaign."""
+        """Return the stored item of a campaign."""
         key = {"campaign": {"S": name}}
         return self._read(self.outputs["campaigns_table_name"], key) or {}
 
@@ -339,7 +342,7 @@ class Fleet:
 
     @contextmanager
     def with_environment(self, step: str, **variables: str) -> Iterator[None]:
-        """Changes the environment of a handler's function for the time of a ``with`` block."""
+        """Change the environment of a handler's function within a ``with`` block."""
         name = self.outputs["handler_function_names"][step]
         functions = self.client("lambda")
         kept = functions.get_function_configuration(FunctionName=name)["Environment"]
@@ -352,7 +355,7 @@ class Fleet:
 
     @contextmanager
     def cooling_down_for(self, *seconds: int) -> Iterator[None]:
-        """Gives devices that move out meanwhile another ladder, in seconds of the fleet's time."""
+        """Use another ladder for devices that move out within the block, in the fleet's seconds."""
         with ExitStack() as stack:
             for step in ("IncrementRetryCounter", "ResetRetryCounterAndMoveOut"):
                 ladder = json.dumps(seconds)

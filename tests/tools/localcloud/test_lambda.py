@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from localcloud import LocalCloud, eventually
-from localcloud.patches.metric_filters import compiled
+from localcloud.patches.metric_filters import compile_pattern
 
 SOURCE = """
 import json, logging, os
@@ -132,7 +132,7 @@ def test_a_process_that_dies_is_reported(cloud: LocalCloud, invoke: Callable[...
 def test_a_pattern_finds_what_a_function_raised(
     cloud: LocalCloud, invoke: Callable[..., Any]
 ) -> None:
-    is_error = compiled('{ $.errorType = "*" }')
+    is_error = compile_pattern('{ $.errorType = "*" }')
     lines = log_lines(cloud, invoke(mode="raise")[0]["requestId"])
     assert [is_error(line) for line in lines] == [False, True, False]
 

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from localcloud import Device, LocalCloud, eventually
 from localcloud.patches.insights import QueryError, answer
-from localcloud.patches.metric_filters import PatternError, compiled
+from localcloud.patches.metric_filters import PatternError, compile_pattern
 from tests.tools.localcloud.common import make_rule, sqs_action
 
 COUNTED = '{ $.message = "failure handled" && ($.outcome = "counted" || $.outcome = "*_due") }'
@@ -45,7 +45,7 @@ COUNTED = '{ $.message = "failure handled" && ($.outcome = "counted" || $.outcom
     ],
 )
 def test_a_pattern_matches_json_events(pattern: str, event: dict[str, Any], matches: bool) -> None:
-    assert compiled(pattern)(event) is matches
+    assert compile_pattern(pattern)(event) is matches
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_pattern_matches_json_events(pattern: str, event: dict[str, Any], matc
 )
 def test_a_pattern_that_is_not_understood_is_an_error(pattern: str) -> None:
     with pytest.raises(PatternError):
-        compiled(pattern)
+        compile_pattern(pattern)
 
 
 def test_log_lines_become_metrics(cloud: LocalCloud) -> None:

@@ -1,4 +1,4 @@
-"""What this project needs of AWS and MiniStack 1.5.33 lacks, one module a gap.
+"""What this project needs of AWS and MiniStack 1.5.33 lacks, one module per gap.
 
 Each module says what AWS does, what MiniStack does, and mends it in one function ``install``.
 """
@@ -35,7 +35,7 @@ from localcloud.patches import (
     things,
 )
 
-_GAPS = (
+PATCHES = (
     alarms,
     alarm_states,
     record_calls,
@@ -58,8 +58,8 @@ _GAPS = (
     state_machines,
     thing_groups,
     things,
-    inject_faults,  # it stands around what the others mended
-    service_metrics,  # last: it sees faults, too
+    inject_faults,  # wraps what the others mended
+    service_metrics,  # last: it sees faults as well
 )
 
 
@@ -70,5 +70,5 @@ def install(listening: socket.socket) -> None:
         listening: the open socket on which MQTT over TLS is to be served.
     """
     mqtt_socket.install(listening)
-    for gap in _GAPS:
-        gap.install()
+    for patch in PATCHES:
+        patch.install()

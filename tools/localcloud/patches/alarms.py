@@ -54,13 +54,13 @@ def install() -> None:
 def _complete(alarm: dict[str, Any], request: dict[str, Any]) -> None:
     """Add to MiniStack's record what it left out, and take away what it made up."""
     if "Metrics" in request:
-        alarm["Metrics"] = [_typed(metric) for metric in request["Metrics"]]
+        alarm["Metrics"] = [_with_types(metric) for metric in request["Metrics"]]
     for member in _OF_ONE_METRIC:
         if member not in request:
             alarm.pop(member, None)
 
 
-def _typed(metric: dict[str, Any]) -> dict[str, Any]:
+def _with_types(metric: dict[str, Any]) -> dict[str, Any]:
     """A metric query whose values have their types, which the Query protocol does not carry."""
     typed = dict(metric)
     if isinstance(typed.get("ReturnData"), str):

@@ -97,11 +97,11 @@ def _tokens(text: str) -> list[str | tuple[str, str]]:
             raise QueryError(f"Unsupported query syntax: {text!r}")
         position = found.end()
         word = found["sign"] or found["word"]
-        tokens.append(word or (found["field"], _unquoted(found["value"])))
+        tokens.append(word or (found["field"], _unquote(found["value"])))
     return tokens
 
 
-def _unquoted(value: str) -> str:
+def _unquote(value: str) -> str:
     return re.sub(r"\\(.)", r"\1", value.strip('"'))
 
 

@@ -67,7 +67,7 @@ def install() -> None:
     """Let faults strike the calls of functions, state machines and rules."""
     _install_processes()
     _install_machines()
-    app._dispatch_service_request = _guarded(app._dispatch_service_request)
+    app._dispatch_service_request = _guard(app._dispatch_service_request)
 
     @around(iot, "_dispatch_rule_action")
     async def dispatch(original: Any, account: str, region: str, rule: str, *rest: Any) -> None:
@@ -180,7 +180,7 @@ def _task_error(target: Target, name: str, cause: str) -> Exception:
     return error
 
 
-def _guarded(original: Any) -> Any:
+def _guard(original: Any) -> Any:
     """MiniStack's dispatcher of requests, with faults for those of functions."""
 
     @functools.wraps(original)
@@ -193,27 +193,27 @@ def _guarded(original: Any) -> Any:
         routing = app._routing_params(method, path, headers, body, query)
         service = detect_service(method, path, headers, routing)
         request = record_calls.Request(service, method, path, headers, body, query)
-        operation, parameters = record_calls.named(request)
+        operation, parameters = record_calls.parse_operation(request)
         target = Target(Origin.FUNCTION, caller, service, operation)
         about = _events.get(worker, frozenset()) | faults.words(parameters)
         kind = faults.meet(target, about, headers["amz-sdk-invocation-id"])
         if kind is Kind.THROTTLED:
-            return _throttled(service)
+            return _throttle(service)
         answer = await original(*arguments)
         if kind is Kind.KILLED and worker._proc is not None:
             worker._proc.kill()
-        return answer if kind is None else _broken_off()
+        return answer if kind is None else _break_off()
 
     return dispatch
 
 
-def _throttled(service: str) -> Any:
+def _throttle(service: str) -> Any:
     if _protocol(service) == "query":
         return error_response_xml("Throttling", _THROTTLED, 400)
     return error_response_json("ThrottlingException", _THROTTLED, 400)
 
 
-def _broken_off() -> Any:
+def _break_off() -> Any:
     """An answer that ends before it began: the server then closes the connection."""
 
     async def nothing(send: Any, receive: Any) -> None:

@@ -57,7 +57,7 @@ def install() -> None:
 
 
 @lru_cache(maxsize=1024)
-def compiled(pattern: str) -> Predicate:
+def compile_pattern(pattern: str) -> Predicate:
     """Whether a log event, read as JSON, matches a pattern.
 
     Raises:
@@ -151,7 +151,7 @@ def _number(text: str) -> float:
 
 def _why_not(request: dict[str, Any]) -> str:
     try:
-        compiled(request.get("filterPattern", ""))
+        compile_pattern(request.get("filterPattern", ""))
     except PatternError as error:
         return f"filterPattern: {error}"
     for transformation in request.get("metricTransformations", []):
@@ -161,13 +161,13 @@ def _why_not(request: dict[str, Any]) -> str:
 
 
 def _publish(group: str, events: list[dict[str, Any]]) -> None:
-    filters = [found for (of, _), found in _all_filters() if of == group]
+    filters = [found for (name, _), found in _all_filters() if name == group]
     if not filters:
         return
     for line in events:
         event = _read(line.get("message", ""))
         for found in filters:
-            if event is not None and compiled(found["filterPattern"])(event):
+            if event is not None and compile_pattern(found["filterPattern"])(event):
                 _publish_one(found, event)
 
 

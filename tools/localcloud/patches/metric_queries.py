@@ -137,7 +137,7 @@ def _of_expression(
     elif select := _SELECT.fullmatch(expression):
         wanted = {select["dimension"]: {select["value"]}}
         matched = _matching(select["namespace"], {select["name"]}, select["dimensions"], wanted)
-        points = [point for _, of in matched for point in of]
+        points = [point for _, series in matched for point in series]
         stat = {"SUM": "Sum", "MAX": "Maximum"}[select["stat"]]
         yield select["name"], _in_periods(points, stat, int(query["Period"]), span)
     elif search := _SEARCH.fullmatch(expression):
@@ -150,8 +150,8 @@ def _of_expression(
         raise ExpressionError(f"Expressions like this are not supported here: {expression}")
 
 
-def _values(one: str, several: str) -> set[str]:
-    return {one} if one else {value.strip(' "') for value in several.split(" OR ")}
+def _values(single: str, several: str) -> set[str]:
+    return {single} if single else {value.strip(' "') for value in several.split(" OR ")}
 
 
 def _matching(

@@ -50,7 +50,7 @@ def install() -> None:
     def take(original: Any, *arguments: Any) -> None:
         original(*arguments)
         request = Request(*arguments[: len(Request._fields)])
-        operation, parameters = named(request)
+        operation, parameters = parse_operation(request)
         if (request.service, operation) != ("lambda", "Invoke"):
             caller, _ = caller_of(request.headers)
             recorder.record(time.time(), request.service, operation, parameters, caller)
@@ -84,7 +84,7 @@ def caller_of(headers: dict[str, str]) -> tuple[str, str]:
     return function, process
 
 
-def named(request: Request) -> tuple[str, dict[str, Any]]:
+def parse_operation(request: Request) -> tuple[str, dict[str, Any]]:
     """Operation and parameters of a request, whatever the service's protocol."""
     target = request.headers.get("x-amz-target", "")
     if target:

@@ -181,11 +181,11 @@ def _get(collection: Any, key: Any) -> Any:
 def _cast(value: Any, kind: str) -> Any:
     """The value as ``kind``, one of SQL's names of a type; numbers and Booleans into each other."""
     if kind in _CASTS["string"]:
-        return _defined(iot._sql_as_string(value))
+        return _or_missing(iot._sql_as_string(value))
     number = iot._sql_as_number(int(value) if isinstance(value, bool) else value)
     if kind in _CASTS["bool"]:
         is_number = isinstance(value, (int, float))
-        return bool(number) if is_number else _defined(iot._sql_as_bool(value))
+        return bool(number) if is_number else _or_missing(iot._sql_as_bool(value))
     if number is None:
         return _MISSING
     if kind in _CASTS["int"]:
@@ -193,7 +193,7 @@ def _cast(value: Any, kind: str) -> Any:
     return number if kind in _CASTS["decimal"] else _MISSING
 
 
-def _defined(value: Any) -> Any:
+def _or_missing(value: Any) -> Any:
     return _MISSING if value is None else value
 
 

@@ -76,10 +76,10 @@ def _watch_queues() -> None:
 
 def _watch_functions() -> None:
     @around(lambda_svc, "_emit_lambda_metrics")
-    def emit(original: Any, name: str, **of: Any) -> None:
+    def emit(original: Any, name: str, **parameters: Any) -> None:
         # What it says of invocations is only half of them; an invocation that found no place has
         # no duration, and is told again with one by Invoke.
-        if of["throttle"] and not of["duration_ms"]:
+        if parameters["throttle"] and not parameters["duration_ms"]:
             _count("AWS/Lambda", "Throttles", {"FunctionName": name})
 
     @around(lambda_svc, "_execute_function_dispatch")
@@ -141,18 +141,18 @@ def _watch_operation(name: str, metric: str) -> None:
         return status, headers, body
 
 
-def _table(of: dict[str, Any]) -> dict[str, str]:
+def _table(parameters: dict[str, Any]) -> dict[str, str]:
     # A table may be named by its ARN.
-    return {"TableName": of["TableName"].rpartition("/")[2]}
+    return {"TableName": parameters["TableName"].rpartition("/")[2]}
 
 
 def _watch_topics() -> None:
     @around(sns, "_deliver_to_sqs")
-    def deliver(original: Any, queue: str, *rest: Any, topic_arn: str, **of: Any) -> None:
-        fate = "Delivered" if sqs._queue_by_arn(queue) else "Failed"
+    def deliver(original: Any, queue: str, *rest: Any, topic_arn: str, **parameters: Any) -> None:
+        outcome = "Delivered" if sqs._queue_by_arn(queue) else "Failed"
         topic = {"TopicName": topic_arn.rpartition(":")[2]}
-        _count("AWS/SNS", f"NumberOfNotifications{fate}", topic)
-        original(queue, *rest, topic_arn=topic_arn, **of)
+        _count("AWS/SNS", f"NumberOfNotifications{outcome}", topic)
+        original(queue, *rest, topic_arn=topic_arn, **parameters)
 
 
 def _watch_rules() -> None:
