@@ -53,12 +53,13 @@ deployed: .venv/ready $(ASL_VALIDATOR)/ready ## The tests on the deployed module
 examples: .venv/ready ## The tests that apply the examples, and the demo's
 	$(BIN)/pytest -p no:terraform tests/examples tests/tools/demo
 
-lint: .venv/ready .venv-checkov/ready $(ASL_VALIDATOR)/ready ## Formatting, types, the zip, the module's security
+lint: .venv/ready .venv-checkov/ready $(ASL_VALIDATOR)/ready ## Formatting, types, imports, the zip, added prose, the module's security
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python lambda_src/package.py --check
+	$(BIN)/python -m docs.prose
 	.venv-checkov/bin/checkov --config-file .checkov.yaml
 
 package: .venv/ready ## Builds the zip that Terraform deploys; the same bytes on any machine
