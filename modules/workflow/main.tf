@@ -8,69 +8,34 @@ locals {
     escalation = "${var.name_prefix}FirmwareEscalationStateMachine"
   }
 
-  # What a later attempt may well get right. Besides our own error these are Lambda's: throttling,
-  # 5xx, and a function that timed out, ran out of memory or died. Every step may run again, so
-  # retrying is always safe.
-  transient_errors = [
-    "TransientError",
-    "Lambda.TooManyRequestsException",
-    "Lambda.ServiceException",
-    "Lambda.AWSLambdaException",
-    "Lambda.SdkClientException",
-    "Lambda.ClientExecutionTimeoutException",
-    "Lambda.KMSThrottlingException",
-    "Lambda.ResourceConflictException",
-    "Lambda.Unknown",
-    "Sandbox.Timedout",
-    "Runtime.ExitError",
-    "States.Timeout",
-  ]
-
-  # An Express run ends after 5 minutes, whatever it is doing, and no Catch sees that: a state that
-  # times out at each of its six attempts takes 151 seconds; the rest is for the other states and
-  # the dead letter.
-  quick_backoff = {
-    IntervalSeconds = 1
-    BackoffRate     = 2
-    MaxDelaySeconds = 20
-    MaxAttempts     = 5
-    JitterStrategy  = "FULL"
+  # Which errors a state retries and how, by the names that the definitions use. Every step may run
+  # again, so retrying is always safe.
+  #
+  # Errors:
+  # - transient: a later attempt may succeed. Besides our own TransientError these are Lambda's:
+  #   throttling, 5xx, and a function that timed out, ran out of memory or crashed.
+  # - integration: the service integrations name their errors after the service, so all are retried,
+  #   except already_started: the recovery is running.
+  # - still_in_group: the device has not left its groups. The step gives up after its fourth check and
+  #   restores the device (recovery.MOST_CHECKS), so this never ends an execution.
+  #
+  # Backoffs:
+  # - quick: an Express execution ends after 5 minutes, whatever it is doing, and no Catch sees that. A
+  #   state that times out at each of its six attempts takes 151 seconds; the rest is for the other
+  #   states and the dead letter.
+  # - last: the dead letter is the last state of an intake and has the remaining time.
+  # - patient: a recovery outlasts a day of trouble. Its waits grow quickly and far, since AWS allows
+  #   100 changes of things per second: of a million devices the last waits three hours, and each
+  #   attempt before its turn is a billed transition (docs/fleet.md has the comparison).
+  retry_policies = jsondecode(file("${local.definitions}/retry_policies.json"))
+  retries = {
+    for name, retriers in local.retry_policies.policies : name => jsonencode([
+      for retrier in retriers : merge(
+        { ErrorEquals = local.retry_policies.errors[retrier.errors] },
+        local.retry_policies.backoffs[retrier.backoff],
+      )
+    ])
   }
-
-  # The dead letter is the last that an intake does: it has what is left of the time.
-  last_backoff = merge(local.quick_backoff, { MaxAttempts = 8 })
-
-  # A recovery has time: it outlasts a day of trouble. Its waits grow quickly and far, since AWS lets
-  # 100 things a second be changed: of a million devices the last has to wait three hours, and each
-  # attempt before its turn is a billed transition (docs/fleet.md tells how they were chosen).
-  patient_backoff = {
-    IntervalSeconds = 30
-    BackoffRate     = 4
-    MaxDelaySeconds = 3600
-    MaxAttempts     = 50
-    JitterStrategy  = "FULL"
-  }
-
-  intake_retry   = [merge({ ErrorEquals = local.transient_errors }, local.quick_backoff)]
-  recovery_retry = [merge({ ErrorEquals = local.transient_errors }, local.patient_backoff)]
-
-  # A device that has not left its groups is looked at again; after the fourth time it is restored
-  # all the same (recovery.MOST_CHECKS), so that this never ends a run.
-  still_in_group_retry = [{
-    ErrorEquals     = ["StillInGroupError"]
-    IntervalSeconds = 300
-    BackoffRate     = 1
-    MaxAttempts     = 10
-  }]
-
-  # The service integrations name their errors after the service, so all are worth another try...
-  integration_errors = { ErrorEquals = ["States.TaskFailed", "States.Timeout"] }
-  dead_letter_retry  = [merge(local.integration_errors, local.last_backoff)]
-  # ...but this one, which says that the recovery is under way already.
-  start_retry = concat(
-    [{ ErrorEquals = ["StepFunctions.ExecutionAlreadyExistsException"], MaxAttempts = 0 }],
-    [merge(local.integration_errors, local.quick_backoff)],
-  )
 }
 
 # Express: handles one message a run.
@@ -81,16 +46,13 @@ resource "aws_sfn_state_machine" "intake" {
   role_arn = aws_iam_role.machine["intake"].arn
   tags     = var.tags
 
-  definition = templatefile("${local.definitions}/intake.asl.json.tftpl", {
+  definition = templatefile("${local.definitions}/intake.asl.json.tftpl", merge(local.retries, {
     partition                    = local.partition
     functions                    = var.function_arns
     cool_down_state_machine_arn  = aws_sfn_state_machine.recovery["cool_down"].arn
     escalation_state_machine_arn = aws_sfn_state_machine.recovery["escalation"].arn
     dead_letter_queue_url        = var.dead_letter_queue_url
-    retry                        = jsonencode(local.intake_retry)
-    start_retry                  = jsonencode(local.start_retry)
-    dead_letter_retry            = jsonencode(local.dead_letter_retry)
-  })
+  }))
 
   logging_configuration {
     log_destination        = "${aws_cloudwatch_log_group.machine["intake"].arn}:*"
@@ -115,11 +77,9 @@ resource "aws_sfn_state_machine" "recovery" {
   role_arn = aws_iam_role.machine[each.key].arn
   tags     = var.tags
 
-  definition = templatefile("${local.definitions}/${each.key}.asl.json.tftpl", {
-    functions     = var.function_arns
-    retry         = jsonencode(local.recovery_retry)
-    restore_retry = jsonencode(concat(local.still_in_group_retry, local.recovery_retry))
-  })
+  definition = templatefile("${local.definitions}/${each.key}.asl.json.tftpl", merge(local.retries, {
+    functions = var.function_arns
+  }))
 
   logging_configuration {
     log_destination        = "${aws_cloudwatch_log_group.machine[each.key].arn}:*"

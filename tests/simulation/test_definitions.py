@@ -1,15 +1,12 @@
-"""The definitions are read as Terraform reads them, and followed as Step Functions follows them."""
+"""The simulator follows the definitions as Step Functions does."""
 
 import json
 import random
-import re
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from simulator import asl, definitions, hcl
+from simulator import asl, definitions
 from simulator.asl import UnknownDefinitionError
 
 TASK = {"Type": "Task", "Resource": "arn:x", "End": True}
@@ -17,43 +14,6 @@ TASK = {"Type": "Task", "Resource": "arn:x", "End": True}
 
 def one_state(**state: Any) -> dict[str, Any]:
     return {"StartAt": "A", "States": {"A": state}}
-
-
-@pytest.mark.parametrize("machine", definitions.MACHINES)
-def test_terraform_renders_the_same(machine: str, tmp_path: Path) -> None:
-    template = definitions.ROOT / "stepfunctions" / f"{machine}.asl.json.tftpl"
-    variables = json.dumps(definitions.template_variables(machine))
-    (tmp_path / "variables.json").write_text(variables, "utf-8")
-    call = f'templatefile("{template}", jsondecode(file("{tmp_path / "variables.json"}")))'
-    answer = subprocess.run(
-        ["terraform", "console"],
-        cwd=tmp_path,
-        input=f"jsonencode(jsondecode({call}))\n",
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    assert json.loads(json.loads(answer.stdout)) == definitions.definition(machine)
-
-
-def test_terraform_reads_the_same_retries(tmp_path: Path) -> None:
-    text = (definitions.ROOT / "modules" / "workflow" / "main.tf").read_text("utf-8")
-    names = re.findall(r"^  (\w*(?:errors|backoff|retry))\s*=", text, re.MULTILINE)
-    assert len(names) >= 5
-    block = re.search(r"^  transient_errors = .*?^}", text, re.MULTILINE | re.DOTALL)
-    assert block
-    (tmp_path / "main.tf").write_text(f"locals {{\n{block[0]}\n", "utf-8")
-    scope = hcl.local_values(text, {})
-    for name in names:
-        answer = subprocess.run(
-            ["terraform", "console"],
-            cwd=tmp_path,
-            input=f"jsonencode(local.{name})\n",
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        assert json.loads(json.loads(answer.stdout)) == scope(f"local.{name}")
 
 
 @pytest.mark.parametrize("machine", definitions.MACHINES)

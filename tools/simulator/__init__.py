@@ -8,7 +8,7 @@ fails replays exactly, event for event. Read in this order:
 - ``journey``     a seed's world: its devices, its people, its faults
 - ``faults``      the kinds of faults
 - ``world``       the parts put together, and the seams by which the package is brought in
-- ``functions``, ``machines``, ``asl``, ``definitions``, ``hcl``  Lambda and Step Functions
+- ``functions``, ``machines``, ``asl``, ``definitions``  Lambda and Step Functions
 - ``cloud``       the other services, in memory
 - ``scheduler``, ``trace``  time, and what happened
 

@@ -1,89 +1,82 @@
-"""The definitions of the state machines, rendered as the Terraform module renders them."""
+"""The definitions of the state machines, rendered as the Terraform module renders them.
+
+``tests/terraform/test_definitions.py`` compares both.
+"""
 
 import json
 import re
-from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from simulator import hcl
-
 ROOT = Path(__file__).parents[2]
 RECOVERIES = ("cool_down", "escalation")
 MACHINES = ("intake", *RECOVERIES)
+QUEUE_URL = "https://sqs.eu-west-1.amazonaws.com/123456789012/dead-letters"
 
-_CALL = re.compile(r'templatefile\("([^"]*)",\s*')
+_FOLDER = ROOT / "stepfunctions"
+_REFERENCE = re.compile(r'\$\{(\w+)(?:\["(\w+)"\])?\}')
+"""``${name}`` or ``${name["key"]}``; the templates use nothing else of Terraform's language."""
 
 
 def machine_arn(machine: str) -> str:
-    """The ARN of a simulated state machine."""
+    """Return the ARN of a simulated state machine."""
     return f"arn:aws:states:eu-west-1:123456789012:stateMachine:{machine}"
 
 
 def function_arn(step: str) -> str:
-    """The ARN of a step's simulated function."""
+    """Return the ARN of a step's simulated function."""
     return f"arn:aws:lambda:eu-west-1:123456789012:function:{step}"
 
 
-QUEUE_URL = "https://sqs.eu-west-1.amazonaws.com/123456789012/dead-letters"
-
-
 def steps() -> list[str]:
-    """The steps that the definitions call, in the order in which they are named first."""
-    found: dict[str, None] = {}
-    for machine in MACHINES:
-        text = _path(machine).read_text("utf-8")
-        found.update(dict.fromkeys(re.findall(r'functions\["(\w+)"\]', text)))
-    return list(found)
+    """List the steps that the definitions call, in the order in which they are first named."""
+    templates = "".join(_template(machine) for machine in MACHINES)
+    return list(dict.fromkeys(re.findall(r'functions\["(\w+)"\]', templates)))
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=len(MACHINES))
 def rendered(machine: str) -> str:
-    """The definition of a machine (``intake``, ``cool_down`` or ``escalation``), JSON text.
+    """Return the definition of ``intake``, ``cool_down`` or ``escalation`` as JSON text.
 
     Raises:
-        HclError, KeyError: the module calls templatefile in a way that is not understood here.
+        KeyError: the template names a variable that is unknown here.
     """
-    return hcl.template(_path(machine).read_text("utf-8"), _by_name(template_variables(machine)))
+    variables: dict[str, Any] = {
+        "partition": "aws",
+        "functions": {step: function_arn(step) for step in steps()},
+        "dead_letter_queue_url": QUEUE_URL,
+        **{f"{recovery}_state_machine_arn": machine_arn(recovery) for recovery in RECOVERIES},
+        **retries(),
+    }
+
+    def value(reference: re.Match[str]) -> str:
+        name, key = reference.groups()
+        return str(variables[name][key] if key else variables[name])
+
+    return _REFERENCE.sub(value, _template(machine))
 
 
 def definition(machine: str) -> dict[str, Any]:
-    """The definition of a machine, a new object each time."""
-    made: dict[str, Any] = json.loads(rendered(machine))
-    return made
+    """Return the definition of a machine, a new object at each call."""
+    decoded: dict[str, Any] = json.loads(rendered(machine))
+    return decoded
 
 
-@lru_cache(maxsize=8)
-def template_variables(machine: str) -> Mapping[str, Any]:
-    """What the module gives to the template of a machine."""
-    text = (ROOT / "modules" / "workflow" / "main.tf").read_text("utf-8")
-    given: dict[str, Any] = {
-        "local.partition": "aws",
-        "local.definitions": "stepfunctions",
-        "each.key": machine,
-        "var.function_arns": {step: function_arn(step) for step in steps()},
-        "var.dead_letter_queue_url": QUEUE_URL,
+def retries() -> dict[str, str]:
+    """Return the ``Retry`` fields by the names that the templates use, as JSON text."""
+    known = json.loads((_FOLDER / "retry_policies.json").read_text("utf-8"))
+    errors, backoffs = known["errors"], known["backoffs"]
+    return {
+        name: json.dumps(
+            [
+                {"ErrorEquals": errors[retrier["errors"]], **backoffs[retrier["backoff"]]}
+                for retrier in retriers
+            ]
+        )
+        for name, retriers in known["policies"].items()
     }
-    given |= {
-        f'aws_sfn_state_machine.recovery["{name}"].arn': machine_arn(name) for name in RECOVERIES
-    }
-    scope = hcl.local_values(text, given)
-    for call in _CALL.finditer(text):
-        if hcl.template(call[1], scope).endswith(f"/{machine}.asl.json.tftpl"):
-            variables: Mapping[str, Any] = hcl.evaluate(text, call.end(), scope)
-            return variables
-    raise hcl.HclError(f"the module renders no definition of {machine}")
 
 
-def _path(machine: str) -> Path:
-    return ROOT / "stepfunctions" / f"{machine}.asl.json.tftpl"
-
-
-def _by_name(variables: Mapping[str, Any]) -> hcl.Scope:
-    def scope(reference: str) -> Any:
-        name, _, rest = reference.partition("[")
-        value = variables[name]
-        return value[rest.strip('"]')] if rest else value
-
-    return scope
+def _template(machine: str) -> str:
+    return (_FOLDER / f"{machine}.asl.json.tftpl").read_text("utf-8")
