@@ -1,9 +1,7 @@
 # Values at the edges of the validations pass, and the module can be planned with them.
 
 mock_provider "aws" {
-  mock_data "aws_iam_policy_document" {
-    defaults = { json = "{}" }
-  }
+  source = "./tests/terraform/mocks"
 }
 
 run "lowest_values_pass" {

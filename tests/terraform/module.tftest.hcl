@@ -2,42 +2,7 @@
 # statements that Terraform is given: a mock does not render them.
 
 mock_provider "aws" {
-  mock_data "aws_partition" {
-    defaults = { partition = "aws-us-gov" }
-  }
-  mock_data "aws_caller_identity" {
-    defaults = { account_id = "123456789012" }
-  }
-  mock_data "aws_service" {
-    defaults = { region = "us-gov-west-1" }
-  }
-  mock_data "aws_iam_policy_document" {
-    defaults = { json = "{}" }
-  }
-  mock_resource "aws_iam_role" {
-    defaults = { arn = "arn:aws-us-gov:iam::123456789012:role/mock" }
-  }
-  mock_resource "aws_lambda_function" {
-    defaults = { arn = "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:mock" }
-  }
-  mock_resource "aws_sfn_state_machine" {
-    defaults = { arn = "arn:aws-us-gov:states:us-gov-west-1:123456789012:stateMachine:mock" }
-  }
-  mock_resource "aws_cloudwatch_log_group" {
-    defaults = { arn = "arn:aws-us-gov:logs:us-gov-west-1:123456789012:log-group:mock" }
-  }
-  mock_resource "aws_sqs_queue" {
-    defaults = { arn = "arn:aws-us-gov:sqs:us-gov-west-1:123456789012:mock" }
-  }
-  mock_resource "aws_sns_topic" {
-    defaults = { arn = "arn:aws-us-gov:sns:us-gov-west-1:123456789012:mock" }
-  }
-  mock_resource "aws_iot_thing_group" {
-    defaults = { arn = "arn:aws-us-gov:iot:us-gov-west-1:123456789012:thinggroup/mock" }
-  }
-  mock_resource "aws_dynamodb_table" {
-    defaults = { arn = "arn:aws-us-gov:dynamodb:us-gov-west-1:123456789012:table/mock" }
-  }
+  source = "./tests/terraform/mocks"
 }
 
 run "needs_no_variable" {
@@ -112,7 +77,7 @@ run "names" {
   }
 
   assert {
-    condition     = output.role_names["short"] == "ReconcileDevices-us-gov-west-1"
+    condition     = output.role_names["short"] == "ReconcileDevices-eu-west-1"
     error_message = "The region keeps the roles of two regions apart."
   }
 
@@ -122,7 +87,7 @@ run "names" {
   }
 
   assert {
-    condition     = format(output.arn, "iot", "thing/*") == "arn:aws-us-gov:iot:us-gov-west-1:123456789012:thing/*"
+    condition     = format(output.arn, "iot", "thing/*") == "arn:aws:iot:eu-west-1:123456789012:thing/*"
     error_message = "ARNs are of the partition, region and account at hand."
   }
 }
@@ -134,7 +99,7 @@ run "tables" {
 
   variables {
     name_prefix = "fleet-b-"
-    kms_key_arn = "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/fleet"
+    kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/fleet"
     tags        = { fleet = "b" }
   }
 
@@ -202,20 +167,20 @@ run "handlers" {
 
   variables {
     retries_table_name      = "retries"
-    retries_table_arn       = "arn:aws-us-gov:dynamodb:us-gov-west-1:123456789012:table/retries"
+    retries_table_arn       = "arn:aws:dynamodb:eu-west-1:123456789012:table/retries"
     backup_table_name       = "backup"
-    backup_table_arn        = "arn:aws-us-gov:dynamodb:us-gov-west-1:123456789012:table/backup"
+    backup_table_arn        = "arn:aws:dynamodb:eu-west-1:123456789012:table/backup"
     campaigns_table_name    = "campaigns"
-    campaigns_table_arn     = "arn:aws-us-gov:dynamodb:us-gov-west-1:123456789012:table/campaigns"
+    campaigns_table_arn     = "arn:aws:dynamodb:eu-west-1:123456789012:table/campaigns"
     breaker                 = { share = 0.5, window_seconds = 3600, min_devices = 20, pauses = true }
     history_table_name      = "history"
-    history_table_arn       = "arn:aws-us-gov:dynamodb:us-gov-west-1:123456789012:table/history"
+    history_table_arn       = "arn:aws:dynamodb:eu-west-1:123456789012:table/history"
     history_retention_days  = 30
     ignored_reasons         = ["*battery*"]
     fatal_reasons           = ["*signature*"]
     failed_thing_group_name = "FailedToUpdate"
-    failed_thing_group_arn  = "arn:aws-us-gov:iot:us-gov-west-1:123456789012:thinggroup/FailedToUpdate"
-    alerts_topic_arn        = "arn:aws-us-gov:sns:us-gov-west-1:123456789012:FailedFirmwareUpdate.fifo"
+    failed_thing_group_arn  = "arn:aws:iot:eu-west-1:123456789012:thinggroup/FailedToUpdate"
+    alerts_topic_arn        = "arn:aws:sns:eu-west-1:123456789012:FailedFirmwareUpdate.fifo"
     retry_limit             = 3
     cool_down_seconds       = [3600, 86400]
     cool_down_jitter        = 0.5
@@ -225,7 +190,7 @@ run "handlers" {
     reconcile_interval      = "1 hour"
     name_prefix             = "a-prefix-of-32-characters-length"
     tracing_enabled         = true
-    kms_key_arn             = "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/fleet"
+    kms_key_arn             = "arn:aws:kms:eu-west-1:123456789012:key/fleet"
 
     recovery_state_machine_names = { cool_down = "CoolDown", escalation = "Escalation" }
   }
@@ -267,14 +232,14 @@ run "handlers" {
       MOVE_OUT_ATTRIBUTES     = "{\"firmwareRetry\":\"coolingDown\"}"
       FAILED_ATTRIBUTES       = "{\"firmwareRetry\":\"failed\"}"
       FAILED_THING_GROUP_NAME = "FailedToUpdate"
-      ALERTS_TOPIC_ARN        = "arn:aws-us-gov:sns:us-gov-west-1:123456789012:FailedFirmwareUpdate.fifo"
+      ALERTS_TOPIC_ARN        = "arn:aws:sns:eu-west-1:123456789012:FailedFirmwareUpdate.fifo"
       OPERATOR_TOPIC_ARN      = ""
       OPERATOR_QUEUE_URL      = ""
       ALERT_DIGEST_THRESHOLD  = "5"
       NAME_PREFIX             = "a-prefix-of-32-characters-length"
 
-      COOL_DOWN_STATE_MACHINE_ARN  = "arn:aws-us-gov:states:us-gov-west-1:123456789012:stateMachine:CoolDown"
-      ESCALATION_STATE_MACHINE_ARN = "arn:aws-us-gov:states:us-gov-west-1:123456789012:stateMachine:Escalation"
+      COOL_DOWN_STATE_MACHINE_ARN  = "arn:aws:states:eu-west-1:123456789012:stateMachine:CoolDown"
+      ESCALATION_STATE_MACHINE_ARN = "arn:aws:states:eu-west-1:123456789012:stateMachine:Escalation"
     })])
     error_message = "Each function has the settings of the package."
   }
@@ -305,7 +270,7 @@ run "handlers" {
     condition = alltrue(flatten([
       for document in data.aws_iam_policy_document.step : [
         for statement in document.statement : [
-          for resource in statement.resources : startswith(resource, "arn:aws-us-gov:")
+          for resource in statement.resources : startswith(resource, "arn:aws:")
         ] if statement.sid != "Tracing"
       ]
     ]))
@@ -327,7 +292,7 @@ run "handlers" {
       for step, document in data.aws_iam_policy_document.trust :
       { for condition in document.statement[0].condition : "${condition.test} ${condition.variable}" => condition.values } == {
         "StringEquals aws:SourceAccount" = tolist(["123456789012"])
-        "ArnLikeIfExists aws:SourceArn"  = tolist(["arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:a-prefix-of-32-characters-length${step}"])
+        "ArnLikeIfExists aws:SourceArn"  = tolist(["arn:aws:lambda:eu-west-1:123456789012:function:a-prefix-of-32-characters-length${step}"])
       }
     ])
     error_message = "Each role trusts Lambda only on behalf of its own function."
@@ -336,7 +301,7 @@ run "handlers" {
   assert {
     condition = { for condition in data.aws_iam_policy_document.schedule_trust.statement[0].condition : "${condition.test} ${condition.variable}" => condition.values } == {
       "StringEquals aws:SourceAccount" = tolist(["123456789012"])
-      "ArnEquals aws:SourceArn"        = tolist(["arn:aws-us-gov:scheduler:us-gov-west-1:123456789012:schedule-group/default"])
+      "ArnEquals aws:SourceArn"        = tolist(["arn:aws:scheduler:eu-west-1:123456789012:schedule-group/default"])
     }
     error_message = "The role of the schedule trusts EventBridge Scheduler only on behalf of this account's schedules."
   }
@@ -362,21 +327,21 @@ run "handlers_that_mail" {
 
   variables {
     retries_table_name      = "retries"
-    retries_table_arn       = "arn:aws-cn:dynamodb:cn-north-1:123456789012:table/retries"
+    retries_table_arn       = "arn:aws:dynamodb:eu-west-1:123456789012:table/retries"
     backup_table_name       = "backup"
-    backup_table_arn        = "arn:aws-cn:dynamodb:cn-north-1:123456789012:table/backup"
+    backup_table_arn        = "arn:aws:dynamodb:eu-west-1:123456789012:table/backup"
     history_table_name      = "history"
-    history_table_arn       = "arn:aws-cn:dynamodb:cn-north-1:123456789012:table/history"
+    history_table_arn       = "arn:aws:dynamodb:eu-west-1:123456789012:table/history"
     campaigns_table_name    = "campaigns"
-    campaigns_table_arn     = "arn:aws-cn:dynamodb:cn-north-1:123456789012:table/campaigns"
+    campaigns_table_arn     = "arn:aws:dynamodb:eu-west-1:123456789012:table/campaigns"
     history_retention_days  = 30
     failed_thing_group_name = "FailedToUpdate"
-    failed_thing_group_arn  = "arn:aws-cn:iot:cn-north-1:123456789012:thinggroup/FailedToUpdate"
-    alerts_topic_arn        = "arn:aws-cn:sns:cn-north-1:123456789012:FailedFirmwareUpdate.fifo"
+    failed_thing_group_arn  = "arn:aws:iot:eu-west-1:123456789012:thinggroup/FailedToUpdate"
+    alerts_topic_arn        = "arn:aws:sns:eu-west-1:123456789012:FailedFirmwareUpdate.fifo"
     mails_operators         = true
-    operator_topic_arn      = "arn:aws-cn:sns:cn-north-1:123456789012:Operators"
-    operator_queue_url      = "https://sqs.cn-north-1.amazonaws.com.cn/123456789012/Operators.fifo"
-    operator_queue_arn      = "arn:aws-cn:sqs:cn-north-1:123456789012:Operators.fifo"
+    operator_topic_arn      = "arn:aws:sns:eu-west-1:123456789012:Operators"
+    operator_queue_url      = "https://sqs.eu-west-1.amazonaws.com/123456789012/Operators.fifo"
+    operator_queue_arn      = "arn:aws:sqs:eu-west-1:123456789012:Operators.fifo"
     alert_interval          = "1 hour"
     alert_digest_threshold  = 0
     retry_limit             = 3
@@ -482,23 +447,23 @@ run "workflow" {
 
   variables {
     function_arns = {
-      CheckIfDeviceExists           = "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:CheckIfDeviceExists"
-      StoreDeviceAttributes         = "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:StoreDeviceAttributes"
-      CreateDeviceRecord            = "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:CreateDeviceRecord"
-      IncrementRetryCounter         = "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:IncrementRetryCounter"
-      ResetRetryCounterAndMoveOut   = "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:ResetRetryCounterAndMoveOut"
-      RestoreDeviceAttributes       = "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:RestoreDeviceAttributes"
-      ResetRetryCountToFailedUpdate = "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:ResetRetryCountToFailedUpdate"
-      MoveDeviceToFailedGroup       = "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:MoveDeviceToFailedGroup"
-      SendSNSNotification           = "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:SendSNSNotification"
-      ClearDeviceRecord             = "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:ClearDeviceRecord"
-      ReleaseDevice                 = "arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:ReleaseDevice"
+      CheckIfDeviceExists           = "arn:aws:lambda:eu-west-1:123456789012:function:CheckIfDeviceExists"
+      StoreDeviceAttributes         = "arn:aws:lambda:eu-west-1:123456789012:function:StoreDeviceAttributes"
+      CreateDeviceRecord            = "arn:aws:lambda:eu-west-1:123456789012:function:CreateDeviceRecord"
+      IncrementRetryCounter         = "arn:aws:lambda:eu-west-1:123456789012:function:IncrementRetryCounter"
+      ResetRetryCounterAndMoveOut   = "arn:aws:lambda:eu-west-1:123456789012:function:ResetRetryCounterAndMoveOut"
+      RestoreDeviceAttributes       = "arn:aws:lambda:eu-west-1:123456789012:function:RestoreDeviceAttributes"
+      ResetRetryCountToFailedUpdate = "arn:aws:lambda:eu-west-1:123456789012:function:ResetRetryCountToFailedUpdate"
+      MoveDeviceToFailedGroup       = "arn:aws:lambda:eu-west-1:123456789012:function:MoveDeviceToFailedGroup"
+      SendSNSNotification           = "arn:aws:lambda:eu-west-1:123456789012:function:SendSNSNotification"
+      ClearDeviceRecord             = "arn:aws:lambda:eu-west-1:123456789012:function:ClearDeviceRecord"
+      ReleaseDevice                 = "arn:aws:lambda:eu-west-1:123456789012:function:ReleaseDevice"
     }
-    dead_letter_queue_url = "https://sqs.us-gov-west-1.amazonaws.com/123456789012/dead-letters"
-    dead_letter_queue_arn = "arn:aws-us-gov:sqs:us-gov-west-1:123456789012:dead-letters"
+    dead_letter_queue_url = "https://sqs.eu-west-1.amazonaws.com/123456789012/dead-letters"
+    dead_letter_queue_arn = "arn:aws:sqs:eu-west-1:123456789012:dead-letters"
     name_prefix           = "a-prefix-of-32-characters-length"
     tracing_enabled       = true
-    kms_key_arn           = "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/fleet"
+    kms_key_arn           = "arn:aws:kms:eu-west-1:123456789012:key/fleet"
   }
 
   assert {
@@ -521,7 +486,7 @@ run "workflow" {
   }
 
   assert {
-    condition     = jsondecode(aws_sfn_state_machine.intake.definition).States.StartCoolDown.Resource == "arn:aws-us-gov:states:::states:startExecution"
+    condition     = jsondecode(aws_sfn_state_machine.intake.definition).States.StartCoolDown.Resource == "arn:aws:states:::states:startExecution"
     error_message = "The definitions speak of the partition at hand."
   }
 
@@ -546,7 +511,7 @@ run "workflow" {
     condition = alltrue(flatten([
       for document in concat(values(data.aws_iam_policy_document.machine), [data.aws_iam_policy_document.intake]) : [
         for statement in document.statement : [
-          for resource in statement.resources : startswith(resource, "arn:aws-us-gov:")
+          for resource in statement.resources : startswith(resource, "arn:aws:")
         ] if !contains(["LogDelivery", "Tracing"], statement.sid)
       ]
     ]))
@@ -558,7 +523,7 @@ run "workflow" {
       for machine, document in data.aws_iam_policy_document.trust :
       { for condition in document.statement[0].condition : "${condition.test} ${condition.variable}" => condition.values } == {
         "StringEquals aws:SourceAccount" = tolist(["123456789012"])
-        "ArnLike aws:SourceArn"          = tolist(["arn:aws-us-gov:states:us-gov-west-1:123456789012:stateMachine:${local.machine_names[machine]}"])
+        "ArnLike aws:SourceArn"          = tolist(["arn:aws:states:eu-west-1:123456789012:stateMachine:${local.machine_names[machine]}"])
       }
     ])
     error_message = "Each role trusts Step Functions only on behalf of its own machine."
@@ -577,7 +542,7 @@ run "ingestion" {
 
   variables {
     intake_state_machine_name = "FirmwareUpdateStateMachine"
-    intake_state_machine_arn  = "arn:aws-us-gov:states:us-gov-west-1:123456789012:stateMachine:FirmwareUpdateStateMachine"
+    intake_state_machine_arn  = "arn:aws:states:eu-west-1:123456789012:stateMachine:FirmwareUpdateStateMachine"
     topic_filter              = "iot/+/data"
     failure_statuses          = ["failed", "timed out"]
     device_id_source          = "payload"
@@ -641,10 +606,10 @@ run "ingestion" {
       == { StringEquals = "aws:SourceAccount", ArnLike = "aws:SourceArn" }
       && toset(flatten(data.aws_iam_policy_document.trust.statement[0].condition[*].values)) == toset([
         "123456789012",
-        "arn:aws-us-gov:iot:us-gov-west-1:123456789012:rule/FailedFirmwareUpdateRule",
-        "arn:aws-us-gov:iot:us-gov-west-1:123456789012:rule/FailedFirmwareUnreadableRule",
-        "arn:aws-us-gov:iot:us-gov-west-1:123456789012:rule/FailedFirmwareRemovedRule",
-        "arn:aws-us-gov:iot:us-gov-west-1:123456789012:rule/SucceededFirmwareUpdateRule",
+        "arn:aws:iot:eu-west-1:123456789012:rule/FailedFirmwareUpdateRule",
+        "arn:aws:iot:eu-west-1:123456789012:rule/FailedFirmwareUnreadableRule",
+        "arn:aws:iot:eu-west-1:123456789012:rule/FailedFirmwareRemovedRule",
+        "arn:aws:iot:eu-west-1:123456789012:rule/SucceededFirmwareUpdateRule",
       ])
     )
     error_message = "The role trusts AWS IoT only on behalf of these rules."
@@ -658,7 +623,7 @@ run "job_events" {
 
   variables {
     intake_state_machine_name = "FirmwareUpdateStateMachine"
-    intake_state_machine_arn  = "arn:aws-us-gov:states:us-gov-west-1:123456789012:stateMachine:FirmwareUpdateStateMachine"
+    intake_state_machine_arn  = "arn:aws:states:eu-west-1:123456789012:stateMachine:FirmwareUpdateStateMachine"
     topic_filter              = "iot/device/data"
     failure_statuses          = ["failed"]
     success_statuses          = []
@@ -712,7 +677,7 @@ run "device_id_from_topic" {
 
   variables {
     intake_state_machine_name = "FirmwareUpdateStateMachine"
-    intake_state_machine_arn  = "arn:aws-us-gov:states:us-gov-west-1:123456789012:stateMachine:FirmwareUpdateStateMachine"
+    intake_state_machine_arn  = "arn:aws:states:eu-west-1:123456789012:stateMachine:FirmwareUpdateStateMachine"
     topic_filter              = "iot/+/data"
     failure_statuses          = ["failed"]
     device_id_source          = "topic:2"
@@ -732,7 +697,7 @@ run "device_id_from_client" {
 
   variables {
     intake_state_machine_name = "FirmwareUpdateStateMachine"
-    intake_state_machine_arn  = "arn:aws-us-gov:states:us-gov-west-1:123456789012:stateMachine:FirmwareUpdateStateMachine"
+    intake_state_machine_arn  = "arn:aws:states:eu-west-1:123456789012:stateMachine:FirmwareUpdateStateMachine"
     topic_filter              = "iot/device/data"
     failure_statuses          = ["failed"]
     device_id_source          = "clientid"
@@ -752,9 +717,9 @@ run "monitoring_acts_on_the_operator_topic" {
 
   variables {
     state_machine_arns = {
-      intake     = "arn:aws-us-gov:states:us-gov-west-1:123456789012:stateMachine:intake"
-      cool_down  = "arn:aws-us-gov:states:us-gov-west-1:123456789012:stateMachine:cool-down"
-      escalation = "arn:aws-us-gov:states:us-gov-west-1:123456789012:stateMachine:escalation"
+      intake     = "arn:aws:states:eu-west-1:123456789012:stateMachine:intake"
+      cool_down  = "arn:aws:states:eu-west-1:123456789012:stateMachine:cool-down"
+      escalation = "arn:aws:states:eu-west-1:123456789012:stateMachine:escalation"
     }
     function_names = { for step in [
       "IncrementRetryCounter", "ClearDeviceRecord", "ReleaseDevice", "CheckIfDeviceExists", "StoreDeviceAttributes",
@@ -764,8 +729,8 @@ run "monitoring_acts_on_the_operator_topic" {
     table_names            = { retries = "fleet-b-DeviceFirmwareRetries" }
     rule_names             = ["fleet_b_FailedFirmwareUpdateRule", "fleet_b_Other"]
     dead_letter_queue_name = "dead-letters"
-    alerts_topic_arn       = "arn:aws-us-gov:sns:us-gov-west-1:123456789012:incidents.fifo"
-    operator_topic_arn     = "arn:aws-us-gov:sns:us-gov-west-1:123456789012:operators"
+    alerts_topic_arn       = "arn:aws:sns:eu-west-1:123456789012:incidents.fifo"
+    operator_topic_arn     = "arn:aws:sns:eu-west-1:123456789012:operators"
     operator_queue_name    = "operators"
     reconcile_interval     = "1 hour"
     alert_interval         = "2 days"
@@ -834,7 +799,7 @@ run "monitoring_acts_on_the_operator_topic" {
   assert {
     condition = alltrue([
       for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets :
-      widget.properties.region == "us-gov-west-1" if contains(["metric", "log"], widget.type)
+      widget.properties.region == "eu-west-1" if contains(["metric", "log"], widget.type)
     ])
     error_message = "Each widget reads the region of the state machines."
   }

@@ -20,18 +20,26 @@ def planned(request: pytest.FixtureRequest, module: Terraform) -> tuple[str, lis
     partition = request.param
     # All that there can be, in another partition than the one it is written for.
     tests = module.root / TESTS
-    everything = (tests / "customer_key.tftest.hcl").read_text()
-    moved = everything.replace('"aws"', f'"{partition}"').replace("arn:aws:", f"arn:{partition}:")
-    moved = moved.replace("eu-west-1", REGIONS[partition])
-    moved = moved.replace(f'mock_provider "{partition}"', 'mock_provider "aws"')
-    moved = moved.replace("variables {", "variables {\n  job_events_enabled = true", 1)
-    file = tests / f"{partition}.tftest.hcl"
-    file.write_text(moved)
+    mocks, file = tests / f"mocks-{partition}", tests / f"{partition}.tftest.hcl"
+    mocks.mkdir()
+    (mocks / "aws.tfmock.hcl").write_text(
+        _move((tests / "mocks/aws.tfmock.hcl").read_text(), partition)
+    )
+    everything = _move((tests / "customer_key.tftest.hcl").read_text(), partition)
+    everything = everything.replace(f"{TESTS}/mocks", f"{TESTS}/{mocks.name}")
+    file.write_text(
+        everything.replace("variables {", "variables {\n  job_events_enabled = true", 1)
+    )
     options = (f"-filter={TESTS}/{file.name}", "-json", "-verbose")
     printed = module.run("test", f"-test-directory={TESTS}", *options)
     file.unlink()  # the copy is shared
     line = next(line for line in printed.splitlines() if '"type":"test_state"' in line)
     return partition, list(texts(json.loads(line)["test_state"]["root_module"]))
+
+
+def _move(text: str, partition: str) -> str:
+    moved = text.replace("arn:aws:", f"arn:{partition}:").replace("eu-west-1", REGIONS[partition])
+    return moved.replace('partition = "aws"', f'partition = "{partition}"')
 
 
 def texts(value: Any) -> Iterator[str]:
