@@ -22,22 +22,12 @@ module "alerts" {
 module "handlers" {
   source = "./modules/handlers"
 
-  retries_table_name      = module.tables.retries_table_name
-  retries_table_arn       = module.tables.retries_table_arn
-  backup_table_name       = module.tables.backup_table_name
-  backup_table_arn        = module.tables.backup_table_arn
-  history_table_name      = module.tables.history_table_name
-  history_table_arn       = module.tables.history_table_arn
-  campaigns_table_name    = module.tables.campaigns_table_name
-  campaigns_table_arn     = module.tables.campaigns_table_arn
+  tables                  = module.tables.tables
   history_retention_days  = var.history_retention_days
   failed_thing_group_name = module.ingestion.failed_thing_group_name
   failed_thing_group_arn  = module.ingestion.failed_thing_group_arn
   alerts_topic_arn        = module.alerts.alerts_topic_arn
-  mails_operators         = module.alerts.mails_operators
-  operator_topic_arn      = module.alerts.operator_topic_arn
-  operator_queue_url      = module.alerts.operator_queue_url
-  operator_queue_arn      = module.alerts.operator_queue_arn
+  operator                = module.alerts.operator
 
   recovery_state_machine_names = module.workflow.recovery_state_machine_names
 
@@ -118,12 +108,7 @@ module "monitoring" {
     cool_down  = module.workflow.cool_down_state_machine_arn
     escalation = module.workflow.escalation_state_machine_arn
   }
-  table_names = {
-    retries   = module.tables.retries_table_name
-    backup    = module.tables.backup_table_name
-    history   = module.tables.history_table_name
-    campaigns = module.tables.campaigns_table_name
-  }
+  table_names            = { for table, entry in module.tables.tables : table => entry.name }
   function_names         = module.handlers.function_names
   rule_names             = module.ingestion.rule_names
   dead_letter_queue_name = module.ingestion.dead_letter_queue_name

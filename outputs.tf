@@ -28,22 +28,22 @@ output "handler_function_names" {
 
 output "retries_table_name" {
   description = "Name of the DynamoDB table that holds one record a tracked device."
-  value       = module.tables.retries_table_name
+  value       = module.tables.tables.retries.name
 }
 
 output "history_table_name" {
   description = "Name of the DynamoDB table that keeps what happened to each device, when and why."
-  value       = module.tables.history_table_name
+  value       = module.tables.tables.history.name
 }
 
 output "backup_table_name" {
   description = "Name of the DynamoDB table that keeps the original values of overwritten thing attributes."
-  value       = module.tables.backup_table_name
+  value       = module.tables.tables.backup.name
 }
 
 output "campaigns_table_name" {
   description = "Name of the DynamoDB table that says which campaigns are paused: fleet-retry pause and resume write it."
-  value       = module.tables.campaigns_table_name
+  value       = module.tables.tables.campaigns.name
 }
 
 ################################################################################

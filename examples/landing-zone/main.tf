@@ -31,10 +31,5 @@ module "firmware_retry" {
   existing_failed_thing_group = { arn = aws_iot_thing_group.to_be_looked_at.arn }
 
   # Tables cannot be shared: each fleet has its own.
-  existing_tables = {
-    retries   = { arn = module.tables[each.key].retries_table_arn }
-    backup    = { arn = module.tables[each.key].backup_table_arn }
-    history   = { arn = module.tables[each.key].history_table_arn }
-    campaigns = { arn = module.tables[each.key].campaigns_table_arn }
-  }
+  existing_tables = module.tables[each.key].tables
 }

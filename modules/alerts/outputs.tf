@@ -8,22 +8,16 @@ output "operator_topic_arn" {
   value       = local.operator_topic_arn
 }
 
-output "operator_queue_url" {
-  description = "URL of the FIFO queue that holds what people are still to be mailed, null where nobody is mailed."
-  value       = one(aws_sqs_queue.operators[*].url)
-}
-
-output "operator_queue_arn" {
-  description = "ARN of the FIFO queue that holds what people are still to be mailed, null where nobody is mailed."
-  value       = one(aws_sqs_queue.operators[*].arn)
+output "operator" {
+  description = "Topic and queue of the operators' e-mail, as modules/handlers takes them. null, known at plan, if no e-mail is sent."
+  value = local.mails_operators ? {
+    topic_arn = local.operator_topic_arn
+    queue_url = one(aws_sqs_queue.operators[*].url)
+    queue_arn = one(aws_sqs_queue.operators[*].arn)
+  } : null
 }
 
 output "operator_queue_name" {
   description = "Name of the FIFO queue that holds what people are still to be mailed, null where nobody is mailed."
   value       = one(aws_sqs_queue.operators[*].name)
-}
-
-output "mails_operators" {
-  description = "Whether people are mailed; known at plan."
-  value       = local.mails_operators
 }

@@ -1,3 +1,112 @@
+locals {
+  thing_arn = format(module.names.arn, "iot", "thing/*")
+
+  # The resources of each concern. Which thing a device is and which groups it is in is known only at
+  # run time. Without an operator topic the last two concerns have none, and give no statement.
+  resources = {
+    Registry     = [local.thing_arn]
+    ThingGroups  = [format(module.names.arn, "iot", "thinggroup/*")]
+    FailedGroup  = [local.thing_arn, var.failed_thing_group_arn]
+    FailedThings = [var.failed_thing_group_arn]
+    RetriesTable = [var.tables.retries.arn]
+    BackupTable  = [var.tables.backup.arn]
+    HistoryTable = [var.tables.history.arn]
+    Campaigns    = [var.tables.campaigns.arn]
+    Alerts       = [var.alerts_topic_arn]
+    Recoveries   = values(local.recovery_arns)
+    RecoveryRuns = [
+      for name in values(var.recovery_state_machine_names) :
+      format(module.names.arn, "states", "execution:${name}:*")
+    ]
+    Operators = var.operator[*].topic_arn
+    Letters   = var.operator[*].queue_arn
+  }
+
+  # The calls of each step by concern. These, its log, its traces and the key are its policy.
+  steps = {
+    CheckIfDeviceExists = {
+      Registry     = ["iot:DescribeThing"]
+      HistoryTable = ["dynamodb:Query"]
+    }
+    StoreDeviceAttributes = {
+      BackupTable = ["dynamodb:GetItem", "dynamodb:PutItem"]
+    }
+    CreateDeviceRecord = {
+      RetriesTable = ["dynamodb:PutItem"]
+      HistoryTable = ["dynamodb:PutItem"]
+    }
+    IncrementRetryCounter = {
+      RetriesTable = ["dynamodb:UpdateItem"]
+    }
+    ResetRetryCounterAndMoveOut = {
+      Registry     = ["iot:DescribeThing", "iot:UpdateThing", "iot:ListThingGroupsForThing"]
+      ThingGroups  = ["iot:DescribeThingGroup"]
+      RetriesTable = ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
+      BackupTable  = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"]
+      HistoryTable = ["dynamodb:PutItem"]
+    }
+    RestoreDeviceAttributes = {
+      Registry     = ["iot:DescribeThing", "iot:UpdateThing", "iot:ListThingGroupsForThing"]
+      RetriesTable = ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
+      BackupTable  = ["dynamodb:GetItem", "dynamodb:DeleteItem"]
+      HistoryTable = ["dynamodb:PutItem"]
+      Campaigns    = ["dynamodb:GetItem"]
+    }
+    ResetRetryCountToFailedUpdate = {
+      Registry     = ["iot:DescribeThing", "iot:UpdateThing"]
+      FailedGroup  = ["iot:RemoveThingFromThingGroup"]
+      RetriesTable = ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
+      BackupTable  = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"]
+      HistoryTable = ["dynamodb:PutItem"]
+    }
+    MoveDeviceToFailedGroup = {
+      Registry     = ["iot:DescribeThing"]
+      FailedGroup  = ["iot:AddThingToThingGroup", "iot:RemoveThingFromThingGroup"]
+      RetriesTable = ["dynamodb:GetItem", "dynamodb:DeleteItem"]
+      BackupTable  = ["dynamodb:DeleteItem"]
+      HistoryTable = ["dynamodb:PutItem"]
+    }
+    SendSNSNotification = {
+      RetriesTable = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+      BackupTable  = ["dynamodb:GetItem"]
+      Alerts       = ["sns:Publish"]
+    }
+    ClearDeviceRecord = {
+      Registry     = ["iot:DescribeThing", "iot:UpdateThing"]
+      FailedGroup  = ["iot:RemoveThingFromThingGroup"]
+      RetriesTable = ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
+      BackupTable  = ["dynamodb:GetItem", "dynamodb:DeleteItem"]
+      HistoryTable = ["dynamodb:PutItem"]
+      Alerts       = ["sns:Publish"]
+    }
+    ReleaseDevice = {
+      Registry     = ["iot:DescribeThing", "iot:UpdateThing"]
+      FailedGroup  = ["iot:RemoveThingFromThingGroup"]
+      RetriesTable = ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
+      BackupTable  = ["dynamodb:GetItem", "dynamodb:DeleteItem"]
+      HistoryTable = ["dynamodb:PutItem"]
+      Alerts       = ["sns:Publish"]
+    }
+    ReconcileDevices = {
+      Registry     = ["iot:DescribeThing", "iot:UpdateThing", "iot:ListThingGroupsForThing"]
+      ThingGroups  = ["iot:DescribeThingGroup"]
+      FailedGroup  = ["iot:AddThingToThingGroup", "iot:RemoveThingFromThingGroup"]
+      FailedThings = ["iot:ListThingsInThingGroup"]
+      RetriesTable = ["dynamodb:Scan", "dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
+      BackupTable  = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"]
+      HistoryTable = ["dynamodb:PutItem"]
+      Campaigns    = ["dynamodb:Scan", "dynamodb:GetItem", "dynamodb:UpdateItem"]
+      Alerts       = ["sns:Publish"]
+      Recoveries   = ["states:StartExecution"]
+      RecoveryRuns = ["states:DescribeExecution"]
+    }
+    MailOperators = {
+      Letters   = ["sqs:ReceiveMessage", "sqs:DeleteMessage"]
+      Operators = ["sns:Publish"]
+    }
+  }
+}
+
 module "names" {
   source = "../names"
 
@@ -46,7 +155,7 @@ data "aws_iam_policy_document" "step" {
   for_each = local.steps
 
   dynamic "statement" {
-    for_each = each.value
+    for_each = { for concern, actions in each.value : concern => actions if length(local.resources[concern]) > 0 }
 
     content {
       sid       = statement.key

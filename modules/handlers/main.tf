@@ -1,116 +1,7 @@
 locals {
-  thing_arn = format(module.names.arn, "iot", "thing/*")
-
   recovery_arns = {
     for machine, name in var.recovery_state_machine_names :
     machine => format(module.names.arn, "states", "stateMachine:${name}")
-  }
-
-  # What each concern acts on: which device it is, and which groups it is in, only AWS IoT says.
-  resources = {
-    Registry     = [local.thing_arn]
-    ThingGroups  = [format(module.names.arn, "iot", "thinggroup/*")]
-    FailedGroup  = [local.thing_arn, var.failed_thing_group_arn]
-    FailedThings = [var.failed_thing_group_arn]
-    RetriesTable = [var.retries_table_arn]
-    BackupTable  = [var.backup_table_arn]
-    HistoryTable = [var.history_table_arn]
-    Campaigns    = [var.campaigns_table_arn]
-    Alerts       = [var.alerts_topic_arn]
-    Operators    = compact([var.operator_topic_arn])
-    Letters      = compact([var.operator_queue_arn])
-    Recoveries   = values(local.recovery_arns)
-    RecoveryRuns = [
-      for name in values(var.recovery_state_machine_names) :
-      format(module.names.arn, "states", "execution:${name}:*")
-    ]
-  }
-
-  # The calls of each step by concern, and nothing else: these are its policy.
-  steps = {
-    CheckIfDeviceExists = {
-      Registry     = ["iot:DescribeThing"]
-      HistoryTable = ["dynamodb:Query"]
-    }
-    StoreDeviceAttributes = {
-      BackupTable = ["dynamodb:GetItem", "dynamodb:PutItem"]
-    }
-    CreateDeviceRecord = {
-      RetriesTable = ["dynamodb:PutItem"]
-      HistoryTable = ["dynamodb:PutItem"]
-    }
-    IncrementRetryCounter = {
-      RetriesTable = ["dynamodb:UpdateItem"]
-    }
-    ResetRetryCounterAndMoveOut = {
-      Registry     = ["iot:DescribeThing", "iot:UpdateThing", "iot:ListThingGroupsForThing"]
-      ThingGroups  = ["iot:DescribeThingGroup"]
-      RetriesTable = ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
-      BackupTable  = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"]
-      HistoryTable = ["dynamodb:PutItem"]
-    }
-    RestoreDeviceAttributes = {
-      Registry     = ["iot:DescribeThing", "iot:UpdateThing", "iot:ListThingGroupsForThing"]
-      RetriesTable = ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
-      BackupTable  = ["dynamodb:GetItem", "dynamodb:DeleteItem"]
-      HistoryTable = ["dynamodb:PutItem"]
-      Campaigns    = ["dynamodb:GetItem"]
-    }
-    ResetRetryCountToFailedUpdate = {
-      Registry     = ["iot:DescribeThing", "iot:UpdateThing"]
-      FailedGroup  = ["iot:RemoveThingFromThingGroup"]
-      RetriesTable = ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
-      BackupTable  = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"]
-      HistoryTable = ["dynamodb:PutItem"]
-    }
-    MoveDeviceToFailedGroup = {
-      Registry     = ["iot:DescribeThing"]
-      FailedGroup  = ["iot:AddThingToThingGroup", "iot:RemoveThingFromThingGroup"]
-      RetriesTable = ["dynamodb:GetItem", "dynamodb:DeleteItem"]
-      BackupTable  = ["dynamodb:DeleteItem"]
-      HistoryTable = ["dynamodb:PutItem"]
-    }
-    SendSNSNotification = {
-      RetriesTable = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
-      BackupTable  = ["dynamodb:GetItem"]
-      Alerts       = ["sns:Publish"]
-    }
-    ClearDeviceRecord = {
-      Registry     = ["iot:DescribeThing", "iot:UpdateThing"]
-      FailedGroup  = ["iot:RemoveThingFromThingGroup"]
-      RetriesTable = ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
-      BackupTable  = ["dynamodb:GetItem", "dynamodb:DeleteItem"]
-      HistoryTable = ["dynamodb:PutItem"]
-      Alerts       = ["sns:Publish"]
-    }
-    ReleaseDevice = {
-      Registry     = ["iot:DescribeThing", "iot:UpdateThing"]
-      FailedGroup  = ["iot:RemoveThingFromThingGroup"]
-      RetriesTable = ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
-      BackupTable  = ["dynamodb:GetItem", "dynamodb:DeleteItem"]
-      HistoryTable = ["dynamodb:PutItem"]
-      Alerts       = ["sns:Publish"]
-    }
-    ReconcileDevices = {
-      Registry     = ["iot:DescribeThing", "iot:UpdateThing", "iot:ListThingGroupsForThing"]
-      ThingGroups  = ["iot:DescribeThingGroup"]
-      FailedGroup  = ["iot:AddThingToThingGroup", "iot:RemoveThingFromThingGroup"]
-      FailedThings = ["iot:ListThingsInThingGroup"]
-      RetriesTable = ["dynamodb:Scan", "dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
-      BackupTable  = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"]
-      HistoryTable = ["dynamodb:PutItem"]
-      Campaigns    = ["dynamodb:Scan", "dynamodb:GetItem", "dynamodb:UpdateItem"]
-      Alerts       = ["sns:Publish"]
-      Recoveries   = ["states:StartExecution"]
-      RecoveryRuns = ["states:DescribeExecution"]
-    }
-    # Where there is nobody to mail, it may do nothing.
-    MailOperators = {
-      for concern, actions in {
-        Letters   = ["sqs:ReceiveMessage", "sqs:DeleteMessage"]
-        Operators = ["sns:Publish"]
-      } : concern => actions if var.mails_operators
-    }
   }
 
   function_names = { for step in keys(local.steps) : step => "${var.name_prefix}${step}" }
@@ -132,11 +23,11 @@ locals {
   }
 
   environment = {
-    RETRIES_TABLE           = var.retries_table_name
-    BACKUP_TABLE            = var.backup_table_name
-    HISTORY_TABLE           = var.history_table_name
+    RETRIES_TABLE           = var.tables.retries.name
+    BACKUP_TABLE            = var.tables.backup.name
+    HISTORY_TABLE           = var.tables.history.name
     HISTORY_DAYS            = var.history_retention_days
-    CAMPAIGNS_TABLE         = var.campaigns_table_name
+    CAMPAIGNS_TABLE         = var.tables.campaigns.name
     RETRY_LIMIT             = var.retry_limit
     COOL_DOWN_SECONDS       = jsonencode(var.cool_down_seconds)
     COOL_DOWN_JITTER        = var.cool_down_jitter
@@ -149,8 +40,8 @@ locals {
     BREAKER                 = jsonencode(var.breaker)
     FAILED_THING_GROUP_NAME = var.failed_thing_group_name
     ALERTS_TOPIC_ARN        = var.alerts_topic_arn
-    OPERATOR_TOPIC_ARN      = var.operator_topic_arn == null ? "" : var.operator_topic_arn
-    OPERATOR_QUEUE_URL      = var.operator_queue_url == null ? "" : var.operator_queue_url
+    OPERATOR_TOPIC_ARN      = var.operator == null ? "" : var.operator.topic_arn
+    OPERATOR_QUEUE_URL      = var.operator == null ? "" : var.operator.queue_url
     ALERT_DIGEST_THRESHOLD  = var.alert_digest_threshold
     NAME_PREFIX             = var.name_prefix
 

@@ -12,7 +12,7 @@ locals {
       description = "Mails what became of devices since the last time."
     }
   }
-  schedules = merge(local.reconcile, var.mails_operators ? local.mail : {})
+  schedules = merge(local.reconcile, var.operator == null ? {} : local.mail)
 }
 
 resource "aws_scheduler_schedule" "step" {

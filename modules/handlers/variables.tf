@@ -1,49 +1,12 @@
-variable "retries_table_name" {
-  description = "Name of the table that holds one record a tracked device."
-  type        = string
-  nullable    = false
-}
-
-variable "retries_table_arn" {
-  description = "ARN of the table that holds one record a tracked device."
-  type        = string
-  nullable    = false
-}
-
-variable "backup_table_name" {
-  description = "Name of the table that keeps the attributes which get overwritten."
-  type        = string
-  nullable    = false
-}
-
-variable "backup_table_arn" {
-  description = "ARN of the table that keeps the attributes which get overwritten."
-  type        = string
-  nullable    = false
-}
-
-variable "history_table_name" {
-  description = "Name of the table that keeps what happened to each device."
-  type        = string
-  nullable    = false
-}
-
-variable "history_table_arn" {
-  description = "ARN of the table that keeps what happened to each device."
-  type        = string
-  nullable    = false
-}
-
-variable "campaigns_table_name" {
-  description = "Name of the table that says which campaigns are paused."
-  type        = string
-  nullable    = false
-}
-
-variable "campaigns_table_arn" {
-  description = "ARN of the table that says which campaigns are paused."
-  type        = string
-  nullable    = false
+variable "tables" {
+  description = "The tables, as modules/tables gives them: the record of each tracked device, the overwritten attributes, the history, and the paused campaigns."
+  type = object({
+    retries   = object({ name = string, arn = string })
+    backup    = object({ name = string, arn = string })
+    history   = object({ name = string, arn = string })
+    campaigns = object({ name = string, arn = string })
+  })
+  nullable = false
 }
 
 variable "history_retention_days" {
@@ -70,28 +33,9 @@ variable "alerts_topic_arn" {
   nullable    = false
 }
 
-variable "mails_operators" {
-  description = "Whether there is a topic that mails people, and a queue of what they are to be told."
-  type        = bool
-  default     = false
-  nullable    = false
-}
-
-variable "operator_topic_arn" {
-  description = "ARN of the standard topic that mails people, null if there is none."
-  type        = string
-  default     = null
-}
-
-variable "operator_queue_url" {
-  description = "URL of the FIFO queue that holds what people are still to be mailed, null if there is none."
-  type        = string
-  default     = null
-}
-
-variable "operator_queue_arn" {
-  description = "ARN of the FIFO queue that holds what people are still to be mailed, null if there is none."
-  type        = string
+variable "operator" {
+  description = "The standard topic that sends e-mail to operators, and the FIFO queue of alerts that are still to be sent, as modules/alerts gives them. null sends no e-mail."
+  type        = object({ topic_arn = string, queue_url = string, queue_arn = string })
   default     = null
 }
 

@@ -46,7 +46,7 @@ run "makes_no_table" {
   }
 
   assert {
-    condition     = output.history_table_arn == var.existing_tables.history.arn && output.campaigns_table_arn == var.existing_tables.campaigns.arn
+    condition     = output.tables.history.arn == var.existing_tables.history.arn && output.tables.campaigns.arn == var.existing_tables.campaigns.arn
     error_message = "The ARNs are those that were given."
   }
 }
@@ -66,7 +66,7 @@ run "makes_the_other_tables" {
   }
 
   assert {
-    condition     = output.retries_table_name == "fleet-b-DeviceFirmwareRetries" && output.history_table_name == "history"
+    condition     = output.tables.retries.name == "fleet-b-DeviceFirmwareRetries" && output.tables.history.name == "history"
     error_message = "The outputs name both."
   }
 }
@@ -110,7 +110,7 @@ run "mails_nobody" {
   }
 
   assert {
-    condition     = !output.mails_operators && output.operator_topic_arn == null && length(aws_sqs_queue.operators) == 0
+    condition     = output.operator == null && output.operator_topic_arn == null && length(aws_sqs_queue.operators) == 0
     error_message = "Without addresses and without a topic there is nobody to mail."
   }
 }

@@ -166,15 +166,11 @@ run "handlers" {
   }
 
   variables {
-    retries_table_name      = "retries"
-    retries_table_arn       = "arn:aws:dynamodb:eu-west-1:123456789012:table/retries"
-    backup_table_name       = "backup"
-    backup_table_arn        = "arn:aws:dynamodb:eu-west-1:123456789012:table/backup"
-    campaigns_table_name    = "campaigns"
-    campaigns_table_arn     = "arn:aws:dynamodb:eu-west-1:123456789012:table/campaigns"
+    tables = {
+      for table in ["retries", "backup", "history", "campaigns"] :
+      table => { name = table, arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/${table}" }
+    }
     breaker                 = { share = 0.5, window_seconds = 3600, min_devices = 20, pauses = true }
-    history_table_name      = "history"
-    history_table_arn       = "arn:aws:dynamodb:eu-west-1:123456789012:table/history"
     history_retention_days  = 30
     ignored_reasons         = ["*battery*"]
     fatal_reasons           = ["*signature*"]
@@ -326,31 +322,28 @@ run "handlers_that_mail" {
   }
 
   variables {
-    retries_table_name      = "retries"
-    retries_table_arn       = "arn:aws:dynamodb:eu-west-1:123456789012:table/retries"
-    backup_table_name       = "backup"
-    backup_table_arn        = "arn:aws:dynamodb:eu-west-1:123456789012:table/backup"
-    history_table_name      = "history"
-    history_table_arn       = "arn:aws:dynamodb:eu-west-1:123456789012:table/history"
-    campaigns_table_name    = "campaigns"
-    campaigns_table_arn     = "arn:aws:dynamodb:eu-west-1:123456789012:table/campaigns"
+    tables = {
+      for table in ["retries", "backup", "history", "campaigns"] :
+      table => { name = table, arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/${table}" }
+    }
     history_retention_days  = 30
     failed_thing_group_name = "FailedToUpdate"
     failed_thing_group_arn  = "arn:aws:iot:eu-west-1:123456789012:thinggroup/FailedToUpdate"
     alerts_topic_arn        = "arn:aws:sns:eu-west-1:123456789012:FailedFirmwareUpdate.fifo"
-    mails_operators         = true
-    operator_topic_arn      = "arn:aws:sns:eu-west-1:123456789012:Operators"
-    operator_queue_url      = "https://sqs.eu-west-1.amazonaws.com/123456789012/Operators.fifo"
-    operator_queue_arn      = "arn:aws:sqs:eu-west-1:123456789012:Operators.fifo"
-    alert_interval          = "1 hour"
-    alert_digest_threshold  = 0
-    retry_limit             = 3
-    cool_down_seconds       = []
-    cool_down_jitter        = 0
-    settle_seconds          = 0
-    move_out_attributes     = { FW = "moveOut" }
-    failed_attributes       = { FW = "failed" }
-    reconcile_interval      = "1 hour"
+    operator = {
+      topic_arn = "arn:aws:sns:eu-west-1:123456789012:Operators"
+      queue_url = "https://sqs.eu-west-1.amazonaws.com/123456789012/Operators.fifo"
+      queue_arn = "arn:aws:sqs:eu-west-1:123456789012:Operators.fifo"
+    }
+    alert_interval         = "1 hour"
+    alert_digest_threshold = 0
+    retry_limit            = 3
+    cool_down_seconds      = []
+    cool_down_jitter       = 0
+    settle_seconds         = 0
+    move_out_attributes    = { FW = "moveOut" }
+    failed_attributes      = { FW = "failed" }
+    reconcile_interval     = "1 hour"
 
     recovery_state_machine_names = { cool_down = "CoolDown", escalation = "Escalation" }
   }
@@ -368,8 +361,8 @@ run "handlers_that_mail" {
       for statement in data.aws_iam_policy_document.step["MailOperators"].statement :
       statement.sid => [statement.actions, statement.resources] if statement.sid != "Logs"
       } == {
-      Letters   = [toset(["sqs:ReceiveMessage", "sqs:DeleteMessage"]), toset([var.operator_queue_arn])]
-      Operators = [toset(["sns:Publish"]), toset([var.operator_topic_arn])]
+      Letters   = [toset(["sqs:ReceiveMessage", "sqs:DeleteMessage"]), toset([var.operator.queue_arn])]
+      Operators = [toset(["sns:Publish"]), toset([var.operator.topic_arn])]
     }
     error_message = "It takes letters out of its queue and publishes on the topic for people, and no more."
   }
@@ -377,14 +370,14 @@ run "handlers_that_mail" {
   assert {
     condition = alltrue([
       for step, document in data.aws_iam_policy_document.step :
-      alltrue([for statement in document.statement : !contains(statement.resources, var.operator_topic_arn)]) if step != "MailOperators"
+      alltrue([for statement in document.statement : !contains(statement.resources, var.operator.topic_arn)]) if step != "MailOperators"
     ])
     error_message = "Nobody else mails people."
   }
 
   assert {
     condition = (
-      aws_lambda_function.step["MailOperators"].environment[0].variables["OPERATOR_QUEUE_URL"] == var.operator_queue_url
+      aws_lambda_function.step["MailOperators"].environment[0].variables["OPERATOR_QUEUE_URL"] == var.operator.queue_url
       && aws_lambda_function.step["MailOperators"].environment[0].variables["ALERT_DIGEST_THRESHOLD"] == "0"
     )
     error_message = "It knows its queue, and when to write a digest."

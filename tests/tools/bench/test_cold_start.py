@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import hcl2
 import pytest
 
 from bench import cold_start
@@ -11,16 +12,17 @@ from localcloud.project import ROOT
 
 
 def services() -> dict[str, set[str]]:
-    """What the role of each handler may call, by the module of the handler."""
-    text = (ROOT / "modules" / "handlers" / "main.tf").read_text()
-    steps = re.findall(r"^    (\w+) = \{\n(.*?)^    \}", text, re.MULTILINE | re.DOTALL)
+    """The services that each handler's role may call, by the handler's module."""
+    with (ROOT / "modules" / "handlers" / "iam.tf").open(encoding="utf-8") as file:
+        (steps,) = (block["steps"] for block in hcl2.load(file)["locals"] if "steps" in block)
     botocore = {"states": "stepfunctions"}
     return {
         re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", step).lower(): {
-            botocore.get(service, service) for service in re.findall(r'"(\w+):\w+"', actions)
+            botocore.get(service, service)
+            for actions in concerns.values()
+            for service in re.findall(r"(\w+):\w+", str(actions))
         }
-        for step, actions in steps
-        if '":' not in step and ":" in actions
+        for step, concerns in steps.items()
     }
 
 
