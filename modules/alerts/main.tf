@@ -38,55 +38,17 @@ resource "aws_sns_topic_subscription" "email" {
   endpoint  = each.value
 }
 
-data "aws_iam_policy_document" "devices" {
-  count = length(aws_sns_topic.devices)
-
-  statement {
-    sid       = "RefusePlainHttp"
-    effect    = "Deny"
-    actions   = ["sns:Publish"]
-    resources = [aws_sns_topic.devices[0].arn]
-
-    principals {
-      type        = "*"
-      identifiers = ["*"]
-    }
-
-    condition {
-      test     = "Bool"
-      variable = "aws:SecureTransport"
-      values   = ["false"]
-    }
-  }
-}
-
 resource "aws_sns_topic_policy" "devices" {
   count = length(aws_sns_topic.devices)
 
   arn    = aws_sns_topic.devices[0].arn
-  policy = data.aws_iam_policy_document.devices[0].json
+  policy = data.aws_iam_policy_document.tls_only["devices"].json
 }
 
 data "aws_iam_policy_document" "operators" {
   count = length(aws_sns_topic.operators)
 
-  statement {
-    sid       = "RefusePlainHttp"
-    effect    = "Deny"
-    actions   = ["sns:Publish"]
-    resources = [aws_sns_topic.operators[0].arn]
-
-    principals {
-      type        = "*"
-      identifiers = ["*"]
-    }
-
-    condition {
-      test     = "Bool"
-      variable = "aws:SecureTransport"
-      values   = ["false"]
-    }
-  }
+  source_policy_documents = [data.aws_iam_policy_document.tls_only["operators"].json]
 
   # Alarms publish as a service, not as a role of this account.
   statement {

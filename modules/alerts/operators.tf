@@ -38,23 +38,7 @@ resource "aws_sns_topic_subscription" "operators" {
 data "aws_iam_policy_document" "operator_queue" {
   count = length(aws_sqs_queue.operators)
 
-  statement {
-    sid       = "RefusePlainHttp"
-    effect    = "Deny"
-    actions   = ["sqs:*"]
-    resources = [aws_sqs_queue.operators[0].arn]
-
-    principals {
-      type        = "*"
-      identifiers = ["*"]
-    }
-
-    condition {
-      test     = "Bool"
-      variable = "aws:SecureTransport"
-      values   = ["false"]
-    }
-  }
+  source_policy_documents = [data.aws_iam_policy_document.tls_only["operator_queue"].json]
 
   statement {
     sid       = "Topic"

@@ -7,11 +7,6 @@ locals {
 
   alerts_topic_name = element(split(":", var.alerts_topic_arn), 5)
 
-  seconds = {
-    for name, interval in { reconcile = var.reconcile_interval, alert = var.alert_interval } :
-    name => tonumber(split(" ", interval)[0]) * { minute = 60, hour = 3600, day = 86400 }[trimsuffix(split(" ", interval)[1], "s")]
-  }
-
   # A step may be late by a quarter of an hour in which its device leaves its groups, and by two
   # passes of ReconcileDevices that finish it otherwise.
   overdue_seconds = 2 * local.seconds.reconcile + 1800

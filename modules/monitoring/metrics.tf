@@ -1,8 +1,6 @@
 # What the handlers' logs say, as metrics. None has a dimension: neither the number of devices nor
 # that of campaigns makes more of them. What a campaign did is a query on the dashboard.
 locals {
-  namespace = "${var.name_prefix}FirmwareRetry"
-
   # Of each metric: the steps whose log lines count, and which lines. What ReconcileDevices does in
   # place of a step that was lost, counts as if the step had done it.
   events = {

@@ -87,7 +87,7 @@ def test_the_handlers_alone_refuse_what_is_generated_too(message: Hostile) -> No
 @pytest.fixture(scope="module")
 def rule_patterns() -> dict[str, re.Pattern[str]]:
     """What the rule refuses a value for, by the name of the Terraform local."""
-    source = Path(__file__).resolve().parents[2] / "modules/ingestion/main.tf"
+    source = Path(__file__).resolve().parents[2] / "modules/ingestion/sql.tf"
     (locals_,) = hcl2.loads(source.read_text())["locals"]
     return {
         name: re.compile(value.strip('"'))

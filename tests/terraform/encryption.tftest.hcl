@@ -29,18 +29,17 @@ run "tables" {
   }
 }
 
-run "topics" {
+run "topics_and_operator_queue" {
   module {
     source = "./modules/alerts"
   }
 
   assert {
     condition = alltrue([
-      for document in concat(data.aws_iam_policy_document.devices, data.aws_iam_policy_document.operators) :
+      for document in data.aws_iam_policy_document.tls_only :
       length([
         for statement in document.statement : statement
         if statement.effect == "Deny"
-        && statement.actions == toset(["sns:Publish"])
         && one(statement.principals).type == "*"
         && one(statement.principals).identifiers == toset(["*"])
         && one(statement.condition).test == "Bool"
@@ -48,15 +47,28 @@ run "topics" {
         && one(statement.condition).values == tolist(["false"])
       ]) == 1
     ])
-    error_message = "Nobody publishes over plain HTTP on either topic."
+    error_message = "Plain HTTP is refused."
+  }
+
+  assert {
+    condition = {
+      for name, document in data.aws_iam_policy_document.tls_only :
+      name => [document.statement[0].actions, document.statement[0].resources]
+      } == {
+      devices        = [toset(["sns:Publish"]), toset([aws_sns_topic.devices[0].arn])]
+      operators      = [toset(["sns:Publish"]), toset([aws_sns_topic.operators[0].arn])]
+      operator_queue = [toset(["sqs:*"]), toset([aws_sqs_queue.operators[0].arn])]
+    }
+    error_message = "Each topic and queue refuses it for itself."
   }
 
   assert {
     condition = (
-      data.aws_iam_policy_document.devices[0].statement[0].resources == toset([aws_sns_topic.devices[0].arn])
-      && data.aws_iam_policy_document.operators[0].statement[0].resources == toset([aws_sns_topic.operators[0].arn])
+      aws_sns_topic_policy.devices[0].policy == data.aws_iam_policy_document.tls_only["devices"].json
+      && data.aws_iam_policy_document.operators[0].source_policy_documents == tolist([data.aws_iam_policy_document.tls_only["operators"].json])
+      && data.aws_iam_policy_document.operator_queue[0].source_policy_documents == tolist([data.aws_iam_policy_document.tls_only["operator_queue"].json])
     )
-    error_message = "Each policy names its own topic."
+    error_message = "Each policy includes the refusal."
   }
 }
 

@@ -415,10 +415,9 @@ run "alerts_that_are_mailed" {
         statement.actions, one(statement.principals).identifiers, one(statement.condition).variable,
       ]
       } == {
-      RefusePlainHttp = [toset(["sqs:*"]), toset(["*"]), "aws:SecureTransport"]
-      Topic           = [toset(["sqs:SendMessage"]), toset(["sns.amazonaws.com"]), "aws:SourceArn"]
+      Topic = [toset(["sqs:SendMessage"]), toset(["sns.amazonaws.com"]), "aws:SourceArn"]
     }
-    error_message = "Only the topic sends to the queue, and nobody speaks plain HTTP to it."
+    error_message = "Only the topic sends to the queue."
   }
 }
 

@@ -1,0 +1,237 @@
+locals {
+  # An ARN has the region as its fourth part; a widget needs it by name.
+  region = element(split(":", var.state_machine_arns["intake"]), 3)
+
+  alarms = concat(
+    values(aws_cloudwatch_metric_alarm.executions)[*].arn,
+    [
+      aws_cloudwatch_metric_alarm.intake_timed_out.arn,
+      aws_cloudwatch_metric_alarm.dead_letters.arn,
+      aws_cloudwatch_metric_alarm.handlers.arn,
+      aws_cloudwatch_metric_alarm.reconcile.arn,
+      aws_cloudwatch_metric_alarm.overdue.arn,
+      aws_cloudwatch_metric_alarm.throttled.arn,
+      aws_cloudwatch_metric_alarm.alerts_lost.arn,
+    ],
+    aws_cloudwatch_metric_alarm.letters[*].arn,
+    values(aws_cloudwatch_metric_alarm.messages_lost)[*].arn,
+  )
+
+  campaign_steps = [
+    "IncrementRetryCounter", "ResetRetryCounterAndMoveOut", "RestoreDeviceAttributes", "SendSNSNotification",
+    "ReconcileDevices",
+  ]
+
+  # What a step's message says, or ReconcileDevices did in its place; none is part of another.
+  campaign_columns = [
+    { name = "failures", says = ["failure message handled"] },
+    { name = "moved_out", says = ["device moved out", "moved_out"] },
+    { name = "restored", says = ["restored"] },
+    { name = "failed", says = ["failed device reported", "told"] },
+  ]
+
+  # Logs Insights has no conditional sum; strcontains is 1 or 0.
+  campaigns = join(" | ", concat(
+    [for step in local.campaign_steps : "SOURCE '/aws/lambda/${var.function_names[step]}'"],
+    [
+      join(" or ", [
+        "filter outcome = \"counted\"",
+        "message in [\"device moved out\", \"device restored\", \"failed device reported\"]",
+        "done in [\"moved_out\", \"restored\", \"told\"]",
+      ]),
+      "fields coalesce(done, message) as did",
+      "stats ${join(", ", [
+        for column in local.campaign_columns :
+        "sum(${join(" + ", [for text in column.says : "strcontains(did, \"${text}\")"])}) as ${column.name}"
+      ])} by campaign",
+      "sort failures desc",
+      "limit 20",
+    ],
+  ))
+
+  rule_search = join(" ", [
+    "{AWS/IoT,ActionType,RuleName}",
+    "MetricName=(\"Failure\" OR \"ErrorActionFailure\")",
+    "RuleName=(${join(" OR ", [for name in var.rule_names : "\"${name}\""])})",
+  ])
+
+  # From top to bottom, from left to right; 24 columns.
+  rows = [
+    [{ text = "## Devices\nWhere the fleet is, as ReconcileDevices counts it every ${var.reconcile_interval}, and what happens to it." }],
+    [
+      {
+        title = "Devices by state"
+        view  = { stacked = true, stat = "Average" }
+        metrics = [
+          for metric in ["Tracking", "CoolingDown", "Failed"] : [local.namespace, metric]
+        ]
+      },
+      {
+        title = "Failures, recoveries, escalations"
+        metrics = [
+          for metric, label in {
+            FailuresCounted  = "failures counted"
+            DevicesMovedOut  = "moved out"
+            DevicesRestored  = "restored"
+            UpdatesSucceeded = "updates succeeded"
+            DevicesFailed    = "failed for good"
+            DevicesHealed    = "of those, healed"
+          } : [local.namespace, metric, { label = label }]
+        ]
+      },
+      {
+        title   = "Age of what is longest overdue, seconds"
+        view    = { stat = "Maximum" }
+        lines   = [{ label = "alarm", value = local.overdue_seconds }]
+        metrics = [[local.namespace, "OldestOverdueSeconds", { label = "oldest" }]]
+      },
+    ],
+    [
+      { title = "Campaigns in the time shown (failures without the last of a cycle)", query = local.campaigns, width = 16 },
+      {
+        title = "Overdue, and held back by a paused campaign"
+        view  = { stat = "Maximum" }
+        metrics = [
+          for metric in ["Overdue", "Held"] : [local.namespace, metric]
+        ]
+      },
+    ],
+    [{ text = "## What needs a person\nEach alarm has a section in docs/runbook.md." }],
+    [{ title = "Alarms", alarms = local.alarms, width = 24, height = 4 }],
+    [
+      {
+        title = "Letters waiting, and alerts lost"
+        view  = { stat = "Maximum" }
+        metrics = concat(
+          [
+            for label, queue in merge(
+              { "dead letters" = var.dead_letter_queue_name },
+              var.operator_queue_name == null ? {} : { "mails to operators" = var.operator_queue_name },
+            ) : ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", queue, { label = label }]
+          ],
+          [["AWS/SNS", "NumberOfNotificationsFailed", "TopicName", local.alerts_topic_name, { label = "alerts lost", stat = "Sum" }]],
+        )
+      },
+      {
+        title = "Executions that ended badly"
+        metrics = flatten([
+          for machine, arn in var.state_machine_arns : [
+            for end in ["ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted"] : {
+              metric = ["AWS/States", end, "StateMachineArn", arn, { label = "${machine} ${end}" }]
+            }
+          ]
+        ])[*].metric
+      },
+      {
+        title = "Errors of the handlers"
+        metrics = concat(
+          [[local.namespace, "UnexpectedErrors", { label = "unexpected, of all" }]],
+          [
+            for step, name in var.function_names :
+            ["AWS/Lambda", "Errors", "FunctionName", name, { label = step }]
+          ],
+        )
+      },
+    ],
+    [{ text = "## Limits\nWhat slows recoveries down when many devices fail at once." }],
+    [
+      {
+        title = "Throttled"
+        metrics = [
+          for key, of in local.throttles : concat(
+            [of.namespace, of.name], flatten([for name, value in coalesce(of.dimensions, {}) : [name, value]]),
+            [{ label = "${key} ${of.name}" }],
+          )
+        ]
+      },
+      {
+        title = "Rules: throttled and failing"
+        metrics = concat(
+          [[{ expression = "SEARCH('${local.rule_search}', 'Sum', 300)", id = "failures" }]],
+          [
+            for name in var.rule_names :
+            ["AWS/IoT", "RuleMessageThrottled", "RuleName", name, { label = "${name} throttled" }]
+          ],
+        )
+      },
+      {
+        title = "Longest intake, milliseconds"
+        view  = { stat = "Maximum" }
+        lines = [{ label = "ends here", value = 300000 }]
+        metrics = [
+          ["AWS/States", "ExecutionTime", "StateMachineArn", var.state_machine_arns["intake"], { label = "longest" }],
+          ["AWS/States", "ExecutionTime", "StateMachineArn", var.state_machine_arns["intake"], { label = "p99", stat = "p99" }],
+        ]
+      },
+    ],
+    [{ text = "## What it costs\nEach failure is one intake and one invocation; a recovery is one execution a cycle." }],
+    [
+      {
+        title = "Executions started"
+        metrics = concat(
+          [
+            for machine, arn in var.state_machine_arns :
+            ["AWS/States", "ExecutionsStarted", "StateMachineArn", arn, { label = machine }]
+          ],
+          [[local.namespace, "DuplicatesRefused", { label = "intake, for a copy" }]],
+        )
+      },
+      {
+        title = "Invocations"
+        view  = { stacked = true }
+        metrics = [
+          for step, name in var.function_names :
+          ["AWS/Lambda", "Invocations", "FunctionName", name, { label = step }]
+        ]
+      },
+      {
+        title = "Units that the tables took"
+        metrics = flatten([
+          for table, name in var.table_names : [
+            for kind in ["Read", "Write"] : {
+              metric = ["AWS/DynamoDB", "Consumed${kind}CapacityUnits", "TableName", name, { label = "${table} ${lower(kind)}" }]
+            }
+          ]
+        ])[*].metric
+      },
+    ],
+  ]
+
+  # A heading is as high as its two lines.
+  heights = [for row in local.rows : try(row[0].height, can(row[0].text) ? 2 : 6)]
+}
+
+resource "aws_cloudwatch_dashboard" "this" {
+  dashboard_name = "${var.name_prefix}FirmwareRetry"
+
+  dashboard_body = jsonencode({
+    widgets = flatten([
+      for number, row in local.rows : [
+        for place, widget in row : {
+          type   = can(widget.text) ? "text" : can(widget.query) ? "log" : can(widget.alarms) ? "alarm" : "metric"
+          x      = sum(concat([0], [for left in slice(row, 0, place) : try(left.width, 8)]))
+          y      = sum(concat([0], slice(local.heights, 0, number)))
+          width  = can(widget.text) ? 24 : try(widget.width, 8)
+          height = local.heights[number]
+
+          # A widget has what its kind has.
+          properties = merge(
+            try({ markdown = widget.text }, { title = widget.title }),
+            try({ query = widget.query, region = local.region, view = "table" }, {}),
+            try({ alarms = widget.alarms }, {}),
+            try({ annotations = { horizontal = widget.lines } }, {}),
+            try({
+              metrics = widget.metrics
+              region  = local.region
+              view    = "timeSeries"
+              stat    = "Sum"
+              period  = 300
+              stacked = false
+            }, {}),
+            try(widget.view, {}),
+          )
+        }
+      ]
+    ])
+  })
+}
