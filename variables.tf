@@ -117,7 +117,7 @@ variable "device_id_source" {
     error_message = "Write device_id_source as \"payload\", \"clientid\" or \"topic:N\" with N from 1 to 8."
   }
 
-  # A level that is fixed would make one device of the whole fleet.
+  # A literal topic level would give every device the same id.
   validation {
     condition = !startswith(var.device_id_source, "topic:") || contains(["+", "#"], try(
       split("/", var.topic_filter)[trimprefix(var.device_id_source, "topic:") - 1],
@@ -128,7 +128,11 @@ variable "device_id_source" {
 }
 
 variable "job_events_enabled" {
-  description = "Whether failures and successes are taken from the events of AWS IoT Jobs, too, which no device can forge that may not publish on $aws/rules/*. Messages on the topic are believed as well, unless failure_statuses and success_statuses are []. Switches these events on for the whole region: one setting that all who use it share, and that a destroy leaves on."
+  description = <<-EOT
+    Also count the failures and successes that AWS IoT Jobs reports in its events. Devices cannot forge them unless they may publish to `$aws/rules/*`.
+    - Messages on the topic still count unless `failure_statuses` and `success_statuses` are [].
+    - Enables JOB_EXECUTION events for the whole region, a setting that all fleets share. destroy does not disable them.
+  EOT
   type        = bool
   default     = false
   nullable    = false
@@ -259,7 +263,13 @@ variable "reconcile_interval" {
 }
 
 variable "breaker" {
-  description = "Tells once of a campaign to which at least share (with 95 % confidence; 1 means all of them) of the devices belong that used up a cycle within window_seconds, if they are min_devices or more; the window is no less than reconcile_interval. With pauses its devices are not sent back for another cycle until somebody resumes it. null looks for nothing."
+  description = <<-EOT
+    Alerts once when a single campaign accounts for too many of the devices that exhausted a cycle. null disables it.
+    - `share`: the campaign's share of these devices, above 0 and up to 1 (all of them), reached with 95 % confidence.
+    - `window_seconds`: how long an exhausted cycle counts, in seconds, at least `reconcile_interval`.
+    - `min_devices`: how many of these devices the campaign must have.
+    - `pauses`: true also holds the campaign's devices after their cool-down until an operator resumes it.
+  EOT
   type = object({
     share          = optional(number, 0.5)
     window_seconds = optional(number, 86400)
@@ -350,7 +360,10 @@ variable "failed_thing_group_name" {
 }
 
 variable "existing_failed_thing_group" {
-  description = "Static thing group of your own that holds the devices which failed every cycle, instead of one that the module makes; several fleets may share it. failed_thing_group_name then names nothing."
+  description = <<-EOT
+    Your own static thing group for the devices that failed every cycle. `failed_thing_group_name` is then unused. null creates one. Several fleets may share it.
+    - `arn`: ARN of the thing group.
+  EOT
   type        = object({ arn = string })
   default     = null
 
@@ -402,12 +415,15 @@ variable "alert_digest_threshold" {
   # A hundred mails are what is sent within the half minute that MailOperators keeps for it.
   validation {
     condition     = var.alert_digest_threshold >= 0 && var.alert_digest_threshold <= 100 && floor(var.alert_digest_threshold) == var.alert_digest_threshold
-    error_message = "Write alert_digest_threshold as a whole number from 0 to 100, such as 5: people read no hundred mails in a row."
+    error_message = "Write alert_digest_threshold as a whole number from 0 to 100, for example 5."
   }
 }
 
 variable "existing_alerts_topic" {
-  description = "FIFO topic of your own that gets the alerts, instead of one that the module makes; several fleets may share it. Encrypted with kms_key_arn or with no key of yours. Its policy stays as it is."
+  description = <<-EOT
+    Your own FIFO topic for the alerts. null creates one. Several fleets may share it. The module does not change its policy.
+    - `arn`: ARN of the topic, encrypted with `kms_key_arn` or without a customer managed key.
+  EOT
   type        = object({ arn = string })
   default     = null
 
@@ -418,7 +434,10 @@ variable "existing_alerts_topic" {
 }
 
 variable "existing_operator_topic" {
-  description = "Standard topic of your own that mails people and that alarms publish on, instead of alert_emails; several fleets may share it. Encrypted with kms_key_arn or with no key of yours. Its policy, which stays as it is, must let cloudwatch.amazonaws.com publish."
+  description = <<-EOT
+    Your own standard topic for e-mail to operators and for alarms, instead of `alert_emails`. Several fleets may share it. The module does not change its policy, which must let cloudwatch.amazonaws.com publish.
+    - `arn`: ARN of the topic, encrypted with `kms_key_arn` or without a customer managed key.
+  EOT
   type        = object({ arn = string })
   default     = null
 
@@ -477,7 +496,13 @@ variable "history_retention_days" {
 }
 
 variable "existing_tables" {
-  description = "Tables of your own, each in place of one that the module makes. Key: deviceId (String), of history with the sort key at (String), of campaigns campaign (String); no other index. history needs TTL on expiresAt. Encrypted with kms_key_arn or with no key of yours. No two fleets may share one."
+  description = <<-EOT
+    Your own tables, each instead of one that the module creates, encrypted with `kms_key_arn` or without a customer managed key. Two fleets cannot share a table. All keys are strings; no secondary index is needed.
+    - `retries`: `arn` of the table of tracked devices, partition key `deviceId`.
+    - `backup`: `arn` of the table of overwritten attributes, partition key `deviceId`.
+    - `history`: `arn` of the table of each device's history, partition key `deviceId`, sort key `at`, TTL on `expiresAt`.
+    - `campaigns`: `arn` of the table of paused campaigns, partition key `campaign`.
+  EOT
   type = object({
     retries   = optional(object({ arn = string }))
     backup    = optional(object({ arn = string }))
@@ -555,7 +580,12 @@ variable "lambda_architecture" {
 }
 
 variable "lambda_package_s3" {
-  description = "The package in a bucket of your own, where code may only come from there; without object_version a new upload under the same key goes unnoticed. null deploys the zip that comes with the module."
+  description = <<-EOT
+    The package in a bucket of your own, for accounts that deploy code from there only. null deploys the zip of the module.
+    - `bucket`: name of the bucket.
+    - `key`: key of the zip.
+    - `object_version`: version of the zip. Without it, a new upload under the same key is not deployed.
+  EOT
   type = object({
     bucket         = string
     key            = string

@@ -13,13 +13,19 @@ variable "alert_emails" {
 }
 
 variable "existing_alerts_topic" {
-  description = "FIFO topic of the caller's own for what became of devices. null makes one."
+  description = <<-EOT
+    Your own FIFO topic for the alerts. null creates one.
+    - `arn`: ARN of the topic.
+  EOT
   type        = object({ arn = string })
   default     = null
 }
 
 variable "existing_operator_topic" {
-  description = "Standard topic of the caller's own that mails people. null makes one if there are alert_emails."
+  description = <<-EOT
+    Your own standard topic for e-mail to operators. null creates one if there are `alert_emails`.
+    - `arn`: ARN of the topic.
+  EOT
   type        = object({ arn = string })
   default     = null
 }

@@ -1,5 +1,11 @@
 variable "tables" {
-  description = "The tables, as modules/tables gives them: the record of each tracked device, the overwritten attributes, the history, and the paused campaigns."
+  description = <<-EOT
+    The tables, as `modules/tables` gives them.
+    - `retries`: one record per tracked device.
+    - `backup`: the original values of overwritten attributes.
+    - `history`: what happened to each device.
+    - `campaigns`: which campaigns are paused.
+  EOT
   type = object({
     retries   = object({ name = string, arn = string })
     backup    = object({ name = string, arn = string })
@@ -34,7 +40,12 @@ variable "alerts_topic_arn" {
 }
 
 variable "operator" {
-  description = "The standard topic that sends e-mail to operators, and the FIFO queue of alerts that are still to be sent, as modules/alerts gives them. null sends no e-mail."
+  description = <<-EOT
+    E-mail to operators, as `modules/alerts` gives it. null sends none.
+    - `topic_arn`: ARN of the standard topic that sends the e-mail.
+    - `queue_url`: URL of the FIFO queue of alerts that are still to be sent.
+    - `queue_arn`: ARN of that queue.
+  EOT
   type        = object({ topic_arn = string, queue_url = string, queue_arn = string })
   default     = null
 }
@@ -54,7 +65,11 @@ variable "alert_digest_threshold" {
 }
 
 variable "recovery_state_machine_names" {
-  description = "Names of the two Standard state machines. Names, since the machines themselves wait for these functions."
+  description = <<-EOT
+    Names of the two Standard state machines. Names, because the machines depend on these functions.
+    - `cool_down`: takes a device out of its groups and restores it later.
+    - `escalation`: moves a device to the group of failed devices.
+  EOT
   type        = object({ cool_down = string, escalation = string })
   nullable    = false
 }
@@ -123,7 +138,13 @@ variable "reconcile_interval" {
 }
 
 variable "breaker" {
-  description = "When one campaign has too large a share of the devices that used up a cycle lately. null looks for nothing."
+  description = <<-EOT
+    Alerts once when a single campaign accounts for too many of the devices that exhausted a cycle. null disables it.
+    - `share`: the campaign's share of these devices, above 0 and up to 1 (all of them), reached with 95 % confidence.
+    - `window_seconds`: how long an exhausted cycle counts, in seconds, at least `reconcile_interval`.
+    - `min_devices`: how many of these devices the campaign must have.
+    - `pauses`: true also holds the campaign's devices after their cool-down until an operator resumes it.
+  EOT
   type = object({
     share          = number
     window_seconds = number
@@ -155,7 +176,12 @@ variable "lambda_architecture" {
 }
 
 variable "lambda_package_s3" {
-  description = "The package in a bucket of one's own. null deploys the zip that comes with the module."
+  description = <<-EOT
+    The package in a bucket of your own. null deploys the zip of the module.
+    - `bucket`: name of the bucket.
+    - `key`: key of the zip.
+    - `object_version`: version of the zip. null deploys the one that is current at create.
+  EOT
   type = object({
     bucket         = string
     key            = string

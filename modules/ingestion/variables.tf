@@ -50,7 +50,10 @@ variable "device_id_source" {
 }
 
 variable "existing_failed_thing_group" {
-  description = "Static thing group of the caller's own for failed devices. null makes one."
+  description = <<-EOT
+    Your own static thing group for failed devices. null creates one.
+    - `arn`: ARN of the thing group.
+  EOT
   type        = object({ arn = string })
   default     = null
 }

@@ -6,7 +6,13 @@ variable "name_prefix" {
 }
 
 variable "existing_tables" {
-  description = "Tables of the caller's own, each in place of one that is made here."
+  description = <<-EOT
+    Your own tables, each instead of one that is created here.
+    - `retries`: `arn` of the table of tracked devices, partition key `deviceId`.
+    - `backup`: `arn` of the table of overwritten attributes, partition key `deviceId`.
+    - `history`: `arn` of the table of each device's history, partition key `deviceId`, sort key `at`, TTL on `expiresAt`.
+    - `campaigns`: `arn` of the table of paused campaigns, partition key `campaign`.
+  EOT
   type = object({
     retries   = optional(object({ arn = string }))
     backup    = optional(object({ arn = string }))

@@ -56,14 +56,15 @@ def _blocks(path: Path, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _text(quoted: str) -> str:
-    """Return the text of a quoted string or heredoc of HCL on one line."""
+    """Return what a quoted string or heredoc of HCL says: one line, and one per list item."""
     if heredoc := _HEREDOC.fullmatch(quoted):
-        return " ".join(heredoc["text"].split())
+        items = re.split(r"\n\s*(?=- )", heredoc["text"])
+        return "\n".join(" ".join(item.split()) for item in items)
     return str(json.loads(quoted))
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", r"\|").replace("<", r"\<")
+    return text.replace("|", r"\|").replace("<", r"\<").replace("\n", "<br>")
 
 
 def _code(expression: str) -> str:

@@ -5,12 +5,15 @@ from pathlib import Path
 from docs import tables
 
 
-def test_a_description_may_be_a_heredoc(tmp_path: Path) -> None:
+def test_heredoc_description_is_one_line_and_one_per_list_item(tmp_path: Path) -> None:
     (tmp_path / "variables.tf").write_text("""
 variable "wait" {
   description = <<-EOT
     Seconds to wait,
     as "many" as | there are.
+    - `first`: before
+      the step
+    - `last`: a < b
   EOT
   type        = number
 }
@@ -25,6 +28,9 @@ EOT
 }
 """)
     written = tables.tables(tmp_path)
-    row = r'| `wait` | Seconds to wait, as "many" as \| there are. | `number` | required |'
+    row = (
+        r'| `wait` | Seconds to wait, as "many" as \| there are.<br>'
+        r"- `first`: before the step<br>- `last`: a \< b | `number` | required |"
+    )
     assert row in written
     assert "| `waited` | How long it was. |" in written
