@@ -1,4 +1,4 @@
-# What each topic and queue refuses when a call does not come over TLS: the whole policy of one, and the
+# Topics and queues reject calls that do not come over TLS: the whole policy of one of them, and the
 # first statement of the others.
 locals {
   tls_only = merge(

@@ -1,4 +1,4 @@
-# What alarms.tf, dashboard.tf and metrics.tf share.
+# Values that alarms.tf, dashboard.tf and metrics.tf share.
 locals {
   namespace = "${var.name_prefix}FirmwareRetry"
 
