@@ -11,7 +11,8 @@ from botocore.exceptions import ClientError
 
 from localcloud import LocalCloud, Terraform, TerraformError
 from localcloud import terraform as terraform_module
-from localcloud.project import ROOT
+
+ROOT = Path(__file__).with_name("root")
 
 
 def test_apply_plan_and_destroy(empty: LocalCloud, tmp_path: Path) -> None:
