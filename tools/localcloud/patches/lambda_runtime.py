@@ -22,7 +22,6 @@ import json
 import sys
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 from threading import BoundedSemaphore
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
@@ -32,7 +31,6 @@ from ministack.services import cloudwatch_logs, lambda_svc, stepfunctions
 
 from localcloud.patches.patch import around
 
-_WORKER = Path(__file__).with_name("lambda_worker.py")
 _PROCESSES_PER_FUNCTION = 4
 _places: dict[str, BoundedSemaphore] = {}
 
@@ -44,7 +42,7 @@ def install() -> None:
     @around(lambda_runtime, "_detect_runtime_binary")
     def detect(original: Any, runtime: str) -> tuple[str, str]:
         if runtime.startswith("python"):
-            return sys.executable, _WORKER.read_text()
+            return sys.executable, ""  # the program is the fork server's (``lambda_forks``)
         found: tuple[str, str] = original(runtime)
         return found
 

@@ -1,28 +1,42 @@
 """Python's Lambda runtime, as MiniStack's warm worker: run by the Lambda function's process.
 
-Speaks MiniStack's protocol of one JSON document a line: first the init document, then one
-envelope an invocation. Every answer carries the invocation's own log lines, so none is lost or
+Speaks MiniStack's protocol of one JSON document per line: first the init document, then one
+envelope per invocation. Every answer carries the invocation's own log lines, so none is lost or
 attributed to another, and an exception is an answer, so the process lives on, as on AWS.
+
+Run as a program it is a fork server (see ``lambda_forks``): it imports botocore once, and each
+worker is a fork of it. An interpreter of its own takes a worker half a second of processor time.
 
 AWS: https://docs.aws.amazon.com/lambda/latest/dg/python-logging.html (JSON log format),
 https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html (the error document).
 
-This file runs alone, outside the package: it may import the standard library only.
+This file runs alone, outside the package: it may import the standard library and botocore only. A
+function that brings another botocore in its zip gets this one.
 """
 
 from __future__ import annotations
 
+import gc
 import importlib
 import io
 import json
 import logging
 import os
+import signal
+import socket
 import sys
 import time
 import traceback
 from collections.abc import Callable
 from decimal import Decimal
+from functools import cache
 from typing import Any
+
+import botocore.session
+
+_PRELOADED = ("dynamodb", "iot", "sns", "sqs", "stepfunctions")
+"""Services whose descriptions are read before the fork: those that the functions call."""
+_CHUNK = 65_536
 
 Handler = Callable[[Any, Any], Any]
 _OWN = {"timestamp", "level", "logger", "requestId"}
@@ -200,5 +214,59 @@ def _answer(channel: Any, document: dict[str, Any]) -> None:
     channel.flush()
 
 
+def serve_forks(channel: socket.socket) -> None:
+    """Start a worker for each request on ``channel``, until its other end is closed.
+
+    A request is a line of JSON with ``cwd`` and ``env``, and comes with four descriptors: standard
+    input, output and error, and one that stays open as long as the worker lives. The answer is the
+    worker's process id. There is one request at a time.
+    """
+    _preload()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps the workers
+    while True:
+        request, descriptors, _, _ = socket.recv_fds(channel, _CHUNK, 4)
+        if not request:
+            return
+        while not request.endswith(b"\n"):
+            request += channel.recv(_CHUNK)
+        pid = os.fork()
+        if pid == 0:
+            channel.close()
+            _become_worker(json.loads(request), descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        channel.send(str(pid).encode())
+
+
+def _preload() -> None:
+    # One loader, which keeps what it has read, for the sessions of all forks.
+    botocore.session.create_loader = cache(botocore.session.create_loader)
+    session = botocore.session.get_session()
+    session.set_credentials("none", "none")
+    for service in _PRELOADED:
+        session.create_client(service, region_name="us-east-1")
+    gc.freeze()
+
+
+def _become_worker(request: dict[str, Any], descriptors: list[int]) -> None:
+    """Run a worker in this process, a fork that nothing else happens in. Never returns."""
+    try:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        *standard, alive = descriptors
+        for target, descriptor in enumerate(standard):
+            os.dup2(descriptor, target)
+            os.close(descriptor)
+        os.set_inheritable(alive, False)
+        os.chdir(request["cwd"])
+        os.environ.clear()
+        os.environ.update(request["env"])
+        time.tzset()
+        main()
+    except BaseException:  # noqa: BLE001 -- as an interpreter does, but without the fork server's exit
+        traceback.print_exc(file=sys.__stderr__)
+    finally:
+        os._exit(0)
+
+
 if __name__ == "__main__":
-    main()
+    serve_forks(socket.socket(fileno=int(sys.argv[1])))
