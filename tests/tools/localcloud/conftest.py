@@ -25,9 +25,9 @@ def cloud() -> Iterator[LocalCloud]:
         yield running
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def empty() -> Iterator[LocalCloud]:
-    """An account in which nobody else makes anything."""
+    """An account in which only this module's tests make anything."""
     with LocalCloud() as running:
         yield running
 

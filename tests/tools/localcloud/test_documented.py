@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -41,7 +42,9 @@ def prepare(cloud: LocalCloud, given: dict[str, str]) -> None:
         payload: Any = {"sql": "SELECT * FROM 'any'", "actions": [], "ruleDisabled": True}
         cloud.client("iot").create_topic_rule(ruleName=rule, topicRulePayload=payload)
     if group := given.get("logGroupName"):
-        cloud.client("logs").create_log_group(logGroupName=group)
+        logs = cloud.client("logs")
+        with suppress(logs.exceptions.ResourceAlreadyExistsException):  # of another command
+            logs.create_log_group(logGroupName=group)
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda one: f"{one.page}: {one.text}")
@@ -53,7 +56,10 @@ def test_it_is_answered(empty: LocalCloud, command: Command) -> None:
     if service == "iot":
         assert not empty.client("iot").get_topic_rule(**given)["rule"]["ruleDisabled"]
     if name == "delete-log-group":
-        assert empty.client("logs").describe_log_groups()["logGroups"] == []
+        groups = empty.client("logs").describe_log_groups(logGroupNamePrefix=given["logGroupName"])[
+            "logGroups"
+        ]
+        assert groups == []
 
 
 def test_they_are_all_there() -> None:
