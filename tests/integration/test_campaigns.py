@@ -47,7 +47,7 @@ def test_a_failed_device_is_released_for_the_next_campaign(second: Fleet) -> Non
     second.add_thing(device, **ORIGINAL)
     second.fail(device, [1], jobId="first", reason="signature invalid")
     assert eventually(lambda: second.alerts(device))
-    assert eventually(lambda: not second.runs("escalation", "RUNNING"))
+    assert eventually(lambda: not second.is_running("escalation"))
     second.fail(device, [2], jobId="first")
     assert second.groups(device) == {"second-FailedToUpdate"}
     second.fail(device, [3], jobId="second")

@@ -29,7 +29,7 @@ ORIGINALS = (
     # Here the attribute that gets overwritten does not exist.
     {"model": "wo:v8", "FW": "2.26"},
 )
-SECONDS = 600
+SECONDS = 1800
 """Longest that all journeys of a round together may take."""
 LONG_AGO = -1_000_000
 """A grace with which every wait counts as ended: the clock of the functions is not scaled."""
@@ -103,7 +103,7 @@ def travel(fleet: Fleet, travellers: list[Traveller]) -> int:
 def _travel(fleet: Fleet, travellers: list[Traveller]) -> None:
     deadline = time.monotonic() + SECONDS
     with fleet.connect("matrix") as publisher:
-        while time.monotonic() < deadline:
+        while (looked := time.monotonic()) < deadline:
             records = fleet.all_records()
             for traveller in travellers:
                 traveller.travel(fleet, publisher, records.get(traveller.name, {}))
@@ -113,13 +113,14 @@ def _travel(fleet: Fleet, travellers: list[Traveller]) -> None:
             # Last, so that the scheduled pass helps nobody who can do without.
             if all(traveller.needs_reconcile for traveller in under_way):
                 fleet.invoke("ReconcileDevices", graceSeconds=LONG_AGO)
-            time.sleep(0.1)
+            # So that what it waits for gets on, however long it takes to read all records.
+            time.sleep(max(0.2, 2 * (time.monotonic() - looked)))
 
 
 def _redrive_until(fleet: Fleet, have_arrived: Event) -> int:
     """Does what the alarm on the queue asks a person to do."""
     redriven = 0
-    while not have_arrived.wait(0.2):
+    while not have_arrived.wait(0.5):
         if _letters(fleet):
             redriven += fleet.redrive()
     return redriven
@@ -140,7 +141,7 @@ def _letters(fleet: Fleet) -> int:
 
 def _rest(fleet: Fleet) -> None:
     """Waits until nothing runs."""
-    assert eventually(lambda: not any(fleet.runs(m, "RUNNING") for m in MACHINES))
+    assert eventually(lambda: not any(map(fleet.is_running, MACHINES)))
 
 
 def ends(fleet: Fleet, travellers: list[Traveller]) -> dict[str, dict[str, Any]]:

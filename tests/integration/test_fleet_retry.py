@@ -40,7 +40,7 @@ def fail_for_good(fleet: Fleet, device: str, campaign: str) -> None:
     """Brings a device into the failed group."""
     fleet.add_thing(device, **ORIGINAL)
     fleet.fail(device, [1], reason="signature invalid", FW=campaign)
-    assert eventually(lambda: not fleet.runs("escalation", "RUNNING") and fleet.groups(device))
+    assert eventually(lambda: not fleet.is_running("escalation") and fleet.groups(device))
 
 
 def test_a_failed_device_is_listed_shown_and_released(second: Fleet) -> None:
@@ -106,7 +106,7 @@ def test_a_paused_campaign_holds_its_devices_until_it_is_resumed(second: Fleet) 
     assert run(second, "pause", "9.4", "--why", "a bad bootloader")[0] == 0
     second.add_thing("held", **ORIGINAL)
     second.fail("held", [1, 2], FW="9.4")
-    assert eventually(lambda: not second.runs("cool_down", "RUNNING"))
+    assert eventually(lambda: not second.is_running("cool_down"))
     (counted,) = [of for of in said(second, "campaigns") if of["campaign"] == "9.4"]
     assert (counted["cooling_down"], counted["pausedBy"]) == (1, "operator")
     assert "a bad bootloader" in run(second, "campaigns")[1]

@@ -91,7 +91,7 @@ def _travel(journey: Journey, connection: Device) -> None:
     journey.wait_for_model("failedtoupdate")
     journey.wait_for_group(GROUP, joined=False)
     assert eventually(lambda: journey.fleet.alerts(DEVICE)), "nobody was told"
-    assert eventually(lambda: not journey.fleet.runs("escalation", "RUNNING"))
+    assert eventually(lambda: not journey.fleet.is_running("escalation"))
     journey.look("after 20")
 
     journey.fail(connection, range(21, 32))

@@ -230,7 +230,7 @@ def _fail_for_good(fleet: Fleet, device: str) -> None:
     fleet.add_thing(device)
     fleet.fail(device, [1], reason="signature invalid")
     assert eventually(lambda: fleet.alerts(device))
-    assert eventually(lambda: not fleet.runs("escalation", "RUNNING"))
+    assert eventually(lambda: not fleet.is_running("escalation"))
 
 
 def _register(fleet: Fleet, device: str) -> None:
@@ -254,7 +254,7 @@ def _lose_run(fleet: Fleet, machine: Machine, due: dict[str, Any]) -> None:
         name=due["recoveryId"],
         input=json.dumps({**due["recovery"], "deviceId": "nobody"}),
     )
-    assert eventually(lambda: not fleet.runs(machine, "RUNNING"))
+    assert eventually(lambda: not fleet.is_running(machine))
 
 
 def _state(fleet: Fleet, device: str) -> tuple[str, int]:

@@ -18,7 +18,7 @@ def _failed(fleet: Fleet, device: str) -> None:
     fleet.add_thing(device, **ORIGINAL)
     fleet.fail(device, [1], reason="signature invalid")
     assert eventually(lambda: fleet.alerts(device))
-    assert eventually(lambda: not fleet.runs("escalation", "RUNNING"))
+    assert eventually(lambda: not fleet.is_running("escalation"))
     assert fleet.groups(device) == {GROUP}
 
 

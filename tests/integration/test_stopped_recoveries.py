@@ -31,8 +31,8 @@ from tests.integration.test_fault_matrix import LONG_AGO, ORIGINALS, Traveller, 
 ORIGINAL = ORIGINALS[1]
 RECOVERIES: tuple[Machine, ...] = MACHINES[1:]
 AT_EVERY_ATTEMPT = 1_000
-LONG_ENOUGH_TO_BE_STOPPED = 172_800
-"""Seconds to settle and to cool down: nine by the clock, to stop 30 runs on a slow machine."""
+LONG_ENOUGH_TO_BE_STOPPED = 345_600
+"""Seconds to settle and to cool down: 17 by the clock, to stop 30 runs on a slow machine."""
 A_WEEK = 604_800
 """Seconds of a cool-down whose end no machine is slow enough to see; overdue at LONG_AGO."""
 THINGS = 1_000
@@ -99,20 +99,20 @@ class Stopper:
                 work.result()
 
     def _work(self, is_over: Event) -> None:
-        while len(self.stopped) < len(self._stops) and not is_over.wait(0.2):
+        while len(self.stopped) < len(self._stops) and not is_over.wait(0.5):
             held = {fault.about for fault, hits in self._fleet.cloud.fired().items() if hits}
             records = self._fleet.all_records()
+            running = {machine: self._fleet.runs(machine, "RUNNING") for machine in RECOVERIES}
             for device, stop in self._stops.items():
-                recovery = records.get(device, {})
+                tracking_id = str(records.get(device, {}).get("trackingId"))
                 if device not in self.stopped and (stop.call is None or device in held):
-                    self._stop(device, stop, str(recovery.get("trackingId")))
+                    own = [r for r in running[stop.machine] if r["name"].startswith(tracking_id)]
+                    self._stop(device, stop.state, own)
 
-    def _stop(self, device: str, stop: Stop, tracking_id: str) -> None:
+    def _stop(self, device: str, state: str, runs: list[dict[str, Any]]) -> None:
         states = self._fleet.client("stepfunctions")
-        for run in self._fleet.runs(stop.machine, "RUNNING"):
-            if not run["name"].startswith(tracking_id):
-                continue
-            if self._fleet.states_entered(run)[-1:] != [stop.state]:
+        for run in runs:
+            if self._fleet.states_entered(run)[-1:] != [state]:
                 continue
             states.stop_execution(executionArn=run["executionArn"])
             found = states.describe_execution(executionArn=run["executionArn"])
@@ -209,7 +209,7 @@ def test_a_run_that_nobody_started_is_started(second: Fleet) -> None:
     assert second.reconcile(LONG_AGO) == {"started": 1}
     assert eventually(lambda: second.recoveries(device)["cool_down"])
     assert eventually(lambda: _record(second, device)["ResetRetryCount"] == 1)
-    assert eventually(lambda: not second.runs("cool_down", "RUNNING"))
+    assert eventually(lambda: not second.is_running("cool_down"))
     assert (second.counted(device), second.attributes(device)) == (0, ORIGINAL)
 
 

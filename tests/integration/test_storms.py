@@ -85,7 +85,7 @@ def test_fifty_devices_that_fail_twenty_times_at_once_each_thrice(
 
         messages += _storm(fleet, connections, first + second * COPIES, SEED + 1)
         assert eventually(lambda: all("notifiedAt" in r for r in _records(fleet).values()))
-        assert eventually(lambda: not fleet.runs("escalation", "RUNNING"))
+        assert eventually(lambda: not fleet.is_running("escalation"))
 
         # And once more, to devices that are given up.
         records = _records(fleet)

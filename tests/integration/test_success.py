@@ -46,7 +46,7 @@ def test_a_device_that_failed_leaves_the_failed_group_and_people_are_told(second
     assert eventually(lambda: second.record(device)["state"] == "tracking")  # type: ignore[index]
     second.fail(device, [3, 4])
     assert eventually(lambda: second.alerts(device))
-    assert eventually(lambda: not second.runs("escalation", "RUNNING"))
+    assert eventually(lambda: not second.is_running("escalation"))
     second.succeed(device, 5, SUCCESS)
     assert second.attributes(device) == ORIGINAL
     assert second.groups(device) == set()

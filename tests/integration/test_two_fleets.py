@@ -54,7 +54,7 @@ def test_a_journey_in_one_leaves_the_other_alone(quickstart: Fleet, second: Flee
     assert eventually(lambda: second.attributes(device) == {**kept, "firmwareRetry": "coolingDown"})
     # An attribute that was not there is removed again.
     assert eventually(lambda: second.attributes(device) == kept)
-    assert eventually(lambda: not second.runs("cool_down", "RUNNING"))
+    assert eventually(lambda: not second.is_running("cool_down"))
     second.fail(device, [3, 4])
     assert eventually(lambda: second.alerts(device))
     assert second.attributes(device) == {**kept, "firmwareRetry": "failed"}

@@ -17,7 +17,7 @@ def test_a_thing_deleted_during_its_cool_down_leaves_nothing(second: Fleet) -> N
     second.client("iot").delete_thing(thingName="vanishes")
 
     assert eventually(lambda: second.record("vanishes") is None)
-    assert eventually(lambda: not second.runs("cool_down", "RUNNING"))
+    assert eventually(lambda: not second.is_running("cool_down"))
     assert second.backup("vanishes") is None
     assert second.states_entered(run)[-1] == "ThingVanished"
     assert second.bad_ends() == bad_ends

@@ -169,5 +169,5 @@ def _mock(cloud: LocalCloud, configuration: dict[str, Any]) -> None:
     )
     # A proxy of the user's must not stand between us and our own loopback.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(request, timeout=10) as answer:
+    with opener.open(request, timeout=180) as answer:
         assert "stepfunctions._sfn_mock_config" in json.load(answer)["applied"]

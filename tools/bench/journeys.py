@@ -160,12 +160,12 @@ def _measure_failure(fleet: Fleet, device: str, number: int) -> Reading:
 def _wait_until_back(fleet: Fleet, device: str) -> None:
     _wait_for_state(fleet, device, "cooling_down")
     _wait_for_state(fleet, device, "tracking")
-    _wait(lambda: not fleet.runs("cool_down", "RUNNING"), "a cool-down did not end")
+    _wait(lambda: not fleet.is_running("cool_down"), "a cool-down did not end")
 
 
 def _wait_until_notified(fleet: Fleet, device: str) -> None:
     _wait(lambda: "notifiedAt" in _record(fleet, device), f"nobody was told of {device}")
-    _wait(lambda: not fleet.runs("escalation", "RUNNING"), "an escalation did not end")
+    _wait(lambda: not fleet.is_running("escalation"), "an escalation did not end")
 
 
 def _is_waiting(fleet: Fleet, device: str) -> bool:

@@ -27,7 +27,8 @@ class Device:
         port: port of MQTT over TLS.
         ca_pem: file with the CA certificate to trust.
         host: name of the broker, as its certificate has it.
-        timeout: seconds to wait for any answer of the broker.
+        timeout: seconds to wait for any answer of the broker. A busy machine is slow, and only a
+            failure takes all of it.
 
     Raises:
         TimeoutError: the broker did not answer in time.
@@ -40,7 +41,7 @@ class Device:
         port: int,
         ca_pem: Path,
         host: str = "localhost",
-        timeout: float = 10.0,
+        timeout: float = 180.0,
     ) -> None:
         self.client_id = client_id
         self._address = (host, port)

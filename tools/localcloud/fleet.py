@@ -108,7 +108,7 @@ class Fleet:
         Raises:
             LocalCloudError: it has not within the deadline of ``eventually``.
         """
-        if not eventually(lambda: not self.runs("intake", "RUNNING")):
+        if not eventually(lambda: not self.is_running("intake")):
             raise LocalCloudError("the intake is stuck: an execution of it does not end")
 
     # The registry
@@ -198,6 +198,13 @@ class Fleet:
             stateMachineArn=self.machine(machine), **wanted
         )
         return [run for page in pages for run in page["executions"]]
+
+    def is_running(self, machine: Machine) -> bool:
+        """Whether any execution of a state machine runs: reads one, however many there are."""
+        answer = self.client("stepfunctions").list_executions(
+            stateMachineArn=self.machine(machine), statusFilter="RUNNING", maxResults=1
+        )
+        return bool(answer["executions"])
 
     def recoveries(self, device: str) -> dict[str, list[dict[str, Any]]]:
         """Return the recovery runs of the device's present episode, by state machine."""

@@ -33,6 +33,8 @@ _NO_PROXY = "127.0.0.1,localhost"
 _SCRATCH = "tmp"
 _LOG_TAIL_LINES = 15
 _STOP_SECONDS = 5.0
+_ANSWER_SECONDS = 180.0
+"""Longest wait for an answer: a busy machine is slow, and a second try would act twice."""
 
 
 class LocalCloudError(Exception):
@@ -89,7 +91,7 @@ class LocalCloud:
         group_lag_seconds: float = 1.0,
         runs_schedules: bool = False,
         data_dir: Path | None = None,
-        start_timeout: float = 60.0,
+        start_timeout: float = 180.0,
     ) -> None:
         self.account_id = account_id
         self.region = region
@@ -204,7 +206,9 @@ class LocalCloud:
                 region_name=self.region,
             )
             self._clients[service] = session.client(
-                service, endpoint_url=self.endpoint_url, config=Config(proxies={})
+                service,
+                endpoint_url=self.endpoint_url,
+                config=Config(proxies={}, read_timeout=_ANSWER_SECONDS),
             )
         return self._clients[service]
 
@@ -320,7 +324,9 @@ class LocalCloud:
             f"its log ends with:\n{self.log_tail()}"
         )
 
-    def _ask(self, path: str, document: bytes | None = None, timeout: float = 10.0) -> bytes:
+    def _ask(
+        self, path: str, document: bytes | None = None, timeout: float = _ANSWER_SECONDS
+    ) -> bytes:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(self.endpoint_url + path, document, timeout) as answer:
             return bytes(answer.read())

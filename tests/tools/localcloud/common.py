@@ -23,8 +23,11 @@ def sqs_action(queue_url: str) -> dict[str, Any]:
     return {"sqs": {"queueUrl": queue_url, "roleArn": ROLE}}
 
 
-def take(cloud: LocalCloud, queue_url: str, seconds: float = 5.0) -> Any:
-    """The next message of a queue, decoded and removed; None if none comes in time."""
+def take(cloud: LocalCloud, queue_url: str, seconds: float = 180.0) -> Any:
+    """The next message of a queue, decoded and removed; None if none comes in time.
+
+    ``seconds`` is for where none is to come: a late one passes unseen, but nothing fails by chance.
+    """
     sqs = cloud.client("sqs")
 
     def one() -> Any:

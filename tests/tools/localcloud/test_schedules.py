@@ -10,14 +10,15 @@ from tests.tools.localcloud.common import ROLE, take
 
 
 def test_a_rate_is_scaled_like_all_waits() -> None:
+    """Five minutes take three seconds; unscaled they are longer than ``take`` waits."""
     with LocalCloud(time_scale=0.01, runs_schedules=True) as cloud:
         started = time.monotonic()
         queue = _schedule(cloud, often="rate(5 minutes)", seldom="rate(1 day)")
-        fired = [(take(cloud, queue, 30), time.monotonic() - started) for _ in range(2)]
+        fired = [(take(cloud, queue), time.monotonic() - started) for _ in range(2)]
     (first, at), (second, later) = fired
     assert first == second == {"schedule": "often"}
-    assert 2.5 < at < 30
-    assert at + 2.5 < later
+    assert at > 2.5
+    assert later > 5
 
 
 def test_nothing_runs_by_the_clock_elsewhere() -> None:

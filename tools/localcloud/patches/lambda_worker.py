@@ -33,10 +33,12 @@ from functools import cache
 from typing import Any
 
 import botocore.session
+from botocore.httpsession import URLLib3Session
 
 _PRELOADED = ("dynamodb", "iot", "sns", "sqs", "stepfunctions")
 """Services whose descriptions are read before the fork: those that the functions call."""
 _CHUNK = 65_536
+_ANSWER_SECONDS = 180.0
 
 Handler = Callable[[Any, Any], Any]
 _OWN = {"timestamp", "level", "logger", "requestId"}
@@ -239,6 +241,7 @@ def serve_forks(channel: socket.socket) -> None:
 
 
 def _preload() -> None:
+    _be_patient()
     # One loader, which keeps what it has read, for the sessions of all forks.
     botocore.session.create_loader = cache(botocore.session.create_loader)
     session = botocore.session.get_session()
@@ -246,6 +249,16 @@ def _preload() -> None:
     for service in _PRELOADED:
         session.create_client(service, region_name="us-east-1")
     gc.freeze()
+
+
+def _be_patient() -> None:
+    """Let the SDK wait for an answer of a busy machine; a timeout would make calls twice."""
+    make = URLLib3Session.__init__
+
+    def make_patient(session: URLLib3Session, *arguments: Any, **settings: Any) -> None:
+        make(session, *arguments, **{**settings, "timeout": _ANSWER_SECONDS})
+
+    URLLib3Session.__init__ = make_patient  # type: ignore[assignment,method-assign]
 
 
 def _become_worker(request: dict[str, Any], descriptors: list[int]) -> None:
