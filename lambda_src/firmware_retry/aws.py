@@ -114,6 +114,25 @@ def call(service: str, operation: str, **parameters: Any) -> dict[str, Any]:
     return response
 
 
+def get_item(table: str, key: dict[str, Any]) -> dict[str, Any] | None:
+    """Read one item, with all that was written before the call.
+
+    Args:
+        table: its name.
+        key: the item's key, in DynamoDB's typed JSON.
+
+    Returns:
+        The item in DynamoDB's typed JSON; None when there is none.
+
+    Raises:
+        TransientError, RequestRefusedError: see ``call``.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_GetItem.html
+    """
+    answer = call("dynamodb", "get_item", TableName=table, Key=key, ConsistentRead=True)
+    return answer.get("Item")
+
+
 def scan(**parameters: Any) -> Iterator[list[dict[str, Any]]]:
     """Reads a whole table.
 

@@ -48,13 +48,7 @@ class Backup:
 
 def load(device_id: str) -> Backup | None:
     """Reads the backup of a device; None when there is none."""
-    item = aws.call(
-        "dynamodb",
-        "get_item",
-        TableName=settings().backup_table,
-        Key={"deviceId": {"S": device_id}},
-        ConsistentRead=True,
-    ).get("Item")
+    item = aws.get_item(settings().backup_table, {"deviceId": {"S": device_id}})
     if item is None:
         return None
     attributes = {name: value.get("S") for name, value in item["attributes"]["M"].items()}

@@ -57,13 +57,7 @@ def is_paused(name: str) -> bool:
     """
     if not name:
         return False
-    item = aws.call(
-        "dynamodb",
-        "get_item",
-        TableName=settings().campaigns_table,
-        Key={"campaign": {"S": name}},
-        ConsistentRead=True,
-    ).get("Item")
+    item = aws.get_item(settings().campaigns_table, {"campaign": {"S": name}})
     return bool(item and Campaign.of(item).is_paused)
 
 

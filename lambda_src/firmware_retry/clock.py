@@ -6,6 +6,7 @@ In one place, so that a simulation can replace them and a failing run replays ex
 import random
 import uuid
 from datetime import UTC, datetime
+from typing import Any
 
 
 def now() -> float:
@@ -41,3 +42,11 @@ def iso_milliseconds(epoch_seconds: float) -> str:
     """A moment as ISO 8601 in UTC, to the millisecond: ``2026-11-24T05:21:00.123Z``."""
     moment = datetime.fromtimestamp(epoch_seconds, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def seconds_left(context: Any) -> float:
+    """Return the seconds until Lambda stops the function; infinity without a context.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/python-context.html
+    """
+    return float("inf") if context is None else context.get_remaining_time_in_millis() / 1000

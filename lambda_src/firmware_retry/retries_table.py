@@ -233,13 +233,7 @@ def _step(run: Run, before: State, after: State, reason: str = "") -> Transition
 
 def read(device_id: str) -> Record | None:
     """Reads the record of a device; None when it is not tracked."""
-    item = aws.call(
-        "dynamodb",
-        "get_item",
-        TableName=settings().retries_table,
-        Key={"deviceId": {"S": device_id}},
-        ConsistentRead=True,
-    ).get("Item")
+    item = aws.get_item(settings().retries_table, {"deviceId": {"S": device_id}})
     return Record.of(item) if item else None
 
 

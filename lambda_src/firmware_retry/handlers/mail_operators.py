@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from firmware_retry import aws, emails
+from firmware_retry import aws, clock, emails
 from firmware_retry.emails import Alert, Mail
 from firmware_retry.settings import settings
 
@@ -49,7 +49,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
             queue.
     """
     tally: Counter[str] = Counter()
-    while settings().operator_queue_url and _seconds_left(context) > _LAST_SECONDS:
+    while settings().operator_queue_url and clock.seconds_left(context) > _LAST_SECONDS:
         letters = list(_received(context))
         # What follows a digest belongs to the same storm.
         _mail(letters, tally, is_storm=tally["devices"] > settings().alert_digest_threshold)
@@ -63,7 +63,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
 def _received(context: Any) -> Iterator[Letter]:
     """Letters for one digest at most; those of one device in their order."""
     received = 0
-    while received < emails.MOST_DEVICES and _seconds_left(context) > _LAST_SECONDS:
+    while received < emails.MOST_DEVICES and clock.seconds_left(context) > _LAST_SECONDS:
         messages = aws.call(
             "sqs",
             "receive_message",
@@ -146,7 +146,3 @@ def _send(mail: Mail, letters: Sequence[Letter]) -> None:
         )
         if answer.get("Failed"):
             _logger.warning("mailed letters stay: mailed again", extra={"why": answer["Failed"]})
-
-
-def _seconds_left(context: Any) -> float:
-    return float("inf") if context is None else context.get_remaining_time_in_millis() / 1000

@@ -75,8 +75,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
     known, rule, now = campaigns_table.known(), settings().breaker, clock.now()
     window = Window(rule, known, now) if rule else None
     census = Census(now - event.get("graceSeconds", GRACE_SECONDS), known, window)
-    half = _seconds_left(context) / 2
-    census.take(lambda: _seconds_left(context) < half)
+    half = clock.seconds_left(context) / 2
+    census.take(lambda: clock.seconds_left(context) < half)
     # Before anything is done: whom the breaker holds back is not to come back in this very pass.
     tally = Counter({"held": census.held}) + _looked(window)
     is_over = partial(_is_over, context)
@@ -209,8 +209,4 @@ def _release(moment: float, device: Record) -> str:
 
 
 def _is_over(context: Any) -> bool:
-    return _seconds_left(context) < _LAST_SECONDS
-
-
-def _seconds_left(context: Any) -> float:
-    return float("inf") if context is None else context.get_remaining_time_in_millis() / 1000
+    return clock.seconds_left(context) < _LAST_SECONDS
