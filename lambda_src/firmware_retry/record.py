@@ -84,6 +84,15 @@ class Run:
             "reason": self.reason,
         }
 
+    @property
+    def log_fields(self) -> dict[str, Any]:
+        """Return the fields of a log line about this run."""
+        return {
+            "deviceId": self.device_id,
+            "recoveryId": self.recovery_id,
+            "campaign": self.campaign,
+        }
+
     @classmethod
     def parse(cls, event: dict[str, Any]) -> "Run":
         """Reads the input of a recovery step; KeyError when it is not one."""
@@ -157,6 +166,15 @@ class Record:
             used_up_at=number("usedUpAt"),
             changed_at=text("timestamp"),
         )
+
+    @property
+    def log_fields(self) -> dict[str, Any]:
+        """Return the fields of a log line about this device."""
+        return {
+            "deviceId": self.device_id,
+            "trackingId": self.tracking_id,
+            "campaign": self.campaign,
+        }
 
     @property
     def has_failed(self) -> bool:

@@ -38,6 +38,7 @@ HOT_PATH = {
     "clock",
     "errors",
     "handlers",
+    "intake",
     "history_table",
     "message",
     "record",

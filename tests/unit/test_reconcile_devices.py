@@ -21,6 +21,7 @@ from firmware_retry.handlers import (
     reset_retry_counter_and_move_out,
     restore_device_attributes,
 )
+from firmware_retry.reconcile import AT_ONCE, GRACE_SECONDS
 from firmware_retry.recovery import MOST_CHECKS
 
 from .conftest import BACKUP, GROUP, MACHINES, RETRIES, Cloud, configure, failure, success
@@ -123,7 +124,7 @@ def test_a_run_within_its_grace_is_left_alone(
     cloud: Cloud, cooling: Recovery, fake_time: list[float]
 ) -> None:
     stop(cloud, "CoolDown", cooling)
-    fake_time[0] += reconcile_devices.GRACE_SECONDS - 1
+    fake_time[0] += GRACE_SECONDS - 1
     assert reconcile() == {}
     assert reconcile_devices.handler({"graceSeconds": 0}, None) == {"moved_out": 1}
 
@@ -201,7 +202,7 @@ IN_TIME = [900, 890]
 
 
 def one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reconcile_devices, "AT_ONCE", 1)
+    monkeypatch.setattr("firmware_retry.reconcile.AT_ONCE", 1)
 
 
 def test_a_pass_ends_in_time(
@@ -308,7 +309,7 @@ def test_many_devices_are_acted_on_at_the_same_time(
     cloud: Cloud, fake_time: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each waits until as many as may are under way."""
-    together = Barrier(reconcile_devices.AT_ONCE)
+    together = Barrier(AT_ONCE)
     start = executions.start
 
     def start_together(*arguments: Any) -> str | None:
@@ -316,10 +317,10 @@ def test_many_devices_are_acted_on_at_the_same_time(
         return start(*arguments)
 
     monkeypatch.setattr(executions, "start", start_together)
-    for number in range(reconcile_devices.AT_ONCE):
+    for number in range(AT_ONCE):
         bring(cloud, Stage.DUE, f"dev-{number}")
     fake_time[0] += HOUR
-    assert reconcile() == {"started": reconcile_devices.AT_ONCE}
+    assert reconcile() == {"started": AT_ONCE}
 
 
 def test_a_device_that_went_on_since_it_was_counted_is_left_alone(
@@ -414,7 +415,7 @@ def test_one_that_was_told_of_just_now_may_not_be_in_the_list_of_its_group_yet(
 ) -> None:
     bring(cloud, Stage.TOLD)
     cloud.remove_from(GROUP)
-    fake_time[0] += reconcile_devices.GRACE_SECONDS
+    fake_time[0] += GRACE_SECONDS
     assert reconcile() == {}
 
 
@@ -552,7 +553,7 @@ def test_a_fatal_failure_whose_escalation_was_stopped_is_escalated_in_time(
     recovery = increment_retry_counter.handler(fatal, None)["recovery"]
     reset_retry_count_to_failed_update.handler(recovery, None)
     stop(cloud, "Escalation", recovery)
-    fake_time[0] += reconcile_devices.GRACE_SECONDS + 60
+    fake_time[0] += GRACE_SECONDS + 60
     assert reconcile() == {}
     fake_time[0] += HOUR
     assert reconcile() == {"told": 1}

@@ -19,6 +19,7 @@ from firmware_retry.handlers import (
     restore_device_attributes,
     send_sns_notification,
 )
+from firmware_retry.release import Results
 
 from .conftest import BACKUP, GROUP, Cloud, failure
 from .journey import FAILED, ORIGINAL, Handler, Stage, bring, handle, interrupted
@@ -31,12 +32,12 @@ BEING_MOVED: dict[Stage, Handler] = {
 AT_REST = [stage for stage in Stage if stage not in BEING_MOVED]
 
 
-def release(*names: str) -> release_device.Fates:
+def release(*names: str) -> Results:
     event = {"deviceId": names[0]} if len(names) == 1 else {"deviceIds": list(names)}
     return release_device.handler(event, None)
 
 
-def removed(at: int = NOW_MS, name: Any = "dev-1") -> release_device.Fates:
+def removed(at: int = NOW_MS, name: Any = "dev-1") -> Results:
     """AWS IoT says that the thing was removed from the failed group."""
     event = {"kind": "removed", "deviceId": name, "timestamp": at}
     return release_device.handler(event, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from firmware_retry.fleet_scan import Sample
-from firmware_retry.handlers.reconcile_devices import GRACE_SECONDS
+from firmware_retry.reconcile import GRACE_SECONDS
 from fleet_model import profile
 from fleet_model.engine import IN_PLACE, Batch, Engine, Work
 from fleet_model.intake import Intake
@@ -21,7 +21,7 @@ LOOKED_AT_A_SECOND = 100
 FUNCTION_SECONDS = 900
 """The longest that a pass may take."""
 PASS_SECONDS = FUNCTION_SECONDS - 30
-"""In the last seconds it takes no further device; see ``reconcile_devices``."""
+"""In the last seconds it takes no further device; see ``reconcile``."""
 RECORD_BYTES = 400
 """Of a record: 239 with one failure counted, 371 with ten, 569 with twenty in the failed group."""
 PAGE_BYTES = 1024 * 1024

@@ -11,8 +11,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from firmware_retry import aws, clock, retries_table
-from firmware_retry.handlers import reconcile_devices
+from firmware_retry import aws, clock, reconcile, retries_table
 from firmware_retry.settings import settings
 from simulator import asl, definitions
 from simulator.aws.dynamodb import DynamoDB, Table
@@ -183,7 +182,7 @@ class World:
                 (clock, "now", self.functions.now),
                 (clock, "share", self.random.random),
                 (clock, "unique_id", self._unique_id),
-                (reconcile_devices, "at_once", _one_after_the_other),
+                (reconcile, "map_concurrently", _one_after_the_other),
                 *((retries_table, name, self._intending(name)) for name in INTENTS),
             ):
                 stack.callback(setattr, module, name, getattr(module, name))
@@ -410,7 +409,7 @@ _MACHINES: dict[str, asl.Machine] = {}
 
 
 def _one_after_the_other(act: Callable[[str], str], devices: list[str]) -> list[str]:
-    """For ``reconcile_devices.at_once``: a function has no threads here."""
+    """For ``reconcile.map_concurrently``: a function has no threads here."""
     return [act(device) for device in devices]
 
 

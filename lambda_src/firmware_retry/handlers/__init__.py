@@ -1,1 +1,1 @@
-"""One module a step; each has the entry point ``handler``."""
+"""One module per step, named after it; each has the entry point ``handler``."""

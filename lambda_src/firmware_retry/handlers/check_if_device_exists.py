@@ -1,4 +1,4 @@
-"""CheckIfDeviceExists: nothing is recorded for a device that is unknown, or of what is over."""
+"""CheckIfDeviceExists: reject messages of unknown devices and of episodes that have ended."""
 
 from dataclasses import asdict
 from typing import Any
@@ -10,25 +10,23 @@ from firmware_retry.message import Message
 aws.prepare("dynamodb", "iot")
 
 MOST_ROUNDS = 3
-"""How often one message may begin an episode that another ends before it is counted there."""
+"""How often a message may begin an episode that another message ends before it is counted."""
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Looks the device up, in the registry and in its history.
+    """Look the device up, in the registry and in its history.
 
     Args:
-        event: the message, see ``message``; in ``past`` what this returned before, if it did.
+        event: the message, see ``message``; in ``past`` the result of an earlier round, if any.
         context: Lambda's, not used.
 
     Returns:
-        ``{"notBefore": …, "rounds": …, "thing": …}``: messages sent before are of an episode that
-        has ended, milliseconds since the epoch, 0 where none has; how often the intake came by
-        here; and the thing as it was read, for the next step: AWS counts the readings.
+        ``{"notBefore": …, "rounds": …, "thing": …}``: when the last episode ended (messages sent
+        before are stale), milliseconds since the epoch or 0; the number of this round; and the
+        thing as read, which saves the next step a call.
 
     Raises:
-        ThingNotFoundError: there is no such thing.
-        EpisodeContendedError: the intake came by too often.
-        StaleMessageError: the message was sent before the device's last episode ended.
+        ThingNotFoundError, EpisodeContendedError (too many rounds), StaleMessageError,
         InvalidMessageError, TransientError, RequestRefusedError.
     """
     message = Message.parse(event)

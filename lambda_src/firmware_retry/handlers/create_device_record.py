@@ -1,4 +1,4 @@
-"""CreateDeviceRecord: begins the episode of a device."""
+"""CreateDeviceRecord: begin the episode of a device."""
 
 import logging
 from typing import Any
@@ -11,10 +11,10 @@ _logger = logging.getLogger(__name__)
 
 
 def handler(event: dict[str, Any], context: object) -> None:
-    """Begins an episode with counters at zero, unless one is on already.
+    """Begin an episode with counters at zero, unless the device is tracked already.
 
     Args:
-        event: the message, see ``message``; in ``past`` what CheckIfDeviceExists found.
+        event: the message, see ``message``; in ``past`` the result of CheckIfDeviceExists.
         context: Lambda's, not used.
 
     Raises:

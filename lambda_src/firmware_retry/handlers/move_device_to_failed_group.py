@@ -1,4 +1,4 @@
-"""MoveDeviceToFailedGroup: puts a failed device where people look for it."""
+"""MoveDeviceToFailedGroup: put a failed device where operators look for it."""
 
 import logging
 from typing import Any
@@ -11,11 +11,10 @@ _logger = logging.getLogger(__name__)
 
 
 def handler(event: dict[str, Any], context: object) -> None:
-    """Adds the device to the static thing group for failed devices.
+    """Add the device to the static thing group for failed devices.
 
     Args:
-        event: ``{"deviceId", "trackingId", "cycle", "campaign", "reason"}`` and what earlier steps
-            added.
+        event: the input of the execution, see ``Run.parse``, and the results of earlier steps.
         context: Lambda's, not used.
 
     Raises:
@@ -24,11 +23,4 @@ def handler(event: dict[str, Any], context: object) -> None:
     """
     run = Run.parse(event)
     recovery.join_failed_group(run)
-    _logger.info(
-        "device moved to the failed group",
-        extra={
-            "deviceId": run.device_id,
-            "recoveryId": run.recovery_id,
-            "campaign": run.campaign,
-        },
-    )
+    _logger.info("device moved to the failed group", extra=run.log_fields)

@@ -1,4 +1,4 @@
-"""ResetRetryCountToFailedUpdate: marks a device that used up its last cycle as failed."""
+"""ResetRetryCountToFailedUpdate: mark a device that used up its last cycle as failed."""
 
 import logging
 from typing import Any
@@ -11,11 +11,10 @@ _logger = logging.getLogger(__name__)
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, str]:
-    """Begins the escalation of a device.
+    """Begin the escalation of a device.
 
     Args:
-        event: ``{"deviceId", "trackingId", "cycle", "campaign", "reason"}``, the input of the
-            execution.
+        event: the input of the execution, see ``Run.parse``.
         context: Lambda's, not used.
 
     Returns:
@@ -27,13 +26,5 @@ def handler(event: dict[str, Any], context: object) -> dict[str, str]:
     """
     run = Run.parse(event)
     due_at = clock.iso(recovery.mark_failed(run))
-    _logger.info(
-        "device marked as failed",
-        extra={
-            "deviceId": run.device_id,
-            "recoveryId": run.recovery_id,
-            "campaign": run.campaign,
-            "dueAt": due_at,
-        },
-    )
+    _logger.info("device marked as failed", extra=run.log_fields | {"dueAt": due_at})
     return {"dueAt": due_at}

@@ -1,4 +1,4 @@
-"""ResetRetryCounterAndMoveOut: takes a device that used up its tries out of its dynamic group."""
+"""ResetRetryCounterAndMoveOut: move a device that used up its tries out of its dynamic groups."""
 
 import logging
 from typing import Any
@@ -11,11 +11,10 @@ _logger = logging.getLogger(__name__)
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, str]:
-    """Begins the cool-down of a device.
+    """Begin the cool-down of a device.
 
     Args:
-        event: ``{"deviceId", "trackingId", "cycle", "campaign", "reason"}``, the input of the
-            execution.
+        event: the input of the execution, see ``Run.parse``.
         context: Lambda's, not used.
 
     Returns:
@@ -27,13 +26,5 @@ def handler(event: dict[str, Any], context: object) -> dict[str, str]:
     """
     run = Run.parse(event)
     due_at = clock.iso(recovery.move_out(run))
-    _logger.info(
-        "device moved out",
-        extra={
-            "deviceId": run.device_id,
-            "recoveryId": run.recovery_id,
-            "campaign": run.campaign,
-            "dueAt": due_at,
-        },
-    )
+    _logger.info("device moved out", extra=run.log_fields | {"dueAt": due_at})
     return {"dueAt": due_at}

@@ -1,4 +1,4 @@
-"""RestoreDeviceAttributes: puts a device back into its dynamic group, for another cycle."""
+"""RestoreDeviceAttributes: return a device to its dynamic groups, for another cycle."""
 
 import logging
 from typing import Any
@@ -11,31 +11,22 @@ _logger = logging.getLogger(__name__)
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, list[str]]:
-    """Ends the cool-down of a device.
+    """End the cool-down of a device.
 
     Args:
-        event: ``{"deviceId", "trackingId", "cycle", "campaign", "reason"}`` and what earlier steps
-            added.
+        event: the input of the execution, see ``Run.parse``, and the results of earlier steps.
         context: Lambda's, not used.
 
     Returns:
-        ``{"restored": [names]}``: the attributes that were put back.
+        ``{"restored": [names]}``: the attributes that were restored.
 
     Raises:
         RecoverySupersededError, ThingNotFoundError: the run ends quietly.
-        CampaignPausedError: its campaign is paused: the device stays away, and the run ends.
-        StillInGroupError: the device has left none of its groups yet: it is looked at again later.
+        CampaignPausedError: its campaign is paused: the device stays moved out, and the run ends.
+        StillInGroupError: the device has left none of its groups yet: it is checked again later.
         BackupMissingError, TransientError, RequestRefusedError: see ``recovery.restore``.
     """
     run = Run.parse(event)
     restored = recovery.restore(run)
-    _logger.info(
-        "device restored",
-        extra={
-            "deviceId": run.device_id,
-            "recoveryId": run.recovery_id,
-            "campaign": run.campaign,
-            "restored": restored,
-        },
-    )
+    _logger.info("device restored", extra=run.log_fields | {"restored": restored})
     return {"restored": restored}

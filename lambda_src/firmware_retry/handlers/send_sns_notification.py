@@ -1,4 +1,4 @@
-"""SendSNSNotification: calls for a person, once an episode."""
+"""SendSNSNotification: notify operators of a failed device, once per episode."""
 
 import logging
 from typing import Any
@@ -11,11 +11,10 @@ _logger = logging.getLogger(__name__)
 
 
 def handler(event: dict[str, Any], context: object) -> None:
-    """Tells that the device failed for good, unless that was told already.
+    """Publish an alert that the device failed for good, unless that was done already.
 
     Args:
-        event: ``{"deviceId", "trackingId", "cycle", "campaign", "reason"}`` and what earlier steps
-            added.
+        event: the input of the execution, see ``Run.parse``, and the results of earlier steps.
         context: Lambda's, not used.
 
     Raises:
@@ -24,11 +23,4 @@ def handler(event: dict[str, Any], context: object) -> None:
     """
     run = Run.parse(event)
     alerts.tell_once(run)
-    _logger.info(
-        "failed device reported",
-        extra={
-            "deviceId": run.device_id,
-            "recoveryId": run.recovery_id,
-            "campaign": run.campaign,
-        },
-    )
+    _logger.info("failed device reported", extra=run.log_fields)

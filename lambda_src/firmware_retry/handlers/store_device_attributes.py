@@ -1,4 +1,4 @@
-"""StoreDeviceAttributes: keeps what the registry has of the attributes that may get overwritten."""
+"""StoreDeviceAttributes: back up the attributes of the thing that may get overwritten."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ aws.prepare("dynamodb")
 
 
 def handler(event: dict[str, Any], context: object) -> None:
-    """Stores the original attributes of the device, from the registry and not from the message.
+    """Store the original attributes of the device, from the registry and not from the message.
 
     Args:
-        event: the message, see ``message``; in ``past`` what CheckIfDeviceExists found.
+        event: the message, see ``message``; in ``past`` the result of CheckIfDeviceExists.
         context: Lambda's, not used.
 
     Raises:

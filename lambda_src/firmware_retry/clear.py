@@ -1,0 +1,53 @@
+"""The end of an episode by a message: the update succeeded, or another campaign began."""
+
+import logging
+
+from firmware_retry import recovery, retries_table
+from firmware_retry.errors import RecoverySupersededError, TransientError
+from firmware_retry.message import Message
+from firmware_retry.record import Cause, Outcome, Record
+
+_logger = logging.getLogger(__name__)
+
+
+def end_episode(message: Message, *, has_succeeded: bool) -> None:
+    """End the episode of a device if a message implies that it is over.
+
+    A success ends the episode that it belongs to. A failure of a later campaign ends the earlier
+    episode, so that its own can begin. Overwritten attributes are restored.
+
+    Args:
+        message: a success or a failure.
+        has_succeeded: which of the two.
+
+    Raises:
+        TransientError: the record was changed by another run, or a recovery is just moving the
+            device: try again.
+        ThingNotFoundError: the thing is gone, and now its record.
+        BackupMissingError, RequestRefusedError: see ``recovery``.
+    """
+    record = retries_table.read(message.device_id)
+    cause = _cause_to_end(record, message, has_succeeded) if record else None
+    if record is None or cause is None:
+        return
+    # The first failures of a new campaign may arrive in any order: none of them is stale.
+    up_to = message.sent_at if cause is Cause.SUCCEEDED else 0
+    try:
+        has_ended = recovery.end_episode(record, cause, up_to)
+    except RecoverySupersededError as error:
+        raise TransientError(f"{record.device_id} went on meanwhile: look again") from error
+    _logger.info(
+        "episode ended" if has_ended else "episode ends as soon as the device is away",
+        extra=record.log_fields | {"state": record.state, "cause": cause},
+    )
+    if not has_ended and cause is Cause.CAMPAIGN_CHANGED:
+        raise TransientError(
+            f"{record.device_id} is just being moved: its next episode has to wait"
+        )
+
+
+def _cause_to_end(record: Record, message: Message, has_succeeded: bool) -> Cause | None:
+    if has_succeeded:
+        return Cause.SUCCEEDED if record.ends_by(message) else None
+    is_over = record.outcome_of(message) is Outcome.CAMPAIGN_CHANGED
+    return Cause.CAMPAIGN_CHANGED if is_over else None

@@ -1,0 +1,211 @@
+"""The pass of ReconcileDevices: finish what a lost, stopped or failed recovery left undone.
+
+A pass counts the fleet, checks whether a campaign is to blame, and then acts on overdue devices
+until its time is over. It reads each record again before it acts, since minutes may have passed
+since the count.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from firmware_retry import (
+    alerts,
+    aws,
+    campaigns_table,
+    clock,
+    executions,
+    recovery,
+    registry,
+    retries_table,
+)
+from firmware_retry.breaker import Window
+from firmware_retry.errors import (
+    CampaignPausedError,
+    FirmwareRetryError,
+    ReconcileIncompleteError,
+    RecoverySupersededError,
+    StillInGroupError,
+    ThingNotFoundError,
+    TransientError,
+)
+from firmware_retry.fleet_scan import Census
+from firmware_retry.record import Cause, Record, Run, State
+from firmware_retry.settings import settings
+
+_logger = logging.getLogger(__name__)
+
+GRACE_SECONDS = 300
+"""How long after the time something was due a run may take to do it."""
+AT_ONCE = 8
+"""How many devices are acted on at the same time; botocore keeps 10 connections to a service."""
+_NO_ACTION = frozenset({"live", "waiting", "held", "failed", "refused", "left"})
+_LAST_SECONDS = 30
+"""How long before its time is over a pass starts on no further device."""
+
+Action = Callable[[Record], str]
+"""Acts on a record and returns the result, as ``reconcile_fleet`` lists them."""
+IsOver = Callable[[], bool]
+
+
+def reconcile_fleet(grace_seconds: float, seconds_left: Callable[[], float]) -> dict[str, int]:
+    """Act on every device for which something was due and nobody acted.
+
+    A device whose run is live is left alone, and so is one whose campaign is paused. Everything
+    else is idempotent, so an operator may redrive the run at the same time.
+
+    Args:
+        grace_seconds: how long after the due time a run may still act.
+        seconds_left: returns the time that is left for the pass.
+
+    Returns:
+        The number of devices by result: left ``live``, ``waiting`` (still in their dynamic groups),
+        ``held`` (their campaign is paused) or ``failed`` (in the failed group, for an operator);
+        ``started``, ``moved_out``, ``restored``, ``marked_failed``, ``told`` (operators were
+        notified), ``ended``, ``released``; found ``gone`` or ``superseded``; ``refused``; ``left``
+        for the next pass after a transient error or for lack of time. ``tripped`` is the number of
+        campaigns that tripped the breaker.
+
+    Raises:
+        ReconcileIncompleteError: something was refused; the log contains each reason.
+        TransientError, RequestRefusedError: a table cannot be read.
+    """
+    campaigns, rule, now = campaigns_table.known(), settings().breaker, clock.now()
+    window = Window(rule, campaigns, now) if rule else None
+    census = Census(now - grace_seconds, campaigns, window)
+    half = seconds_left() / 2
+    census.take(lambda: seconds_left() < half)
+    # First of all: the devices of a campaign that trips now must not come back in this very pass.
+    tally = Counter({"held": census.held}) + _run_breaker(window)
+    is_over = partial(_is_over, seconds_left)
+    finish = partial(_finish_overdue, census.moment)
+    tally += _act_on_all(finish, census.overdue.shuffled(), is_over)
+    tally += _release_removed(census.moment, census.settled.shuffled(), is_over)
+    _logger.info("devices reconciled", extra={"devices": dict(tally)})
+    if tally["refused"]:
+        message = f"{tally['refused']} device(s) could not be reconciled"
+        raise ReconcileIncompleteError(message)
+    return dict(tally)
+
+
+def _is_over(seconds_left: Callable[[], float]) -> bool:
+    return seconds_left() < _LAST_SECONDS
+
+
+def _run_breaker(window: Window | None) -> Counter[str]:
+    """Trip the campaigns that are to blame; after an error the next pass tries again."""
+    try:
+        return Counter({"tripped": window.look() if window else 0})
+    except FirmwareRetryError as error:
+        return Counter({_log_failure("campaign", error): 1})
+
+
+def _act_on_all(action: Action, names: list[str], is_over: IsOver) -> Counter[str]:
+    """Act on devices until the time is over, and return their number by result."""
+    return Counter(
+        map_concurrently(lambda name: "left" if is_over() else _act_on(action, name), names)
+    )
+
+
+def map_concurrently(act: Callable[[str], str], names: list[str]) -> list[str]:
+    """Act on ``AT_ONCE`` devices at the same time, and return the results in order."""
+    if not names:
+        return []
+    for service in ("iot", "stepfunctions"):
+        aws.client(service)  # outside Lambda, each thread would create its own
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(act, names))
+
+
+def _act_on(action: Action, name: str) -> str:
+    """Act on the record of a device, log what was done, and return the result."""
+    record = None
+    try:
+        record = retries_table.read(name)
+        result = action(record) if record else "superseded"
+    except ThingNotFoundError:
+        result = "gone"
+    except RecoverySupersededError:
+        result = "superseded"
+    except StillInGroupError:
+        result = "waiting"
+    except CampaignPausedError:
+        result = "held"
+    except FirmwareRetryError as error:
+        result = _log_failure(name, error)
+    if result not in _NO_ACTION:
+        campaign = record.campaign if record else ""
+        _logger.info(
+            "device reconciled", extra={"deviceId": name, "campaign": campaign, "done": result}
+        )
+    return result
+
+
+def _log_failure(name: str, error: FirmwareRetryError) -> str:
+    """Log an error; return ``left`` if the next pass may succeed, ``refused`` if it cannot."""
+    _logger.warning("device not reconciled", extra={"deviceId": name}, exc_info=error)
+    return "left" if isinstance(error, TransientError) else "refused"
+
+
+def _finish_overdue(moment: float, record: Record) -> str:
+    if record.due_since >= moment:
+        return "superseded"
+    if record.ending and record.away_since:
+        recovery.finish(record.present_run)
+        return "ended"
+    is_unclaimed = record.state is State.TRACKING
+    run = record.next_run if is_unclaimed else record.present_run
+    escalates = record.escalates if is_unclaimed else record.has_failed
+    machine = (
+        settings().escalation_state_machine_arn
+        if escalates
+        else settings().cool_down_state_machine_arn
+    )
+    # Started without a look before: AWS allows 300 starts a second, but only 15 descriptions.
+    if is_unclaimed and (result := executions.start(machine, run)):
+        return result
+    if executions.is_live(machine, run):
+        return "live"
+    if escalates:
+        return _finish_escalation(run, record)
+    return _finish_cool_down(run, record)
+
+
+def _finish_cool_down(run: Run, record: Record) -> str:
+    if not record.away_since:
+        recovery.move_out(run)
+        return "moved_out"
+    recovery.restore(run)
+    return "restored"
+
+
+def _finish_escalation(run: Run, record: Record) -> str:
+    if not record.away_since:
+        recovery.mark_failed(run)
+        return "marked_failed"
+    recovery.join_failed_group(run)
+    alerts.tell_once(run)
+    return "told"
+
+
+def _release_removed(moment: float, names: list[str], is_over: IsOver) -> Counter[str]:
+    """Release the failed devices that an operator removed from the failed group."""
+    if not names or is_over():
+        return Counter({"left": len(names)})
+    group = settings().failed_thing_group_name
+    try:
+        members = registry.members_of(group)
+    except FirmwareRetryError as error:
+        return Counter({_log_failure(f"all in {group}", error): len(names)})
+    removed = [name for name in names if name not in members]
+    stayed = Counter({"failed": len(names) - len(removed)})
+    return stayed + _act_on_all(partial(_release, moment), removed, is_over)
+
+
+def _release(moment: float, record: Record) -> str:
+    if record.settled_since >= moment:
+        return "superseded"
+    recovery.end_episode(record, Cause.RELEASED, record.present_up_to)
+    return "released"
