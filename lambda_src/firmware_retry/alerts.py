@@ -1,8 +1,8 @@
-"""What is told on the FIFO topic: a device failed for good, or healed; a campaign is bad.
+"""The alerts on the FIFO topic: a device failed for good, or healed; a campaign tripped.
 
-One message an event, for machines. People read none of them: ``mails`` makes their mails of these
-messages, few or many at a time. A message is JSON with stable keys, whose schema is
-``docs/alert.schema.json``. What subscribers filter on is in the message attributes, too.
+One message per event, for machines: ``emails`` turns them into e-mails for operators. A message is
+JSON with stable keys, whose schema is ``docs/alert.schema.json``. The values that subscribers
+filter by are message attributes as well.
 """
 
 import hashlib
@@ -14,52 +14,53 @@ from firmware_retry.record import Record, Run
 from firmware_retry.settings import settings
 
 SCHEMA_VERSION = 2
-_FILTERED_ON = ("event", "version", "fleet", "campaign", "reason", "model", "firmware")
+_FILTER_KEYS = ("event", "version", "fleet", "campaign", "reason", "model", "firmware")
 
 
-def tell_once(run: Run) -> None:
-    """Tells that a device failed for good, unless that was told already.
+def notify_failed(run: Run) -> None:
+    """Publish an alert that a device failed for good, unless that was done already.
 
-    Told first and marked then: a death in between tells twice at worst, and never not at all.
+    Published first and marked then: a crash in between publishes twice at worst, and never not at
+    all.
 
     Raises:
-        RecoverySupersededError: the device is not this run's (any more).
+        RecoverySupersededError: the run does not own the device (any more).
         TransientError, RequestRefusedError: see ``aws.call``.
     """
-    device = retries_table.held_for_good(run)
-    if device.is_told:
+    record = retries_table.read_failed_owned(run)
+    if record.is_notified:
         return
-    _tell(_report("failed", run, device), run.device_id, run.recovery_id)
+    _publish(_device_alert("failed", run, record), run.device_id, run.recovery_id)
     retries_table.mark_notified(run)
 
 
-def tell_healed(run: Run, device: Record) -> None:
-    """Tells that the update of a device which was told to have failed succeeded after all.
+def notify_healed(run: Run, record: Record) -> None:
+    """Publish an alert that the update of a device succeeded after it was reported as failed.
 
     Raises:
         TransientError, RequestRefusedError: see ``aws.call``.
     """
-    report = _report("healed", run, device) | {"healedAt": clock.iso(clock.now())}
-    _tell(report, run.device_id, f"{run.recovery_id}-healed")
+    alert = _device_alert("healed", run, record) | {"healedAt": clock.iso(clock.now())}
+    _publish(alert, run.device_id, f"{run.recovery_id}-healed")
 
 
-def tell_campaign_tripped(  # noqa: PLR0913 -- all that the message says
+def notify_campaign_tripped(  # noqa: PLR0913 -- all that the message contains
     campaign: str, devices: int, total: int, window_seconds: int, is_paused: bool, *, since: str
 ) -> None:
-    """Tells that too many of the devices that used up a cycle lately are of one campaign.
+    """Publish an alert that too many devices that used up a cycle lately are of one campaign.
 
     Args:
-        campaign: which.
+        campaign: its name.
         devices: how many of them are of this campaign.
-        total: how many used up a cycle in the window, and have a record still.
-        window_seconds: how long the window is.
-        is_paused: whether its devices are held back from now on.
-        since: when the first of them did, ISO 8601: told again with the same, it is one message.
+        total: how many used up a cycle in the window, and still have a record.
+        window_seconds: the length of the window.
+        is_paused: whether its devices are on hold from now on.
+        since: when the first of them did, ISO 8601; a repetition with the same is one message.
 
     Raises:
         TransientError, RequestRefusedError: see ``aws.call``.
     """
-    report = {
+    alert = {
         "version": SCHEMA_VERSION,
         "event": "campaign_tripped",
         "campaign": campaign,
@@ -69,37 +70,37 @@ def tell_campaign_tripped(  # noqa: PLR0913 -- all that the message says
         "isPaused": is_paused,
         "since": since,
     }
-    # Hashes: a campaign may hold characters that neither of the two ids may. With the fleet, since
-    # two of them may share the topic.
-    _tell(report, _hash(campaign), _hash(f"{settings().name_prefix} {since} {campaign}"))
+    # Hashes, since a campaign may contain characters that neither id may. With the fleet, since two
+    # fleets may share the topic.
+    _publish(alert, _hash(campaign), _hash(f"{settings().name_prefix} {since} {campaign}"))
 
 
-def _tell(report: dict[str, Any], group_id: str, deduplication_id: str) -> None:
-    """Publishes a message.
+def _publish(alert: dict[str, Any], group_id: str, deduplication_id: str) -> None:
+    """Publish an alert.
 
     Args:
-        report: the message.
+        alert: the message, without its fleet.
         group_id: messages of one group stay in order; each group has its own throughput.
         deduplication_id: a repeated step adds no second message within SNS's five minutes.
             https://docs.aws.amazon.com/sns/latest/dg/fifo-message-dedup.html
     """
-    report = report | {"fleet": settings().name_prefix}
-    # SNS refuses an attribute without a value.
-    filtered = {name: str(report[name]) for name in _FILTERED_ON if report.get(name)}
+    alert = alert | {"fleet": settings().name_prefix}
+    # SNS rejects an attribute without a value.
+    attributes = {key: str(alert[key]) for key in _FILTER_KEYS if alert.get(key)}
     aws.call(
         "sns",
         "publish",
         TopicArn=settings().alerts_topic_arn,
-        Message=json.dumps(report),
+        Message=json.dumps(alert),
         MessageAttributes={
-            name: {"DataType": "String", "StringValue": value} for name, value in filtered.items()
+            key: {"DataType": "String", "StringValue": value} for key, value in attributes.items()
         },
         MessageGroupId=group_id,
         MessageDeduplicationId=deduplication_id,
     )
 
 
-def _report(event: str, run: Run, device: Record) -> dict[str, Any]:
+def _device_alert(event: str, run: Run, record: Record) -> dict[str, Any]:
     stored = backup_table.load(run.device_id)
     originals = dict(stored.attributes) if stored else {}
     return {
@@ -108,11 +109,11 @@ def _report(event: str, run: Run, device: Record) -> dict[str, Any]:
         "deviceId": run.device_id,
         "model": originals.get("model") or "",
         "firmware": originals.get("FW") or "",
-        "campaign": device.campaign,
-        "reason": device.last_reason,
+        "campaign": record.campaign,
+        "reason": record.last_reason,
         "cycles": run.cycle,
-        "startedAt": clock.iso(device.started_at / 1000),
-        "failedAt": clock.iso(device.last_sent_at / 1000),
+        "startedAt": clock.iso(record.started_at / 1000),
+        "failedAt": clock.iso(record.last_sent_at / 1000),
         "attributes": originals,
         "failedAttributes": dict(settings().failed_attributes),
         "thingGroup": settings().failed_thing_group_name,

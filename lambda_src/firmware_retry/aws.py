@@ -1,6 +1,6 @@
-"""The one place where AWS is called, and where its errors become this package's.
+"""The only place that calls AWS, and turns its errors into those of this package.
 
-botocore alone, without boto3: its low-level client is all that is needed and starts faster.
+botocore alone, without boto3: its low-level client is sufficient and starts faster.
 """
 
 import logging
@@ -16,15 +16,15 @@ from botocore.exceptions import ClientError
 
 from firmware_retry.errors import RequestRefusedError, ThingNotFoundError, TransientError
 
-# Two tries within the function's own 15 seconds. What lasts longer is for the state machine, whose
-# backoff costs no running function.
+# Two tries within the function's own 15 seconds. The state machine handles longer failures: no
+# function runs during its backoff.
 _CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 2},
     connect_timeout=2,
     read_timeout=4,
 )
 
-# At INFO it says at each cold start where it found credentials and endpoints: lines to pay for.
+# At INFO botocore logs the source of credentials and endpoints at each cold start, at a price.
 logging.getLogger("botocore").setLevel(logging.WARNING)
 
 _NO_ANSWER = (botocore.exceptions.ConnectionError, botocore.exceptions.HTTPClientError)
@@ -57,29 +57,29 @@ _TRANSIENT_CODES = frozenset(
 
 
 class ConditionFailedError(Exception):
-    """A conditional write was refused. Never leaves the package: its caller decides on ``item``."""
+    """A conditional write was rejected: the caller decides on ``item``. It leaves no handler."""
 
     def __init__(self, item: dict[str, Any] | None) -> None:
-        """``item``: the item as it is, in DynamoDB's typed JSON; None when there is none."""
+        """Keep the present item, in DynamoDB's typed JSON; None when there is none."""
         super().__init__("the condition of the write does not hold")
         self.item = item
 
 
-# One for all clients: each session would read botocore's endpoints and defaults anew.
+# One for all clients: each further session would read botocore's endpoints and defaults again.
 _session = lru_cache(maxsize=1)(botocore.session.get_session)
 
 
 @lru_cache(maxsize=8)
 def client(service: str) -> Any:
-    """The client of a service, made once a process: making one costs more than a call."""
+    """Return the client of a service, created once per process: that costs more than a call."""
     return _session().create_client(service, config=_CONFIG)
 
 
 def prepare(*services: str) -> None:
-    """Makes clients while a function starts: Lambda gives it a whole processor for that, and later
-    only a share that goes with its memory.
+    """Create clients while a function starts.
 
-    Nothing is made elsewhere: in a test or a simulation, what stands in for AWS comes later.
+    Lambda grants a whole processor for that, and later only a share in proportion to the memory.
+    Outside Lambda no client is created: a test or a simulation installs its own later.
 
     https://docs.aws.amazon.com/lambda/latest/dg/python-handler.html#python-best-practices
     """
@@ -89,26 +89,26 @@ def prepare(*services: str) -> None:
 
 
 def call(service: str, operation: str, **parameters: Any) -> dict[str, Any]:
-    """Makes one call.
+    """Make one call.
 
     Args:
-        service: botocore's name of the service: ``iot``, ``dynamodb``, ``sns``.
-        operation: the client's method: ``update_item``.
-        parameters: as the client takes them.
+        service: botocore's name of the service, such as ``iot``, ``dynamodb`` or ``sns``.
+        operation: the client's method, such as ``update_item``.
+        parameters: those of the method.
 
     Returns:
-        The response, as the client gives it.
+        The client's response.
 
     Raises:
         TransientError: it may succeed later.
-        ThingNotFoundError: AWS IoT knows no such thing (or group: the caller has to tell apart).
+        ThingNotFoundError: AWS IoT has no such thing (or group: the caller has to distinguish).
         ConditionFailedError: a condition of a DynamoDB write does not hold.
-        RequestRefusedError: it will not succeed until somebody changes something.
+        RequestRefusedError: it cannot succeed until an operator changes something.
     """
     try:
         response: dict[str, Any] = getattr(client(service), operation)(**parameters)
     except ClientError as error:
-        raise _classified(service, error) from error
+        raise _classify_error(service, error) from error
     except _NO_ANSWER as error:
         raise TransientError(f"{service}.{operation} got no answer: {error}") from error
     return response
@@ -134,13 +134,13 @@ def get_item(table: str, key: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def scan(**parameters: Any) -> Iterator[list[dict[str, Any]]]:
-    """Reads a whole table.
+    """Read a whole table.
 
     Args:
-        parameters: as ``scan`` of DynamoDB's client takes them.
+        parameters: those of the ``scan`` method of DynamoDB's client.
 
     Yields:
-        The items of one page after the other, each read when it is asked for.
+        The items of a page, page by page; each is read on demand.
 
     Raises:
         TransientError, RequestRefusedError: see ``call``.
@@ -153,13 +153,13 @@ def scan(**parameters: Any) -> Iterator[list[dict[str, Any]]]:
         parameters["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
 
-def _classified(service: str, error: ClientError) -> Exception:
+def _classify_error(service: str, error: ClientError) -> Exception:
     code = error.response["Error"]["Code"]
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code == "ConditionalCheckFailedException":
         return ConditionFailedError(error.response.get("Item"))  # type: ignore[arg-type]
     if code == "TransactionCanceledException":
-        return _classified_transaction(error)
+        return _classify_cancellation(error)
     if code in _TRANSIENT_CODES or status >= 500:
         return TransientError(str(error))
     if service == "iot" and code == "ResourceNotFoundException":
@@ -167,7 +167,7 @@ def _classified(service: str, error: ClientError) -> Exception:
     return RequestRefusedError(str(error), code)
 
 
-def _classified_transaction(error: ClientError) -> Exception:
+def _classify_cancellation(error: ClientError) -> Exception:
     # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
     reasons: list[dict[str, Any]] = error.response.get("CancellationReasons", [])  # type: ignore[assignment]
     for reason in reasons:

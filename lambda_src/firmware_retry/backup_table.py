@@ -1,13 +1,19 @@
-"""The table ``DeviceAttributeBackup``: what the registry had before the workflow overwrote it.
+"""The table ``DeviceAttributeBackup``: the attributes of things before they were overwritten.
 
-An item: ``deviceId`` (S, the key), ``attributes`` (M: of the names that get overwritten, and of
-model and FW, which people are told, the original value as S, or NULL where the thing had no such
-attribute), ``written`` (M: name to SS,
-the values that were written over the original), ``thingId`` (S) and ``thingVersion`` (N) of the
-thing as it was read, ``timestamp`` (S, ISO 8601, UTC).
+An item:
 
-What was written is kept beside the originals, not taken from the settings: those may change while a
-device is away.
+================  ====  ======================================================================
+``deviceId``      S     the key
+``attributes``    M     name to original value (S), or NULL where the thing had no such
+                        attribute: those that get overwritten, and model and FW for alerts
+``written``       M     name to the values (SS) that were written over the original
+``thingId``       S     of the thing as read
+``thingVersion``  N     of the thing as read
+``timestamp``     S     ISO 8601, UTC
+================  ====  ======================================================================
+
+The values written are stored beside the originals, and not taken from the settings: those may
+change while a device is moved out.
 """
 
 from collections.abc import Mapping
@@ -21,8 +27,8 @@ from firmware_retry.errors import TransientError
 from firmware_retry.registry import Thing
 from firmware_retry.settings import settings
 
-_TOLD = ("model", "FW")
-"""Attributes that people are told of a device that failed, by then overwritten or not."""
+_ALERT_ATTRIBUTES = ("model", "FW")
+"""Attributes that an alert contains, overwritten by then or not."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +41,8 @@ class Backup:
     written: Mapping[str, frozenset[str]]
     """Name to the values that were, or are about to be, written over the original."""
 
-    def owed(self, thing: Thing) -> dict[str, str | None]:
-        """The originals that the thing has to get back: where it still holds what was written."""
+    def originals_to_restore(self, thing: Thing) -> dict[str, str | None]:
+        """Return the originals of the attributes that still have a value that was written."""
         if self.thing_id != thing.thing_id:
             return {}
         return {
@@ -47,7 +53,11 @@ class Backup:
 
 
 def load(device_id: str) -> Backup | None:
-    """Reads the backup of a device; None when there is none."""
+    """Read the backup of a device; None when there is none.
+
+    Raises:
+        TransientError, RequestRefusedError: see ``aws.call``.
+    """
     item = aws.get_item(settings().backup_table, {"deviceId": {"S": device_id}})
     if item is None:
         return None
@@ -57,26 +67,28 @@ def load(device_id: str) -> Backup | None:
 
 
 def store(thing: Thing, overwriting: Mapping[str, str] = MappingProxyType({})) -> None:
-    """Stores the original attributes of a thing, as they are just now.
+    """Store the original attributes of a thing, as read.
 
-    May run at any time and again: an attribute that is overwritten already keeps the original that
+    Safe at any time and to repeat: an attribute that is overwritten already keeps the original that
     was stored before.
 
     Args:
         thing: as read; the write is bound to its version.
-        overwriting: name to value, what is about to be written over the originals.
+        overwriting: name to value, about to be written over the originals.
 
     Raises:
-        TransientError: a newer version of the thing was stored meanwhile: read it again. When
-            nothing is about to be overwritten, that is as good, and no error.
+        TransientError: a newer version of the thing is stored: read the thing again. No error when
+            nothing is about to be overwritten, since the newer backup serves as well.
+        RequestRefusedError: see ``aws.call``.
     """
-    # A second reading of the same version knows nothing new, and not what a twin is about to write.
+    # A second backup of the same version contains nothing new, and may lack what a concurrent
+    # duplicate of this step is about to write.
     older = "<=" if overwriting else "<"
     previous = load(thing.name)
-    owed = previous.owed(thing) if previous else {}
-    names = {*settings().overwritten_names, *owed, *_TOLD}
-    originals = {name: thing.attributes.get(name) for name in sorted(names)} | owed
-    written = {name: previous.written[name] for name in owed} if previous else {}
+    kept = previous.originals_to_restore(thing) if previous else {}
+    names = {*settings().names_to_overwrite, *kept, *_ALERT_ATTRIBUTES}
+    originals = {name: thing.attributes.get(name) for name in sorted(names)} | kept
+    written = {name: previous.written[name] for name in kept} if previous else {}
     for name, value in overwriting.items():
         written[name] = written.get(name, frozenset()) | {value}
     try:
@@ -86,13 +98,17 @@ def store(thing: Thing, overwriting: Mapping[str, str] = MappingProxyType({})) -
             TableName=settings().backup_table,
             Item={
                 "deviceId": {"S": thing.name},
-                "attributes": {"M": {name: _typed(value) for name, value in originals.items()}},
-                "written": {"M": {name: {"SS": sorted(of)} for name, of in written.items()}},
+                "attributes": {
+                    "M": {name: _attribute_value(value) for name, value in originals.items()}
+                },
+                "written": {
+                    "M": {name: {"SS": sorted(values)} for name, values in written.items()}
+                },
                 "thingId": {"S": thing.thing_id},
                 "thingVersion": {"N": str(thing.version)},
                 "timestamp": {"S": clock.iso(clock.now())},
             },
-            # A slow twin of this step must not put an older reading over a newer one.
+            # A stale worker of this step must not replace a newer backup by an older one.
             ConditionExpression=(
                 "attribute_not_exists(deviceId) OR thingId <> :thing"
                 f" OR thingVersion {older} :version"
@@ -108,5 +124,5 @@ def store(thing: Thing, overwriting: Mapping[str, str] = MappingProxyType({})) -
         raise TransientError("the backup holds a newer version of the thing") from error
 
 
-def _typed(value: str | None) -> dict[str, Any]:
+def _attribute_value(value: str | None) -> dict[str, Any]:
     return {"NULL": True} if value is None else {"S": value}

@@ -1,13 +1,22 @@
-"""The table ``FirmwareCampaigns``: which campaigns are paused, and who was told of a bad one.
+"""The table ``FirmwareCampaigns``: which campaigns are paused, and which the breaker tripped.
 
 A campaign is what is being installed: a job, or a firmware version. While it is paused, its devices
-do not come back from a cool-down for another cycle. Only campaigns that were paused once, or told
-of, have an item, so the table is small.
+are on hold: they do not return from a cool-down for another cycle. Only campaigns that were paused
+or tripped once have an item, so the table is small.
 
-An item: ``campaign`` (S, the key), ``pausedAt`` (S, ISO 8601, UTC; paused is what has it),
-``pausedBy`` (S: ``breaker`` or ``operator``), ``why`` (S), ``toldAt`` (S, when the breaker told of
-it; not again before it was resumed), ``resumedAt`` (S). Operators write it by ``fleet-retry pause``
-and ``resume``: the latter sets ``resumedAt`` and takes everything else away.
+An item; a campaign is paused while it has ``pausedAt``:
+
+=============  ====  =========================================================================
+``campaign``   S     the key
+``pausedAt``   S     ISO 8601, UTC
+``pausedBy``   S     ``breaker`` or ``operator``
+``why``        S
+``toldAt``     S     when the breaker notified operators; not again before it was resumed
+``resumedAt``  S
+=============  ====  =========================================================================
+
+Operators write it by ``fleet-retry pause`` and ``resume``; the latter sets ``resumedAt`` and
+removes everything else.
 """
 
 from collections.abc import Mapping
@@ -22,16 +31,16 @@ from firmware_retry.settings import settings
 
 @dataclass(frozen=True)
 class Campaign:
-    """What is known of a campaign; moments are ISO 8601, empty where there is none."""
+    """The item of a campaign; moments are ISO 8601, or empty."""
 
     name: str
     paused_at: str = ""
-    told_at: str = ""
+    notified_at: str = ""
     resumed_at: str = ""
 
     @classmethod
     def of(cls, item: dict[str, Any]) -> "Campaign":
-        """Reads an item in DynamoDB's typed JSON."""
+        """Read an item in DynamoDB's typed JSON."""
 
         def text(name: str) -> str:
             return str(item.get(name, {}).get("S", ""))
@@ -40,17 +49,17 @@ class Campaign:
 
     @property
     def is_paused(self) -> bool:
-        """Whether its devices are held back."""
+        """Return whether its devices are on hold."""
         return bool(self.paused_at)
 
     @property
-    def resumed_since(self) -> float:
-        """When it was resumed last, epoch seconds; 0 if never."""
+    def last_resume(self) -> float:
+        """Return when it was resumed last, epoch seconds; 0 if never."""
         return clock.epoch(self.resumed_at) if self.resumed_at else 0.0
 
 
 def is_paused(name: str) -> bool:
-    """Whether the devices of a campaign are held back; never those of none (an empty name).
+    """Return whether the devices of a campaign are on hold; False for an empty name.
 
     Raises:
         TransientError, RequestRefusedError: see ``aws.call``.
@@ -61,26 +70,26 @@ def is_paused(name: str) -> bool:
     return bool(item and Campaign.of(item).is_paused)
 
 
-def known() -> Mapping[str, Campaign]:
-    """Reads all campaigns that have an item, by name.
+def read_all() -> Mapping[str, Campaign]:
+    """Read all campaigns that have an item, by name.
 
     Raises:
         TransientError, RequestRefusedError: see ``aws.call``.
     """
     pages = aws.scan(TableName=settings().campaigns_table, ConsistentRead=True)
-    found = (Campaign.of(item) for page in pages for item in page)
-    return {campaign.name: campaign for campaign in found}
+    campaigns = (Campaign.of(item) for page in pages for item in page)
+    return {campaign.name: campaign for campaign in campaigns}
 
 
-def mark_told(campaign: Campaign, why: str, pauses: bool) -> None:
-    """Records that the breaker told of a campaign, and pauses it if it should.
+def mark_notified(campaign: Campaign, why: str, pauses: bool) -> None:
+    """Record that the breaker tripped a campaign, and pause it if ``pauses``.
 
-    Nothing changes when somebody told of it, paused or resumed it since it was read.
+    Nothing changes when the campaign was tripped, paused or resumed since it was read.
 
     Args:
-        campaign: as it was read.
-        why: what the breaker found, for operators.
-        pauses: whether its devices are held back from now on.
+        campaign: as read.
+        why: the breaker's finding, for operators.
+        pauses: whether its devices are on hold from now on.
 
     Raises:
         TransientError, RequestRefusedError: see ``aws.call``.

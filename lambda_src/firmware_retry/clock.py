@@ -1,6 +1,6 @@
-"""Time and chance: all that the package does not compute from its input.
+"""Time and chance: everything that the package does not compute from its input.
 
-In one place, so that a simulation can replace them and a failing run replays exactly.
+In one place, so that a simulation can replace them and a failing run can be replayed exactly.
 """
 
 import random
@@ -10,22 +10,22 @@ from typing import Any
 
 
 def now() -> float:
-    """The present time, in seconds since the epoch (UTC)."""
+    """Return the present time, in seconds since the epoch (UTC)."""
     return datetime.now(UTC).timestamp()
 
 
 def share() -> float:
-    """A random number, 0 <= x < 1, for jitter. Not for secrets."""
+    """Return a random number, 0 <= x < 1, for jitter. Not for secrets."""
     return random.random()  # noqa: S311
 
 
 def unique_id() -> str:
-    """A new id that was never given out before, 32 hexadecimal characters."""
+    """Return a new unique id, 32 hexadecimal characters."""
     return uuid.uuid4().hex
 
 
 def iso(epoch_seconds: float) -> str:
-    """A moment as ISO 8601 in UTC, to the second: ``2026-11-24T05:21:00Z``.
+    """Return a moment as ISO 8601 in UTC, to the second: ``2026-11-24T05:21:00Z``.
 
     The form that the ``TimestampPath`` of a Wait state takes:
     https://docs.aws.amazon.com/step-functions/latest/dg/state-wait.html
@@ -34,12 +34,12 @@ def iso(epoch_seconds: float) -> str:
 
 
 def epoch(moment: str) -> float:
-    """A moment in ISO 8601, as those below and above, in seconds since the epoch."""
+    """Return a moment in ISO 8601, with or without milliseconds, in seconds since the epoch."""
     return datetime.fromisoformat(moment).timestamp()
 
 
 def iso_milliseconds(epoch_seconds: float) -> str:
-    """A moment as ISO 8601 in UTC, to the millisecond: ``2026-11-24T05:21:00.123Z``."""
+    """Return a moment as ISO 8601 in UTC, to the millisecond: ``2026-11-24T05:21:00.123Z``."""
     moment = datetime.fromtimestamp(epoch_seconds, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 

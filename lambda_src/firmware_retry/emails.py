@@ -1,6 +1,7 @@
-"""What people are mailed, made of the messages on the FIFO topic: see ``alerts``.
+"""The e-mails for operators, made of the alerts on the FIFO topic: see ``alerts``.
 
-A few devices get a mail each. Many share one digest, so that a storm of failures is none of mails.
+A few devices get an e-mail each. Many share one digest, so that a storm of failures does not become
+a storm of e-mails.
 """
 
 import json
@@ -18,7 +19,7 @@ from firmware_retry.message import thing_name
 from firmware_retry.settings import settings
 
 Alert = dict[str, Any]
-"""A message on the FIFO topic."""
+"""A message on the FIFO topic, parsed."""
 
 MOST_DEVICES = 1000
 """Most devices of a digest: with names of 128 characters it stays below SNS's 256 KB.
@@ -54,7 +55,7 @@ _KEYS: dict[str, dict[str, type]] = {
         "since": str,
     },
 }
-"""What a mail needs to find in an alert, by event."""
+"""The keys of an alert that an e-mail needs, by event."""
 
 # https://docs.aws.amazon.com/general/latest/gr/aws-arns-and-namespaces.html
 _CONSOLES = {
@@ -66,15 +67,15 @@ _CONSOLES = {
 
 @dataclass(frozen=True)
 class Mail:
-    """What is published on the operator topic."""
+    """An e-mail, as published on the operator topic."""
 
     subject: str
-    """Less than 100 printable ASCII characters, as SNS wants it."""
+    """Less than 100 printable ASCII characters, which SNS requires."""
     text: str
 
 
 def read(body: str) -> Alert:
-    """Reads a message of the FIFO topic; empty when no mail can be made of it."""
+    """Parse a message of the FIFO topic; empty when no e-mail can be made of it."""
     try:
         alert = json.loads(body)
         keys = _KEYS[alert["event"]]
@@ -92,12 +93,12 @@ def read(body: str) -> Alert:
 # One device
 
 
-def of_device(alert: Alert) -> Mail:
-    """The mail about one device that failed, or healed."""
-    return _of_failed(alert) if alert["event"] == "failed" else _of_healed(alert)
+def device_mail(alert: Alert) -> Mail:
+    """Return the e-mail about one device that failed, or healed."""
+    return _failure_mail(alert) if alert["event"] == "failed" else _success_mail(alert)
 
 
-def _of_failed(alert: Alert) -> Mail:
+def _failure_mail(alert: Alert) -> Mail:
     device = alert["deviceId"]
     return Mail(
         _subject(f"Firmware update failed: {device}"),
@@ -105,7 +106,7 @@ def _of_failed(alert: Alert) -> Mail:
         f"{_facts(alert)}\n"
         "What was done: its attributes were overwritten, so that it left its dynamic thing groups,"
         f" and it is in the thing group {_short(alert['thingGroup'])}.\n\n"
-        f"{_overwritten(alert)}\n"
+        f"{_list_changes(alert)}\n"
         "When you are done with it, this takes it out of the group and gives it its attributes"
         " back:\n\n"
         f"  {_command('release', '--', device)}\n\n"
@@ -113,7 +114,7 @@ def _of_failed(alert: Alert) -> Mail:
     )
 
 
-def _of_healed(alert: Alert) -> Mail:
+def _success_mail(alert: Alert) -> Mail:
     device = alert["deviceId"]
     return Mail(
         _subject(f"Firmware update succeeded after all: {device}"),
@@ -139,7 +140,7 @@ def _facts(alert: Alert) -> str:
     return "".join(f"{name + ':':17}{_short(value)}\n" for name, value in facts.items())
 
 
-def _overwritten(alert: Alert) -> str:
+def _list_changes(alert: Alert) -> str:
     originals = alert["attributes"]
     return "".join(
         f"  {_short(name)}: {_short(originals.get(name), 'none')} -> {_short(value)}\n"
@@ -150,30 +151,32 @@ def _overwritten(alert: Alert) -> str:
 # Many devices
 
 
-def digest(latest: Sequence[Alert]) -> Mail:
-    """The one mail about many devices; each of them is named in it.
+def digest_mail(latest: Sequence[Alert]) -> Mail:
+    """Return the e-mail about many devices, with the names of all of them.
 
     Args:
-        latest: at least one, and of ``MOST_DEVICES`` at most; one a device.
+        latest: the last alert of each device, for 1 to ``MOST_DEVICES`` devices.
     """
     failed = [alert for alert in latest if alert["event"] == "failed"]
     healed = [alert for alert in latest if alert["event"] == "healed"]
-    told = ", ".join(
-        f"{len(of)} {what}" for of, what in ((failed, "failed"), (healed, "healed")) if of
+    counts = ", ".join(
+        f"{len(alerts_)} {event}"
+        for alerts_, event in ((failed, "failed"), (healed, "healed"))
+        if alerts_
     )
-    parts = [part for part in (_digest_of_failed(failed), _digest_of_healed(healed)) if part]
-    devices = _counted(len(latest), "device")
-    return Mail(_subject(f"Firmware updates of {devices}: {told}"), "\n".join(parts))
+    parts = [part for part in (_failure_digest(failed), _success_digest(healed)) if part]
+    devices = _count_of(len(latest), "device")
+    return Mail(_subject(f"Firmware updates of {devices}: {counts}"), "\n".join(parts))
 
 
-def _digest_of_failed(failed: Sequence[Alert]) -> str:
+def _failure_digest(failed: Sequence[Alert]) -> str:
     if not failed:
         return ""
     moments = sorted(_short(alert["failedAt"]) for alert in failed)
     groups = ", ".join(sorted({_short(alert["thingGroup"]) for alert in failed})[:_MOST_KINDS])
     examples = "\n".join(_example(alert) for alert in failed[:_EXAMPLES])
     return (
-        f"The firmware update of {_counted(len(failed), 'device')} failed for good, between"
+        f"The firmware update of {_count_of(len(failed), 'device')} failed for good, between"
         f" {moments[0]} and {moments[-1]}. None is tried again; all are in the thing group"
         f" {groups}.\n\n"
         f"{_most_frequent('By firmware', failed, 'firmware')}"
@@ -189,11 +192,11 @@ def _digest_of_failed(failed: Sequence[Alert]) -> str:
     )
 
 
-def _digest_of_healed(healed: Sequence[Alert]) -> str:
+def _success_digest(healed: Sequence[Alert]) -> str:
     if not healed:
         return ""
     return (
-        f"The firmware update of {_counted(len(healed), 'device')} that had failed succeeded after"
+        f"The firmware update of {_count_of(len(healed), 'device')} that had failed succeeded after"
         " all. They have their attributes back: nothing is left to do.\n\n"
         f"{_most_frequent('By campaign', healed, 'campaign')}"
         f"All {len(healed)} that healed:\n\n{_names(healed)}"
@@ -201,9 +204,9 @@ def _digest_of_healed(healed: Sequence[Alert]) -> str:
 
 
 def _most_frequent(title: str, devices: Iterable[Alert], key: str) -> str:
-    counted = Counter(_short(alert[key]) for alert in devices).most_common()
-    lines = [f"  {number:6} {value}\n" for value, number in counted[:_MOST_KINDS]]
-    if rest := counted[_MOST_KINDS:]:
+    counts = Counter(_short(alert[key]) for alert in devices).most_common()
+    lines = [f"  {number:6} {value}\n" for value, number in counts[:_MOST_KINDS]]
+    if rest := counts[_MOST_KINDS:]:
         lines.append(f"  {sum(number for _, number in rest):6} others ({len(rest)})\n")
     return f"{title}:\n{''.join(lines)}\n"
 
@@ -217,15 +220,15 @@ def _names(devices: Iterable[Alert]) -> str:
     return "".join(f"{alert['deviceId']}\n" for alert in devices)
 
 
-def _counted(number: int, what: str) -> str:
+def _count_of(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 # No device
 
 
-def of_campaign(alert: Alert) -> Mail:
-    """The mail about a campaign that too many devices fail in."""
+def campaign_mail(alert: Alert) -> Mail:
+    """Return the e-mail about a campaign in which too many devices fail."""
     campaign = _short(alert["campaign"])
     what_now = (
         "Its devices are held back: none of them is sent into another cycle until you say so:\n\n"
@@ -246,11 +249,11 @@ def of_campaign(alert: Alert) -> Mail:
     )
 
 
-def of_unreadable(bodies: Sequence[str]) -> Mail:
-    """The mail about messages on the FIFO topic that are none of this module's."""
+def unreadable_mail(bodies: Sequence[str]) -> Mail:
+    """Return the e-mail about messages on the FIFO topic that this module did not publish."""
     shown = "\n\n".join(_short(body, cut=1000) for body in bodies[:_UNREADABLE_SHOWN])
     return Mail(
-        _subject(f"{_counted(len(bodies), 'alert')} on firmware updates could not be read"),
+        _subject(f"{_count_of(len(bodies), 'alert')} on firmware updates could not be read"),
         f"Of the messages on the topic {settings().alerts_topic_arn}, {len(bodies)} cannot be read:"
         " the module sends none like that. They are whole in the log of"
         f" {settings().name_prefix}MailOperators. Who else publishes on that topic? Shortened"
@@ -263,14 +266,14 @@ def of_unreadable(bodies: Sequence[str]) -> Mail:
 
 
 def console_link(device: str) -> str:
-    """The page of a thing in AWS's console."""
+    """Return the URL of a thing in AWS's console."""
     _, partition, _, region, _ = settings().alerts_topic_arn.split(":")[:5]
     host = _CONSOLES.get(partition, _CONSOLES["aws"]).format(region=region)
     return f"https://{host}/iot/home?region={region}#/thing/{quote(device, safe='')}"
 
 
 def _command(name: str, *words: str) -> str:
-    """One for this deployment. What says so comes first: after ``--`` nothing is an option."""
+    """Return a command line for this deployment; its options come first, before any ``--``."""
     region = settings().alerts_topic_arn.split(":")[3]
     prefix = ("--prefix", settings().name_prefix) if settings().name_prefix else ()
     return shlex.join(("fleet-retry", name, *prefix, "--region", region, *words))

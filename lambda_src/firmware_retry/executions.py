@@ -1,4 +1,4 @@
-"""The recovery runs as Step Functions knows them, for who looks after them from outside."""
+"""The recovery runs as executions of Step Functions, seen from outside."""
 
 import json
 
@@ -7,12 +7,15 @@ from firmware_retry.errors import RequestRefusedError
 from firmware_retry.record import Run
 
 _LIVE = frozenset({"RUNNING", "PENDING_REDRIVE"})
-_CLOCKS_DIFFER_SECONDS = 60
-"""By so much at most."""
+_CLOCK_SKEW_SECONDS = 60
+"""The largest difference expected between the function's clock and that of Step Functions."""
 
 
 def is_live(state_machine_arn: str, run: Run) -> bool:
-    """Whether a run is still under way.
+    """Return whether a run is still under way.
+
+    Raises:
+        TransientError, RequestRefusedError: see ``aws.call``.
 
     https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html
     """
@@ -21,19 +24,22 @@ def is_live(state_machine_arn: str, run: Run) -> bool:
         answer = aws.call(
             "stepfunctions", "describe_execution", executionArn=f"{arn}:{run.recovery_id}"
         )
-    except RequestRefusedError as refused:
-        if refused.code != "ExecutionDoesNotExist":
+    except RequestRefusedError as error:
+        if error.code != "ExecutionDoesNotExist":
             raise
         return False
     return answer["status"] in _LIVE
 
 
 def start(state_machine_arn: str, run: Run) -> str | None:
-    """Starts a run, under the name that everybody gives it: it is started once.
+    """Start a run, under the name that makes Step Functions start it only once.
 
     Returns:
-        ``started``; ``live`` where it was under way already; None where what began under its name
-        is over, or was given another input.
+        ``started``; ``live`` when it was under way already; None when the execution of this name is
+        over, or has another input.
+
+    Raises:
+        TransientError, RequestRefusedError: see ``aws.call``.
 
     https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
     """
@@ -46,9 +52,9 @@ def start(state_machine_arn: str, run: Run) -> str | None:
             name=run.recovery_id,
             input=json.dumps(run.state_input),
         )
-    except RequestRefusedError as refused:
-        if refused.code != "ExecutionAlreadyExists":
+    except RequestRefusedError as error:
+        if error.code != "ExecutionAlreadyExists":
             raise
         return None
-    began_before = answer["startDate"].timestamp() < asked_at - _CLOCKS_DIFFER_SECONDS
+    began_before = answer["startDate"].timestamp() < asked_at - _CLOCK_SKEW_SECONDS
     return "live" if began_before else "started"

@@ -1,15 +1,25 @@
-"""The table ``DeviceFirmwareHistory``: what happened to a device, when and why.
+"""The table ``DeviceFirmwareHistory``: the state transitions of each device.
 
-One item a transition, written in the same transaction as the change of the record that it tells of,
-so that neither is there without the other. Nothing changes it afterwards; DynamoDB removes it when
-its time is over.
+One item per transition, written in the same transaction as the change of the record, so that
+neither exists without the other. Nothing changes it afterwards; DynamoDB deletes it when it
+expires.
 
-An item: ``deviceId`` (S, the key), ``at`` (S, sort key: ISO 8601, UTC, to the millisecond, and
-``#`` with eight characters that tell apart what happened in the same one), ``from`` and ``to`` (S,
-a ``State``, or ``free`` where there is no record), ``reason`` (S), ``execution`` (S, the recovery
-run, or empty), ``campaign`` and ``trackingId`` (S), ``upTo`` (N, where an episode ended or began:
-what was sent before, milliseconds since the epoch, is of the past), ``expiresAt`` (N, epoch
-seconds).
+An item:
+
+==============  ====  ========================================================================
+``deviceId``    S     the key
+``at``          S     the sort key: ISO 8601, UTC, to the millisecond, then ``#`` and eight
+                      characters that tell apart transitions of the same millisecond
+``from``        S     a ``State``, or ``free`` where there is no record
+``to``          S     the same
+``reason``      S
+``execution``   S     the recovery run, or empty
+``campaign``    S
+``trackingId``  S
+``upTo``        N     where an episode ended or began: messages sent before are stale,
+                      milliseconds since the epoch
+``expiresAt``   N     epoch seconds
+==============  ====  ========================================================================
 """
 
 from dataclasses import dataclass
@@ -19,7 +29,7 @@ from firmware_retry import aws, clock
 from firmware_retry.settings import settings
 
 FREE = "free"
-"""Where a device is that has no record."""
+"""The state of a device that has no record."""
 _DAY = 86_400
 
 
@@ -35,11 +45,11 @@ class Transition:
     reason: str
     execution: str = ""
     up_to: int | None = None
-    """Where an episode ended or began: what was sent before is late, milliseconds."""
+    """Where an episode ended or began: messages sent before are stale, milliseconds."""
 
 
 def put(transition: Transition) -> dict[str, Any]:
-    """The write of a transition, as one action of ``TransactWriteItems``."""
+    """Return the write of a transition, as one action of ``TransactWriteItems``."""
     moment = clock.now()
     item = {
         "deviceId": {"S": transition.device_id},
@@ -57,11 +67,14 @@ def put(transition: Transition) -> dict[str, Any]:
     return {"Put": {"TableName": settings().history_table, "Item": item}}
 
 
-def ended_up_to(device_id: str) -> int:
-    """Up to when messages of a device without a record are of the past.
+def last_episode_end(device_id: str) -> int:
+    """Return when the last episode of a device without a record ended: earlier messages are stale.
 
     Returns:
         Milliseconds since the epoch; 0 when no episode of the device has ended (lately).
+
+    Raises:
+        TransientError, RequestRefusedError: see ``aws.call``.
     """
     newest = aws.call(
         "dynamodb",

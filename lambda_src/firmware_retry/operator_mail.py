@@ -89,14 +89,14 @@ def _mail_alerts(queued: Sequence[QueuedAlert], tally: Counter[str], *, is_storm
         _mail_digest(by_device, tally)
         return
     for entries in by_device.values():
-        _send(emails.of_device(_latest(entries)), entries)
+        _send(emails.device_mail(_latest(entries)), entries)
         tally["mails"] += 1
 
 
 def _mail_campaigns(queued: Sequence[QueuedAlert], tally: Counter[str]) -> None:
     for entry in queued:
         if entry.alert.get("event") == "campaign_tripped":
-            _send(emails.of_campaign(entry.alert), [entry])
+            _send(emails.campaign_mail(entry.alert), [entry])
             tally.update(mails=1, campaigns=1)
 
 
@@ -106,7 +106,7 @@ def _mail_unreadable(queued: Sequence[QueuedAlert], tally: Counter[str]) -> None
         return
     for entry in unreadable:
         _logger.error("an alert cannot be read", extra={"alert": entry.body})
-    _send(emails.of_unreadable([entry.body for entry in unreadable]), unreadable)
+    _send(emails.unreadable_mail([entry.body for entry in unreadable]), unreadable)
     tally.update(mails=1, unreadable=len(unreadable))
 
 
@@ -114,7 +114,9 @@ def _mail_digest(by_device: Mapping[str, Sequence[QueuedAlert]], tally: Counter[
     if not by_device:
         return
     latest = [_latest(entries) for entries in by_device.values()]
-    _send(emails.digest(latest), [entry for entries in by_device.values() for entry in entries])
+    _send(
+        emails.digest_mail(latest), [entry for entries in by_device.values() for entry in entries]
+    )
     tally["mails"] += 1
 
 

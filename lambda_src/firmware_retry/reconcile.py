@@ -72,17 +72,17 @@ def reconcile_fleet(grace_seconds: float, seconds_left: Callable[[], float]) -> 
         ReconcileIncompleteError: something was refused; the log contains each reason.
         TransientError, RequestRefusedError: a table cannot be read.
     """
-    campaigns, rule, now = campaigns_table.known(), settings().breaker, clock.now()
+    campaigns, rule, now = campaigns_table.read_all(), settings().breaker, clock.now()
     window = Window(rule, campaigns, now) if rule else None
     census = Census(now - grace_seconds, campaigns, window)
     half = seconds_left() / 2
     census.take(lambda: seconds_left() < half)
     # First of all: the devices of a campaign that trips now must not come back in this very pass.
-    tally = Counter({"held": census.held}) + _run_breaker(window)
+    tally = Counter({"held": census.on_hold}) + _run_breaker(window)
     is_over = partial(_is_over, seconds_left)
     finish = partial(_finish_overdue, census.moment)
-    tally += _act_on_all(finish, census.overdue.shuffled(), is_over)
-    tally += _release_removed(census.moment, census.settled.shuffled(), is_over)
+    tally += _act_on_all(finish, census.overdue.shuffle(), is_over)
+    tally += _release_removed(census.moment, census.settled.shuffle(), is_over)
     _logger.info("devices reconciled", extra={"devices": dict(tally)})
     if tally["refused"]:
         message = f"{tally['refused']} device(s) could not be reconciled"
@@ -97,7 +97,7 @@ def _is_over(seconds_left: Callable[[], float]) -> bool:
 def _run_breaker(window: Window | None) -> Counter[str]:
     """Trip the campaigns that are to blame; after an error the next pass tries again."""
     try:
-        return Counter({"tripped": window.look() if window else 0})
+        return Counter({"tripped": window.trip_campaigns() if window else 0})
     except FirmwareRetryError as error:
         return Counter({_log_failure("campaign", error): 1})
 
@@ -186,7 +186,7 @@ def _finish_escalation(run: Run, record: Record) -> str:
         recovery.mark_failed(run)
         return "marked_failed"
     recovery.join_failed_group(run)
-    alerts.tell_once(run)
+    alerts.notify_failed(run)
     return "told"
 
 
@@ -205,7 +205,7 @@ def _release_removed(moment: float, names: list[str], is_over: IsOver) -> Counte
 
 
 def _release(moment: float, record: Record) -> str:
-    if record.settled_since >= moment:
+    if record.awaits_operator_since >= moment:
         return "superseded"
     recovery.end_episode(record, Cause.RELEASED, record.present_up_to)
     return "released"

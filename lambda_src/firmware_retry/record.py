@@ -1,4 +1,4 @@
-"""A device as its record shows it: the words for its states, and the decisions taken on reading."""
+"""The record of a device: its states, its recovery runs, and the decisions that it determines."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,11 +10,11 @@ from firmware_retry.message import Message, Reporter
 from firmware_retry.settings import settings
 
 CLOCKS_DIFFER = 1000
-"""How far apart two reporters may put the same failure, milliseconds; AWS IoT counts in seconds."""
+"""How far apart two reporters may date the same failure, milliseconds; AWS IoT has seconds only."""
 
 
 class State(StrEnum):
-    """Where a device is on its journey."""
+    """The state of a tracked device."""
 
     TRACKING = "tracking"
     COOLING_DOWN = "cooling_down"
@@ -22,18 +22,18 @@ class State(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What became of a failure message; the intake state machine chooses on it."""
+    """The outcome of a failure message; the intake state machine branches on it."""
 
     COUNTED = "counted"
     DUPLICATE = "duplicate"
     IGNORED = "ignored"
     """For one of ``ignored_reasons``."""
     STALE = "stale"
-    """Of an earlier campaign, or an earlier episode, than the one that is being counted."""
+    """It is of an earlier campaign, or an earlier episode, than the present one."""
     TAKEN_OVER = "taken_over"
-    """AWS IoT Jobs begins, or stops, to report what a device has reported."""
+    """AWS IoT Jobs replaces the device as the reporter of the episode, or the other way round."""
     COUNTED_BY_OTHER = "counted_by_other"
-    """By AWS IoT Jobs where its events are on, else by the device: both tell of it."""
+    """Both report it; that of AWS IoT Jobs counts where its events are on, else the device's."""
     COOLING_DOWN = "cooling_down"
     FAILED = "failed"
     NOT_TRACKED = "not_tracked"
@@ -43,7 +43,7 @@ class Outcome(StrEnum):
 
 
 class Cause(StrEnum):
-    """Why a device went from one state to another, as its history tells it."""
+    """Why a device went from one state to another, for its history."""
 
     FIRST_FAILURE = "first failure"
     LIMIT_REACHED = "retry limit reached"
@@ -58,7 +58,7 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True)
 class Run:
-    """One recovery run of a device: what its execution gets as input, and what it is called."""
+    """A recovery run of a device: the input and the name of its execution."""
 
     device_id: str
     tracking_id: str
@@ -66,16 +66,16 @@ class Run:
     """Which cycle was used up; 1 is the first."""
     campaign: str
     reason: str
-    """Why it was started, for who looks at the execution or the history."""
+    """Why it was started, for operators who look at the execution or the history."""
 
     @property
     def recovery_id(self) -> str:
-        """The name of the execution: the same for whoever starts it, so it is started once."""
+        """Return the name of the execution: unique per cycle, so that it is started once."""
         return f"{self.tracking_id}-{self.cycle}"
 
     @property
     def state_input(self) -> dict[str, Any]:
-        """The input of the execution, JSON-ready."""
+        """Return the input of the execution, JSON-ready."""
         return {
             "deviceId": self.device_id,
             "trackingId": self.tracking_id,
@@ -95,7 +95,11 @@ class Run:
 
     @classmethod
     def parse(cls, event: dict[str, Any]) -> "Run":
-        """Reads the input of a recovery step; KeyError when it is not one."""
+        """Parse the event of a recovery step: the input of the execution, and more.
+
+        Raises:
+            KeyError: a field is missing.
+        """
         return cls(
             event["deviceId"],
             event["trackingId"],
@@ -107,7 +111,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Record:
-    """A device's item, as far as decisions need it."""
+    """The item of a device, as far as decisions need it; see ``retries_table``."""
 
     device_id: str
     retry_counter: int
@@ -134,7 +138,7 @@ class Record:
 
     @classmethod
     def of(cls, item: dict[str, Any]) -> "Record":
-        """Reads an item in DynamoDB's typed JSON; what is not there is 0 or empty."""
+        """Read an item in DynamoDB's typed JSON; a missing attribute is 0 or empty."""
 
         def text(name: str) -> str:
             return str(item.get(name, {}).get("S", ""))
@@ -178,34 +182,34 @@ class Record:
 
     @property
     def has_failed(self) -> bool:
-        """Whether the device used up its last cycle."""
+        """Return whether the device used up its last cycle."""
         return self.state is State.FAILED
 
     @property
-    def is_told(self) -> bool:
-        """Whether it was told that the device failed, so that nothing more is due."""
+    def is_notified(self) -> bool:
+        """Return whether operators were notified of its failure, so that nothing more is due."""
         return bool(self.notified_at)
 
     @property
-    def settled_since(self) -> float:
-        """Since when it has failed, and waits for an operator; infinite where it does not.
+    def awaits_operator_since(self) -> float:
+        """Return since when it has failed and awaits an operator, epoch seconds.
 
-        Epoch seconds.
+        Infinite where it does not.
         """
-        is_settled = self.is_told and not self.ending
+        is_settled = self.is_notified and not self.ending
         return clock.epoch(self.changed_at) if is_settled else inf
 
     @property
     def is_to_return(self) -> bool:
-        """Whether it is away, and comes back for another cycle when its time is over."""
+        """Return whether it is moved out, and returns for another cycle after its cool-down."""
         return self.state is State.COOLING_DOWN and bool(self.away_since) and not self.ending
 
     @property
     def due_since(self) -> float:
-        """When something was, or will be, to be done for it; infinite where nothing is.
+        """Return when an action was or will be due, epoch seconds; infinite where none is.
 
-        A wait ends; a limit was reached and no recovery has claimed the device; or its episode was
-        asked to end. Epoch seconds.
+        A wait ends; a limit was reached and no recovery has claimed the device; or the end of its
+        episode was requested.
         """
         moments: list[float] = [self.due_at] if self.due_at else []
         if self.ending or (self.state is State.TRACKING and self.is_used_up):
@@ -214,15 +218,16 @@ class Record:
 
     @property
     def present_up_to(self) -> int:
-        """What ends an episode now, and no message: all that the device has sent is of the past.
+        """Return the time before which messages are stale if the episode ends now.
 
-        By the device's own clock, which may be behind. Milliseconds since the epoch.
+        After the last message counted, by the device's own clock, which may be behind. Milliseconds
+        since the epoch.
         """
         return self.last_sent_at + 1
 
     @property
     def next_run(self) -> Run:
-        """The recovery that follows when this cycle is used up."""
+        """Return the recovery run that follows when this cycle is used up."""
         cause = Cause.FATAL_REASON if self.is_fatal else Cause.LIMIT_REACHED
         reason = f"{cause}: {self.last_reason}" if self.last_reason else str(cause)
         cycle = self.reset_retry_count + 1
@@ -230,22 +235,22 @@ class Record:
 
     @property
     def present_run(self) -> Run:
-        """The recovery that a device in recovery is in."""
+        """Return the recovery run of a device in recovery."""
         cycle = self.reset_retry_count
         return Run(self.device_id, self.tracking_id, cycle, self.campaign, self.last_reason)
 
     @property
     def escalates(self) -> bool:
-        """Whether no further try follows when this cycle is used up."""
+        """Return whether no further try follows when this cycle is used up."""
         return self.is_fatal or settings().is_last_cycle(self.reset_retry_count + 1)
 
     @property
     def is_used_up(self) -> bool:
-        """Whether a recovery is due for a tracked device."""
+        """Return whether a recovery is due for a tracked device."""
         return self.is_fatal or self.retry_counter >= settings().retry_limit
 
     def outcome_of(self, message: Message) -> Outcome:
-        """What becomes of a failure message that was not counted on this record."""
+        """Return the outcome of a failure message that was not counted on this record."""
         if message.sent_at < self.not_before:
             return Outcome.STALE
         is_by_other = message.reported_by is not self.reported_by
@@ -254,14 +259,17 @@ class Record:
             return Outcome.CAMPAIGN_CHANGED if is_later else Outcome.STALE
         if self.state is not State.TRACKING:
             return Outcome(self.state)
-        # Before everything else: the run that counted the last failure may have died before it
-        # started the recovery, and then its own retry is the next to come by.
+        # First: the intake that counted the last failure may have crashed before it started the
+        # recovery, and then its own retry is the next message.
         if self.due:
             return self.due
         return self._outcome_of_other(message) if is_by_other else Outcome.DUPLICATE
 
     def _outcome_of_other(self, message: Message) -> Outcome:
-        """Both tell of the same failures, so one counts: AWS IoT Jobs, where its events are on."""
+        """Return the outcome of a message by the other reporter of the same failures.
+
+        Only one reporter counts: AWS IoT Jobs, where its events are on.
+        """
         believed = Reporter.JOBS if settings().job_events_enabled else Reporter.DEVICE
         if message.reported_by is not believed:
             return Outcome.COUNTED_BY_OTHER
@@ -269,22 +277,22 @@ class Record:
         return Outcome.STALE if is_late else Outcome.TAKEN_OVER
 
     @property
-    def told_up_to(self) -> int:
-        """Up to when another reporter tells of failures that are counted already, milliseconds."""
+    def overlap_end(self) -> int:
+        """Return until when another reporter's failures are counted already, milliseconds."""
         return self.last_sent_at + CLOCKS_DIFFER
 
     @property
     def due(self) -> Outcome | None:
-        """Which recovery is due for a tracked device, if any."""
+        """Return which recovery is due for a tracked device, if any."""
         if not self.is_used_up:
             return None
         return Outcome.ESCALATION_DUE if self.escalates else Outcome.COOL_DOWN_DUE
 
     def ends_by(self, success: Message) -> bool:
-        """Whether a success ends this episode.
+        """Return whether a success ends this episode.
 
-        AWS IoT Jobs tells of all jobs of a device, whatever they do: only the one that is being
-        counted ends the episode. A device's own report is about firmware. Either ends only what
+        AWS IoT Jobs reports all jobs of a device, of any kind: only the one that is being counted
+        ends the episode. A device's own report is about firmware. Either ends only an episode that
         began before it: a job may be run again after it had succeeded.
         """
         if success.sent_at < self.started_at:

@@ -1,20 +1,20 @@
-"""What the recoveries do with a device: out of its groups, back into them, or to the failed ones.
+"""The recovery of a device: out of its groups, back into them, or to the failed ones.
 
-Each step may be repeated, run twice at the same time, or die between any two calls. What keeps it
-right is one order: *read the thing, decide in the record, write with the version that was read*.
-A slow twin that wakes after the device went on either finds the record no longer its own, or its
+Each step may be repeated, run twice concurrently, or crash between any two calls. One order keeps
+it correct: *read the thing, decide in the record, write with the version that was read*. A stale
+worker that continues after the device went on finds either the record owned by another run, or its
 version outdated.
 
-An episode may be asked to end while a recovery holds the device: the update succeeded, another
-campaign began, an operator is done with it. The wish goes into the record (``ending``), and who
-comes first to where the attributes are overwritten ends it: the overwriting step itself, or whoever
-asked.
+The end of an episode may be requested while a recovery owns the device: the update succeeded,
+another campaign began, or an operator releases it. The request is stored in the record
+(``ending``). The first to reach the point where the attributes are overwritten ends the episode:
+either the overwriting step itself or the requester.
 
 All steps take the recovery run and may raise:
 
-- RecoverySupersededError: the device is not this run's (any more)
-- ThingNotFoundError: the thing is gone; so are its record and backup, then
-- TransientError: the thing was changed meanwhile, or see ``aws.call``
+- RecoverySupersededError: the run does not own the device (any more)
+- ThingNotFoundError: the thing is gone; its record and backup were deleted
+- TransientError: the thing was changed since it was read, or see ``aws.call``
 - RequestRefusedError: see ``registry.update`` and ``registry.add_to_group``
 """
 
@@ -37,25 +37,25 @@ from firmware_retry.settings import settings
 _logger = logging.getLogger(__name__)
 
 MOST_CHECKS = 4
-"""How often a device that is to be restored is found in its groups before that is accepted."""
+"""How often a device may be found in its groups before it is restored regardless."""
 CHECK_AGAIN_SECONDS = 300
-"""Until the next look: dynamic groups follow their query within minutes."""
+"""Until the next check: dynamic groups follow their query within minutes."""
 
 
 def move_out(run: Run) -> int:
-    """Overwrites attributes so that the device leaves its dynamic thing groups for a while.
+    """Overwrite attributes so that the device leaves its dynamic thing groups for a while.
 
     Returns:
         When the cool-down ends, epoch seconds.
     """
-    # Devices that failed together should not all come back in the same second.
+    # Devices that failed together should not all return in the same second.
     longer = 1 + settings().cool_down_jitter * clock.share()
     wait_seconds = int(settings().cool_down_of(run.cycle) * longer)
     return _overwrite(run, State.COOLING_DOWN, settings().move_out_attributes, wait_seconds)
 
 
 def mark_failed(run: Run) -> int:
-    """Overwrites attributes so that the device leaves its dynamic thing groups for good.
+    """Overwrite attributes so that the device leaves its dynamic thing groups for good.
 
     Returns:
         When its groups have settled and it may be moved, epoch seconds.
@@ -64,25 +64,25 @@ def mark_failed(run: Run) -> int:
 
 
 def _overwrite(run: Run, state: State, attributes: Mapping[str, str], wait_seconds: int) -> int:
-    with _ended_with_its_thing(run):
+    with _end_with_thing(run):
         cools_down = state is State.COOLING_DOWN
-        # First, since AWS allows the fewest calls of these a second: while a million devices wait,
-        # what is refused here has taken nothing from the intake, which reads things as well.
+        # First, since AWS allows fewer of these calls per second than of any other: while a million
+        # devices wait, a call rejected here takes no capacity from the intake, which reads things.
         groups = registry.dynamic_groups_of(run.device_id) if cools_down else frozenset()
         thing = registry.describe(run.device_id)
-        device = retries_table.claim(run, state, wait_seconds, groups)
-        if not device.away_since:
-            device = _move_away(run, device, thing, attributes, wait_seconds)
-    if device.ending:
+        record = retries_table.claim(run, state, wait_seconds, groups)
+        if not record.away_since:
+            record = _move_away(run, record, thing, attributes, wait_seconds)
+    if record.ending:
         finish(run)
-    return device.due_at
+    return record.due_at
 
 
 def _move_away(
-    run: Run, device: Record, thing: Thing, attributes: Mapping[str, str], wait_seconds: int
+    run: Run, record: Record, thing: Thing, attributes: Mapping[str, str], wait_seconds: int
 ) -> Record:
-    if device.due_at < int(clock.now()):
-        # A run that was stopped before it got here: the wait is for the device to be away.
+    if record.due_at < int(clock.now()):
+        # The run was stopped before it got here: the wait must begin with the move.
         retries_table.postpone(run, wait_seconds)
     backup_table.store(thing, attributes)
     registry.update(thing, attributes)
@@ -90,50 +90,50 @@ def _move_away(
 
 
 def restore(run: Run) -> list[str]:
-    """Puts the original attributes back, so that the device rejoins its dynamic thing groups.
+    """Restore the original attributes, so that the device rejoins its dynamic thing groups.
 
-    Only attributes that still hold the overwritten value are put back: what a person changed
-    meanwhile stays. One that did not exist is removed again.
+    Only attributes that still have the value written are restored: what an operator changed since
+    stays. An attribute that did not exist is removed again.
 
     Returns:
-        The names of the attributes that were put back.
+        The names of the attributes that were restored.
 
     Raises:
-        CampaignPausedError: the device has to stay away until its campaign is resumed.
-        StillInGroupError: the device did not leave its groups yet: come again.
+        CampaignPausedError: the device has to stay moved out until its campaign is resumed.
+        StillInGroupError: the device has not left its groups yet: try again later.
         BackupMissingError: the originals are not in the backup table.
     """
-    with _ended_with_its_thing(run):
+    with _end_with_thing(run):
         thing = registry.describe(run.device_id)
-        device = retries_table.held(run, State.COOLING_DOWN)
-        owed = _owed(run, thing)
-        # Nothing is owed where this step died right after the next write: by now the device may
-        # have rejoined its groups, which is what was wanted.
-        is_away = owed and not device.ending
-        if is_away and campaigns_table.is_paused(device.campaign):
-            raise CampaignPausedError(f"{run.device_id}: {device.campaign} is paused")
-        reason = _reason_to_restore(run, device) if is_away else Cause.COOLED_DOWN
-        registry.update(thing, owed)
-    if device.ending:
-        retries_table.end(device, device.ending, device.ending_up_to)
+        record = retries_table.read_owned(run, State.COOLING_DOWN)
+        originals = _originals_to_restore(run, thing)
+        # Empty where this step crashed right after the next write: by now the device may have
+        # rejoined its groups, as it should.
+        is_away = originals and not record.ending
+        if is_away and campaigns_table.is_paused(record.campaign):
+            raise CampaignPausedError(f"{run.device_id}: {record.campaign} is paused")
+        reason = _reason_to_restore(run, record) if is_away else Cause.COOLED_DOWN
+        registry.update(thing, originals)
+    if record.ending:
+        retries_table.end(record, record.ending, record.ending_up_to)
     else:
         retries_table.release(run, reason)
-    return sorted(owed)
+    return sorted(originals)
 
 
-def _reason_to_restore(run: Run, device: Record) -> str:
-    """Makes sure that the device left the groups which it is to join anew.
+def _reason_to_restore(run: Run, record: Record) -> str:
+    """Return the reason for the history, after a check that the device left the groups to rejoin.
 
-    https://docs.aws.amazon.com/iot/latest/developerguide/dynamic-thing-groups.html : a group
-    follows its query a little later, and a state that lasts too short may go unnoticed.
+    A group follows its query a little later, and may miss a state that lasts too short:
+    https://docs.aws.amazon.com/iot/latest/developerguide/dynamic-thing-groups.html
     """
-    if not device.left_groups:
+    if not record.left_groups:
         return Cause.COOLED_DOWN
-    # One that it left is enough: other groups may have nothing to do with the update.
-    if device.left_groups - registry.groups_of(run.device_id):
+    # One group left is enough: the others may have nothing to do with the update.
+    if record.left_groups - registry.groups_of(run.device_id):
         return Cause.COOLED_DOWN
-    names = ", ".join(sorted(device.left_groups))
-    if device.leave_checks < MOST_CHECKS:
+    names = ", ".join(sorted(record.left_groups))
+    if record.leave_checks < MOST_CHECKS:
         retries_table.check_again(run, CHECK_AGAIN_SECONDS)
         raise StillInGroupError(f"{run.device_id} is still in {names}")
     _logger.warning(
@@ -144,62 +144,62 @@ def _reason_to_restore(run: Run, device: Record) -> str:
     return f"{Cause.NEVER_LEFT} {names}"
 
 
-def _owed(run: Run, thing: Thing) -> dict[str, str | None]:
-    originals = backup_table.load(run.device_id)
-    if originals is not None:
-        return originals.owed(thing)
-    retries_table.held(run)  # a twin may have ended the episode since it was read
+def _originals_to_restore(run: Run, thing: Thing) -> dict[str, str | None]:
+    backup = backup_table.load(run.device_id)
+    if backup is not None:
+        return backup.originals_to_restore(thing)
+    retries_table.read_owned(run)  # a concurrent duplicate may have ended the episode
     if _is_overwritten(thing):
         message = f"no backup of {run.device_id} in {settings().backup_table}: set its attributes"
         raise BackupMissingError(message)
-    return {}  # a person has put them back
+    return {}  # an operator has restored them
 
 
 def _is_overwritten(thing: Thing) -> bool:
     written = (settings().move_out_attributes, settings().failed_attributes)
-    return any(thing.attributes.get(name) == of[name] for of in written for name in of)
+    return any(thing.attributes.get(name) == values[name] for values in written for name in values)
 
 
 def join_failed_group(run: Run) -> None:
-    """Adds the device to the static thing group for failed devices."""
-    with _ended_with_its_thing(run), _out_of_the_group_unless_failed(run):
-        if retries_table.held_for_good(run).is_told:
-            return  # it was in the group before anybody was told; an operator may have taken it out
+    """Add the device to the static thing group for failed devices."""
+    with _end_with_thing(run), _leave_group_unless_failed(run):
+        if retries_table.read_failed_owned(run).is_notified:
+            return  # it joined before operators were notified; they may have removed it since
         registry.add_to_group(run.device_id, settings().failed_thing_group_name)
-        # Somebody may have ended the episode in between.
-        retries_table.held_for_good(run)
+        # The end of the episode may have been requested in between.
+        retries_table.read_failed_owned(run)
 
 
 @contextmanager
-def _out_of_the_group_unless_failed(run: Run) -> Iterator[None]:
+def _leave_group_unless_failed(run: Run) -> Iterator[None]:
     try:
         yield
     except RecoverySupersededError:
-        device = retries_table.read(run.device_id)
-        if device is None or device.ending or not device.has_failed:
+        record = retries_table.read(run.device_id)
+        if record is None or record.ending or not record.has_failed:
             registry.remove_from_group(run.device_id, settings().failed_thing_group_name)
         raise
 
 
-def end_episode(device: Record, cause: Cause, up_to: int) -> bool:
-    """Ends the episode of a device, whatever state it is in: attributes back, counters gone.
+def end_episode(record: Record, cause: Cause, up_to: int) -> bool:
+    """End the episode of a device in any state: restore its attributes, delete its record.
 
     Args:
-        device: as it was read.
-        cause: why.
-        up_to: messages sent before this moment are of the past, milliseconds since the epoch.
+        record: as read.
+        cause: the cause, for the history.
+        up_to: messages sent before this moment are stale, milliseconds since the epoch.
 
     Returns:
-        Whether it has ended. If not, a recovery is just overwriting the attributes; it ends the
-        episode as soon as it has.
+        Whether it has ended. If not, a recovery is just overwriting the attributes, and ends the
+        episode right after that.
 
     Raises:
-        RecoverySupersededError: the device went on since it was read.
+        RecoverySupersededError: the record was changed since it was read.
     """
-    if device.state is State.TRACKING:
-        retries_table.end(device, cause, up_to)
+    if record.state is State.TRACKING:
+        retries_table.end(record, cause, up_to)
         return True
-    run = device.present_run
+    run = record.present_run
     if not retries_table.ask_to_end(run, cause, up_to).away_since:
         return False
     finish(run)
@@ -207,21 +207,21 @@ def end_episode(device: Record, cause: Cause, up_to: int) -> bool:
 
 
 def finish(run: Run) -> None:
-    """Ends the episode of a device that a recovery holds and that was asked to end."""
-    with _ended_with_its_thing(run):
+    """End the episode of a device that a recovery owns, after its end was requested."""
+    with _end_with_thing(run):
         thing = registry.describe(run.device_id)
-        device = retries_table.held(run)
-        if device.has_failed:
+        record = retries_table.read_owned(run)
+        if record.has_failed:
             registry.remove_from_group(run.device_id, settings().failed_thing_group_name)
-        registry.update(thing, _owed(run, thing))
-    if device.notified_at and device.ending == Cause.SUCCEEDED:
-        alerts.tell_healed(run, device)
-    retries_table.end(device, device.ending, device.ending_up_to)
+        registry.update(thing, _originals_to_restore(run, thing))
+    if record.is_notified and record.ending == Cause.SUCCEEDED:
+        alerts.notify_healed(run, record)
+    retries_table.end(record, record.ending, record.ending_up_to)
 
 
 @contextmanager
-def _ended_with_its_thing(run: Run) -> Iterator[None]:
-    """A thing that vanished ends its episode: its record and backup go, and the error goes on."""
+def _end_with_thing(run: Run) -> Iterator[None]:
+    """End the episode of a thing that vanished, and raise the error again."""
     try:
         yield
     except ThingNotFoundError:

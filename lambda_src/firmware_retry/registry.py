@@ -1,4 +1,4 @@
-"""The things of AWS IoT. The registry is the truth about a device, not its messages."""
+"""The registry of AWS IoT: things and their groups. It overrides what devices report."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,17 +11,17 @@ from firmware_retry.errors import RequestRefusedError, ThingNotFoundError
 
 @dataclass(frozen=True)
 class Thing:
-    """A thing as the registry had it at one version."""
+    """A thing at one version."""
 
     name: str
     thing_id: str
-    """Tells a thing from a later one of the same name."""
+    """Distinguishes a thing from a later one of the same name."""
     version: int
     attributes: Mapping[str, str]
 
 
 def describe(name: str) -> Thing:
-    """Reads a thing.
+    """Read a thing.
 
     Raises:
         ThingNotFoundError: there is none of this name.
@@ -32,18 +32,19 @@ def describe(name: str) -> Thing:
 
 
 def update(thing: Thing, changes: Mapping[str, str | None]) -> None:
-    """Changes some attributes of a thing that nobody changed since it was read.
+    """Change attributes of a thing under optimistic locking.
 
     Args:
-        thing: as read; its version is what the change is bound to.
-        changes: name to new value, or None to remove the attribute. What has the wanted value
-            already is left alone, and when that is everything, no call is made.
+        thing: as read; the change is bound to its version.
+        changes: name to new value, or None to remove the attribute. Attributes that have the new
+            value already are left out; no call is made if none remains.
 
     Raises:
-        TransientError: somebody changed the thing meanwhile (read it again), or see ``aws.call``.
+        TransientError: the thing was changed since it was read (read it again), or see
+            ``aws.call``.
         ThingNotFoundError: the thing is gone.
-        RequestRefusedError: the registry does not take the attributes: a thing without a type has
-            three at most.
+        RequestRefusedError: the registry rejects the attributes: a thing without a type has three
+            at most.
 
     ``merge`` keeps all other attributes, an empty value removes one:
     https://docs.aws.amazon.com/iot/latest/apireference/API_AttributePayload.html
@@ -62,7 +63,7 @@ def update(thing: Thing, changes: Mapping[str, str | None]) -> None:
 
 
 def add_to_group(thing_name: str, group: str) -> None:
-    """Adds a thing to a static thing group; nothing changes when it is in it already.
+    """Add a thing to a static thing group; nothing changes if it is a member already.
 
     Raises:
         ThingNotFoundError: the thing is gone.
@@ -71,14 +72,14 @@ def add_to_group(thing_name: str, group: str) -> None:
     try:
         _call("add_thing_to_thing_group", thing_name, thingGroupName=group)
     except ThingNotFoundError as error:
-        # AWS answers the same for a missing thing and a missing group, and only the first may
+        # AWS raises the same error for a missing thing and a missing group, and only the former may
         # end the episode of the device.
         describe(thing_name)
         raise RequestRefusedError(f"the thing group {group} does not exist: {error}") from error
 
 
 def remove_from_group(thing_name: str, group: str) -> None:
-    """Takes a thing out of a static thing group; nothing changes when it is not in it.
+    """Remove a thing from a static thing group; nothing changes if it is not a member.
 
     Raises:
         ThingNotFoundError: the thing is gone.
@@ -86,12 +87,13 @@ def remove_from_group(thing_name: str, group: str) -> None:
     try:
         _call("remove_thing_from_thing_group", thing_name, thingGroupName=group)
     except ThingNotFoundError:
-        # AWS answers the same for a missing thing and a missing group; nobody is in the latter.
+        # AWS raises the same error for a missing thing and a missing group; a missing group has no
+        # members.
         describe(thing_name)
 
 
 def groups_of(thing_name: str) -> frozenset[str]:
-    """The names of the thing groups that a thing is in, static and dynamic.
+    """Return the names of the thing groups that a thing is in, static and dynamic.
 
     Raises:
         ThingNotFoundError: the thing is gone.
@@ -103,14 +105,14 @@ def groups_of(thing_name: str) -> frozenset[str]:
 
 
 def dynamic_groups_of(thing_name: str) -> frozenset[str]:
-    """The names of the dynamic thing groups that a thing is in: those that have a query.
+    """Return the names of the dynamic thing groups that a thing is in: those that have a query.
 
     Raises:
         ThingNotFoundError: the thing is gone.
 
     https://docs.aws.amazon.com/iot/latest/apireference/API_DescribeThingGroup.html
     """
-    # In order, so that the same run makes the same calls.
+    # Sorted, so that a replay makes the same calls.
     return frozenset(group for group in sorted(groups_of(thing_name)) if _is_dynamic(group))
 
 
@@ -124,27 +126,27 @@ def _is_dynamic(group: str) -> bool:
 
 
 def members_of(group: str) -> frozenset[str]:
-    """The names of all things in a thing group.
+    """Return the names of all things in a thing group.
 
     Raises:
         RequestRefusedError: the group is gone.
 
     https://docs.aws.amazon.com/iot/latest/apireference/API_ListThingsInThingGroup.html
     """
-    listed = partial(
+    list_page = partial(
         aws.call, "iot", "list_things_in_thing_group", thingGroupName=group, maxResults=250
     )
     try:
-        return frozenset(name for page in _pages(listed) for name in page["things"])
+        return frozenset(name for page in _pages(list_page) for name in page["things"])
     except ThingNotFoundError as error:
         raise RequestRefusedError(f"the thing group {group} does not exist: {error}") from error
 
 
-def _pages(listed: Callable[..., dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """All pages of a list that goes on with ``nextToken``."""
+def _pages(list_page: Callable[..., dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield all pages of a list that is continued by ``nextToken``."""
     query: dict[str, Any] = {}
     while True:
-        page = listed(**query)
+        page = list_page(**query)
         yield page
         if not page.get("nextToken"):
             return
@@ -155,5 +157,5 @@ def _call(operation: str, thing_name: str, **parameters: Any) -> dict[str, Any]:
     try:
         return aws.call("iot", operation, thingName=thing_name, **parameters)
     except ThingNotFoundError as error:
-        # What AWS says may name it or not.
+        # The message from AWS does not always contain the name.
         raise ThingNotFoundError(f"the registry has no thing {thing_name}: {error}") from error

@@ -1,25 +1,39 @@
-"""The table ``DeviceFirmwareRetries``: the state of a device, changed only by conditional writes.
+"""The table ``DeviceFirmwareRetries``: the records of devices, changed only by conditional writes.
 
-No read-then-write anywhere: each change is one write whose condition says what it builds on. When
-the condition does not hold, the item that DynamoDB sends back
-(``ReturnValuesOnConditionCheckFailure``) says why. A change of the state is written together with
-its line in the history, in one transaction.
+No read-then-write anywhere: each change is one write whose condition states what it builds on. When
+the condition does not hold, the item that DynamoDB returns
+(``ReturnValuesOnConditionCheckFailure``) shows why. A change of the state is written together with
+its transition in the history, in one transaction.
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateItem.html
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
 
-An item: ``deviceId`` (S, the key), ``RetryCounter`` (N, failures of this cycle),
-``ResetRetryCount`` (N, cycles used up), ``timestamp`` (S, last change, ISO 8601, UTC), ``state``
-(S), ``campaign`` (S), ``reportedBy`` (S: ``device`` or ``jobs``), ``startedAt`` (N, when the
-episode's first message was sent, milliseconds), ``lastSentAt`` (N, when the message was sent that
-was counted last, milliseconds), ``notBefore`` (N, up to when messages are of an earlier episode,
-milliseconds), ``trackingId`` (S), ``countedEvents`` (SS), ``lastReason`` (S, why the last failure
-was one), ``isFatal`` (BOOL, no further try is worth it), ``dueAt`` (N, epoch seconds),
-``recoveryId`` (S), ``awaySince`` (N, epoch seconds: when the attributes were overwritten),
-``leftGroups`` (SS, the dynamic groups that the device was in before), ``leaveChecks`` (N, how often
-it was found in all of them since), ``usedUpAt`` (N, epoch seconds: when it used up a cycle last),
-``notifiedAt`` (S, ISO 8601, UTC: when it was told that the device failed), ``ending`` and
-``endingUpTo`` (S and N: why the episode is to end, and up to when messages are of the past,
-milliseconds).
+An item:
+
+===================  ====  ===================================================================
+``deviceId``         S     the key
+``state``            S     a ``State``
+``RetryCounter``     N     failures of this cycle
+``ResetRetryCount``  N     cycles used up
+``timestamp``        S     last change, ISO 8601, UTC
+``campaign``         S
+``trackingId``       S     identifies the episode
+``reportedBy``       S     ``device`` or ``jobs``
+``startedAt``        N     when the episode's first message was sent, milliseconds
+``lastSentAt``       N     when the message was sent that was counted last, milliseconds
+``notBefore``        N     messages sent before are of an earlier episode, milliseconds
+``countedEvents``    SS    the ids of the failures counted
+``lastReason``       S     the reason of the last failure
+``isFatal``          BOOL  no further try is worthwhile
+``usedUpAt``         N     when a cycle was used up last, epoch seconds
+``recoveryId``       S     the recovery run that owns the device
+``dueAt``            N     when the run's wait ends, epoch seconds
+``awaySince``        N     when the attributes were overwritten, epoch seconds
+``leftGroups``       SS    the dynamic groups that the device was in before
+``leaveChecks``      N     how often it was found in all of them since
+``notifiedAt``       S     when operators were notified of its failure, ISO 8601, UTC
+``ending``           S     the cause for which the end of the episode was requested
+``endingUpTo``       N     messages sent before are stale then, milliseconds
+===================  ====  ===================================================================
 """
 
 import re
@@ -37,14 +51,14 @@ from firmware_retry.settings import settings
 
 
 def create(message: Message, not_before: int) -> str | None:
-    """Starts the episode of a device.
+    """Begin the episode of a device.
 
     Args:
         message: its first failure.
         not_before: messages sent before are of an earlier episode, milliseconds since the epoch.
 
     Returns:
-        The trackingId of the new episode; None when one is on already.
+        The trackingId of the new episode; None when the device is tracked already.
     """
     tracking_id = clock.unique_id()
     item = {
@@ -82,15 +96,14 @@ def create(message: Message, not_before: int) -> str | None:
 
 
 def count(message: Message, is_fatal: bool = False) -> tuple[Outcome, Record | None]:
-    """Counts a failure, once.
+    """Count a failure, once.
 
     Args:
         message: the failure.
-        is_fatal: whether no further try is worth it, so that the device goes to the failed ones.
+        is_fatal: whether no further try is worthwhile, so that the device joins the failed ones.
 
     Returns:
-        What became of the message, and the record as it is now; None when the device is not
-        tracked.
+        The outcome of the message, and the present record; None when the device is not tracked.
     """
     fatal = ", isFatal = :fatal" if is_fatal else ""
     of_campaign = "" if message.is_of_unknown_campaign else " AND campaign = :campaign"
@@ -125,28 +138,28 @@ def count(message: Message, is_fatal: bool = False) -> tuple[Outcome, Record | N
     return record.due or Outcome.COUNTED, record
 
 
-def take_over(device: Record, message: Message, is_fatal: bool = False) -> tuple[Outcome, Record]:
-    """Has an episode reported by another from now on: by AWS IoT Jobs, or by the device again.
+def take_over(record: Record, message: Message, is_fatal: bool = False) -> tuple[Outcome, Record]:
+    """Change the reporter of an episode: to AWS IoT Jobs, or back to the device.
 
-    Counters and cycles stay. Of what the former had told already, nothing counts again: the two
-    share no id, but they tell of a failure at about the same time.
+    Counters and cycles stay. No failure that the former reporter reported is counted again: the two
+    share no id, but report a failure at about the same time.
 
     Args:
-        device: as it was read.
+        record: as read.
         message: the first of the new reporter.
-        is_fatal: whether no further try is worth it.
+        is_fatal: whether no further try is worthwhile.
 
     Returns:
-        What became of the message, and the record as it is now.
+        The outcome of the message, and the present record.
 
     Raises:
-        TransientError: the device went on since it was read.
+        TransientError: the record was changed since it was read.
     """
     fatal = ", isFatal = :fatal" if is_fatal else ""
-    is_new = message.sent_at >= device.told_up_to
+    is_new = message.sent_at >= record.overlap_end
     values = {
         ":one": {"N": str(int(is_new))},
-        ":bound": {"N": str(max(device.not_before, device.told_up_to))},
+        ":bound": {"N": str(max(record.not_before, record.overlap_end))},
         ":reporter": {"S": message.reported_by},
         ":campaign": {"S": message.campaign},
         ":events": {"SS": [message.event_id]},
@@ -154,13 +167,13 @@ def take_over(device: Record, message: Message, is_fatal: bool = False) -> tuple
         ":sent": {"N": str(message.sent_at)},
         ":fatal": {"BOOL": True},
         ":tracking": {"S": State.TRACKING},
-        ":tracking_id": {"S": device.tracking_id},
-        ":former": {"S": device.reported_by},
-        ":told": {"N": str(device.last_sent_at)},
+        ":tracking_id": {"S": record.tracking_id},
+        ":former": {"S": record.reported_by},
+        ":told": {"N": str(record.last_sent_at)},
     }
     try:
         answer = _update(
-            device.device_id,
+            record.device_id,
             "SET reportedBy = :reporter, campaign = :campaign, RetryCounter = RetryCounter + :one,"
             " lastReason = :reason, lastSentAt = :sent, notBefore = :bound,"
             f" #timestamp = :now{fatal} ADD countedEvents :events",
@@ -169,23 +182,23 @@ def take_over(device: Record, message: Message, is_fatal: bool = False) -> tuple
             values,
         )
     except ConditionFailedError as refused:
-        raise TransientError(f"{device.device_id} went on meanwhile: look again") from refused
-    record = Record.of(answer["Attributes"])
-    return record.due or Outcome.TAKEN_OVER, record
+        raise TransientError(f"{record.device_id} went on meanwhile: look again") from refused
+    changed = Record.of(answer["Attributes"])
+    return changed.due or Outcome.TAKEN_OVER, changed
 
 
 def claim(run: Run, state: State, wait_seconds: int, groups: frozenset[str]) -> Record:
-    """Takes the device for a recovery run: the first write of a run, which decides.
+    """Claim the device for a recovery run: the first write of a run, which decides.
 
     Args:
-        run: whose the device is to be.
-        state: where the device goes: cooling down or failed.
+        run: the future owner of the device.
+        state: the next state of the device: cooling down or failed.
         wait_seconds: how long the run will wait then.
-        groups: the dynamic thing groups that the device is to leave.
+        groups: the dynamic thing groups that the device has to leave.
 
     Returns:
-        The record. A run that claims again gets what it got first, so that a repeated step does
-        not wait twice.
+        The record. A repeated claim returns that of the first, so that a repeated step does not
+        wait twice.
 
     Raises:
         RecoverySupersededError: the device is not at the end of this run's cycle (any more).
@@ -213,13 +226,14 @@ def claim(run: Run, state: State, wait_seconds: int, groups: frozenset[str]) -> 
         " AND ResetRetryCount = :previous",
         values,
     )
-    # When it is claimed already, by this very run or by another, the record says so.
+    # If it is claimed already, by this run or by another, the record shows it.
     with suppress(ConditionFailedError):
-        _write_together({"Update": change}, history_table.put(_step(run, State.TRACKING, state)))
-    return held(run, state)
+        moved = _transition(run, State.TRACKING, state)
+        _write_together({"Update": change}, history_table.put(moved))
+    return read_owned(run, state)
 
 
-def _step(run: Run, before: State, after: State, reason: str = "") -> Transition:
+def _transition(run: Run, before: State, after: State, reason: str = "") -> Transition:
     return Transition(
         run.device_id,
         run.tracking_id,
@@ -232,21 +246,21 @@ def _step(run: Run, before: State, after: State, reason: str = "") -> Transition
 
 
 def read(device_id: str) -> Record | None:
-    """Reads the record of a device; None when it is not tracked."""
+    """Read the record of a device; None when it is not tracked."""
     item = aws.get_item(settings().retries_table, {"deviceId": {"S": device_id}})
     return Record.of(item) if item else None
 
 
-def held(run: Run, state: State | None = None) -> Record:
-    """Reads the record of a device that the run has claimed.
+def read_owned(run: Run, state: State | None = None) -> Record:
+    """Read the record of a device that the run has claimed.
 
     Args:
-        run: who asks.
-        state: the state that it must be in; when the ladder is shortened while a run is on its
-            way, a cool-down and an escalation have the same name.
+        run: the owner.
+        state: the state required, if any; when the ladder is shortened while a run is under way, a
+            cool-down and an escalation have the same name.
 
     Raises:
-        RecoverySupersededError: the device is not this run's (any more).
+        RecoverySupersededError: the run does not own the device (any more).
     """
     record = read(run.device_id)
     if (
@@ -254,39 +268,40 @@ def held(run: Run, state: State | None = None) -> Record:
         or record.recovery_id != run.recovery_id
         or record.state != (state or record.state)
     ):
-        raise _superseded(run)
+        raise _not_owned_error(run)
     return record
 
 
-def held_for_good(run: Run) -> Record:
-    """Reads the record of a device that has failed, and is to stay so.
+def read_failed_owned(run: Run) -> Record:
+    """Read the record of a device that the run has marked as failed, and that stays so.
 
     Raises:
-        RecoverySupersededError: the device is not this run's, or its episode is to end.
+        RecoverySupersededError: the run does not own the device, or the end of its episode was
+            requested.
     """
-    record = held(run, State.FAILED)
+    record = read_owned(run, State.FAILED)
     if record.ending:
         raise RecoverySupersededError(f"{run.device_id}: {record.ending}")
     return record
 
 
-def _superseded(run: Run) -> RecoverySupersededError:
+def _not_owned_error(run: Run) -> RecoverySupersededError:
     return RecoverySupersededError(f"{run.device_id} is not held by {run.recovery_id}")
 
 
-def _gone_on(run: Run, refused: ConditionFailedError) -> Exception:
-    """What a write of a run was refused for: the device went on, with this run or without it."""
+def _explain_refusal(run: Run, refused: ConditionFailedError) -> Exception:
+    """Return why a write of a run was rejected: the record was changed by this run or another."""
     if refused.item and Record.of(refused.item).recovery_id == run.recovery_id:
         return TransientError(f"{run.device_id} went on meanwhile: look again")
-    return _superseded(run)
+    return _not_owned_error(run)
 
 
 def postpone(run: Run, wait_seconds: int) -> None:
-    """Lets the wait of a run that holds the device, and has not moved it yet, begin now.
+    """Restart the wait of a run that owns the device, and has not moved it yet.
 
     Raises:
-        RecoverySupersededError: the device is not this run's (any more).
-        TransientError: a twin of this step has moved the device meanwhile.
+        RecoverySupersededError: the run does not own the device (any more).
+        TransientError: a concurrent duplicate of this step has moved the device.
     """
     values = {
         ":due": {"N": str(int(clock.now()) + wait_seconds)},
@@ -300,35 +315,35 @@ def postpone(run: Run, wait_seconds: int) -> None:
             values,
         )
     except ConditionFailedError as refused:
-        raise _gone_on(run, refused) from refused
+        raise _explain_refusal(run, refused) from refused
 
 
 def mark_away(run: Run) -> Record:
-    """Records that the device's attributes are overwritten.
+    """Record that the device's attributes are overwritten.
 
     Raises:
-        RecoverySupersededError: the device is not this run's (any more).
+        RecoverySupersededError: the run does not own the device (any more).
     """
     since = {":since": {"N": str(int(clock.now()))}}
-    return _update_held(run, "SET awaySince = :since, #timestamp = :now", since)
+    return _update_owned(run, "SET awaySince = :since, #timestamp = :now", since)
 
 
 def check_again(run: Run, wait_seconds: int) -> None:
-    """Records that the device has not left its groups, and is looked at again a little later.
+    """Record that the device has not left its groups, and is checked again later.
 
     Raises:
-        RecoverySupersededError: the device is not this run's (any more).
+        RecoverySupersededError: the run does not own the device (any more).
     """
     values = {":due": {"N": str(int(clock.now()) + wait_seconds)}, ":one": {"N": "1"}}
-    _update_held(run, "SET dueAt = :due, #timestamp = :now ADD leaveChecks :one", values)
+    _update_owned(run, "SET dueAt = :due, #timestamp = :now ADD leaveChecks :one", values)
 
 
 def release(run: Run, reason: str) -> None:
-    """Ends a cool-down: the device is tracked again, for its next cycle.
+    """End a cool-down: the device is tracked again, for its next cycle.
 
     Raises:
-        RecoverySupersededError: the device is not this run's (any more).
-        TransientError: the episode was asked to end meanwhile.
+        RecoverySupersededError: the run does not own the device (any more).
+        TransientError: the end of the episode was requested since the record was read.
     """
     change = _change(
         run.device_id,
@@ -337,20 +352,20 @@ def release(run: Run, reason: str) -> None:
         "recoveryId = :run AND attribute_not_exists(ending)",
         {":tracking": {"S": State.TRACKING}, ":run": {"S": run.recovery_id}},
     )
-    back = _step(run, State.COOLING_DOWN, State.TRACKING, reason)
+    back = _transition(run, State.COOLING_DOWN, State.TRACKING, reason)
     try:
         _write_together({"Update": change}, history_table.put(back))
     except ConditionFailedError as refused:
-        raise _gone_on(run, refused) from refused
+        raise _explain_refusal(run, refused) from refused
 
 
 def mark_notified(run: Run) -> None:
-    """Records that it was told that the device failed; nothing more is due.
+    """Record that operators were notified of the failure; nothing more is due.
 
     Raises:
-        RecoverySupersededError: the device is not this run's (any more).
+        RecoverySupersededError: the run does not own the device (any more).
     """
-    _update_held(
+    _update_owned(
         run,
         "SET notifiedAt = if_not_exists(notifiedAt, :now), #timestamp = :now REMOVE dueAt",
         {},
@@ -358,12 +373,12 @@ def mark_notified(run: Run) -> None:
 
 
 def ask_to_end(run: Run, cause: Cause, up_to: int) -> Record:
-    """Records that the episode is to end, and why; what was asked first stays.
+    """Request the end of the episode; the cause of the first request stays.
 
     Raises:
-        RecoverySupersededError: the device is not this run's (any more).
+        RecoverySupersededError: the run does not own the device (any more).
     """
-    return _update_held(
+    return _update_owned(
         run,
         "SET ending = if_not_exists(ending, :cause), endingUpTo = if_not_exists(endingUpTo, :upto),"
         " #timestamp = :now",
@@ -371,7 +386,7 @@ def ask_to_end(run: Run, cause: Cause, up_to: int) -> Record:
     )
 
 
-def _update_held(run: Run, update: str, values: dict[str, Any]) -> Record:
+def _update_owned(run: Run, update: str, values: dict[str, Any]) -> Record:
     try:
         answer = _update(
             run.device_id,
@@ -380,16 +395,19 @@ def _update_held(run: Run, update: str, values: dict[str, Any]) -> Record:
             {":run": {"S": run.recovery_id}} | values,
         )
     except ConditionFailedError as refused:
-        raise _superseded(run) from refused
+        raise _not_owned_error(run) from refused
     return Record.of(answer["Attributes"])
 
 
-def everyone() -> Iterator[list[Record]]:
-    """Reads all records, as far as a census of them needs it: of the rest nothing is there.
+def read_all() -> Iterator[list[Record]]:
+    """Read all records, with the attributes that a census needs; the others are 0 or empty.
 
     Yields:
-        Page by page, each read when it is asked for, so the cost grows with the devices that have a
-        record, not with the fleet.
+        The records of a page, page by page, each read on demand. The cost grows with the number of
+        devices that have a record, not with the fleet.
+
+    Raises:
+        TransientError, RequestRefusedError: see ``aws.call``.
     """
     pages = aws.scan(
         TableName=settings().retries_table,
@@ -397,7 +415,7 @@ def everyone() -> Iterator[list[Record]]:
             "deviceId, #state, campaign, RetryCounter, isFatal, usedUpAt, dueAt, awaySince,"
             " notifiedAt, ending, #timestamp"
         ),
-        # What this package did not write has none: see docs/moving-from-cdk.md.
+        # Items of another program have none: see docs/moving-from-cdk.md.
         FilterExpression="attribute_exists(#state)",
         ExpressionAttributeNames={"#state": "state", "#timestamp": "timestamp"},
     )
@@ -405,27 +423,27 @@ def everyone() -> Iterator[list[Record]]:
         yield [Record.of(item) for item in page]
 
 
-def end(device: Record, reason: str, up_to: int) -> None:
-    """Ends the episode of a device: record and backup go, the history stays; all or nothing.
+def end(record: Record, reason: str, up_to: int) -> None:
+    """End the episode of a device: delete record and backup, in one transaction with the history.
 
     Args:
-        device: as it was read.
-        reason: why, for the history.
-        up_to: messages sent before this moment are of the past, milliseconds since the epoch.
+        record: as read.
+        reason: the reason, for the history.
+        up_to: messages sent before this moment are stale, milliseconds since the epoch.
 
     Raises:
-        RecoverySupersededError: the device went on since it was read.
+        RecoverySupersededError: the record was changed since it was read.
     """
-    key = {"deviceId": {"S": device.device_id}}
+    key = {"deviceId": {"S": record.device_id}}
     ended = Transition(
-        device.device_id,
-        device.tracking_id,
-        device.campaign,
-        device.state,
+        record.device_id,
+        record.tracking_id,
+        record.campaign,
+        record.state,
         history_table.FREE,
         reason,
-        device.recovery_id,
-        max(up_to, device.not_before),
+        record.recovery_id,
+        max(up_to, record.not_before),
     )
     delete = {
         "TableName": settings().retries_table,
@@ -433,33 +451,30 @@ def end(device: Record, reason: str, up_to: int) -> None:
         "ConditionExpression": (
             "trackingId = :tracking_id AND #state = :state AND ResetRetryCount = :cycles"
             " AND reportedBy = :reporter AND "
-            # Who was told that the device failed is to be told how it ended.
-            + ("notifiedAt = :told" if device.notified_at else "attribute_not_exists(notifiedAt)")
+            # Operators who were notified of the failure must be notified of the end.
+            + ("notifiedAt = :told" if record.notified_at else "attribute_not_exists(notifiedAt)")
         ),
         "ExpressionAttributeNames": {"#state": "state"},
         "ExpressionAttributeValues": {
-            ":tracking_id": {"S": device.tracking_id},
-            ":state": {"S": device.state},
-            ":cycles": {"N": str(device.reset_retry_count)},
-            ":reporter": {"S": device.reported_by},
-            **({":told": {"S": device.notified_at}} if device.notified_at else {}),
+            ":tracking_id": {"S": record.tracking_id},
+            ":state": {"S": record.state},
+            ":cycles": {"N": str(record.reset_retry_count)},
+            ":reporter": {"S": record.reported_by},
+            **({":told": {"S": record.notified_at}} if record.notified_at else {}),
         },
     }
     backup = {"Delete": {"TableName": settings().backup_table, "Key": key}}
     try:
         _write_together({"Delete": delete}, backup, history_table.put(ended))
     except ConditionFailedError as refused:
-        raise RecoverySupersededError(f"{device.device_id} went on meanwhile") from refused
+        raise RecoverySupersededError(f"{record.device_id} went on meanwhile") from refused
 
 
 def forget(run: Run) -> None:
-    """Ends the episode of a device that vanished.
-
-    Nothing changes when a later episode has begun.
-    """
-    device = read(run.device_id)
-    if device is not None and device.tracking_id == run.tracking_id:
-        end(device, Cause.VANISHED, device.present_up_to)
+    """End the episode of a device whose thing is gone; nothing changes if a later one has begun."""
+    record = read(run.device_id)
+    if record is not None and record.tracking_id == run.tracking_id:
+        end(record, Cause.VANISHED, record.present_up_to)
 
 
 def _update(device_id: str, update: str, condition: str, values: dict[str, Any]) -> dict[str, Any]:
@@ -472,24 +487,24 @@ def _update(device_id: str, update: str, condition: str, values: dict[str, Any])
 
 
 def _change(device_id: str, update: str, condition: str, values: dict[str, Any]) -> dict[str, Any]:
-    """The parameters of an update: of its own, or as one action of a transaction."""
+    """Return the parameters of an ``UpdateItem`` call, or of an ``Update`` in a transaction."""
     expressions = f"{update} {condition} "
     names = {"#state": "state", "#timestamp": "timestamp"}
     known = values | {":now": {"S": _now()}}
-    # DynamoDB refuses a name or a value that no expression uses.
+    # DynamoDB rejects a name or a value that no expression uses.
     return {
         "TableName": settings().retries_table,
         "Key": {"deviceId": {"S": device_id}},
         "UpdateExpression": update,
         "ConditionExpression": condition,
-        "ExpressionAttributeNames": _used(names, expressions),
-        "ExpressionAttributeValues": _used(known, expressions),
+        "ExpressionAttributeNames": _select_used(names, expressions),
+        "ExpressionAttributeValues": _select_used(known, expressions),
         "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
     }
 
 
-def _used(of: dict[str, Any], expressions: str) -> dict[str, Any]:
-    return {name: value for name, value in of.items() if re.search(rf"{name}\b", expressions)}
+def _select_used(values: dict[str, Any], expressions: str) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if re.search(rf"{name}\b", expressions)}
 
 
 def _write_together(*actions: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 @dataclass(frozen=True)
 class Breaker:
-    """When one campaign has too large a share of the devices that used up a cycle lately."""
+    """The rule by which one campaign has too large a share of the devices that used up a cycle."""
 
     share: float
     """Above 0, at most 1."""
@@ -23,7 +23,7 @@ class Breaker:
 
 @dataclass(frozen=True)
 class Settings:
-    """What the module was configured with; the names are those of the Terraform variables."""
+    """The configuration of the module; the names are those of the Terraform variables."""
 
     retries_table: str
     backup_table: str
@@ -34,7 +34,7 @@ class Settings:
     retry_limit: int
     """Failures of one cycle after which the device is moved out."""
     cool_down_seconds: tuple[int, ...]
-    """The ladder: one wait for each cycle that is followed by another try."""
+    """The ladder: one wait per cycle that is followed by another try."""
     cool_down_jitter: float
     """Largest share by which a wait is lengthened at random, 0 to 1."""
     settle_seconds: int
@@ -48,32 +48,31 @@ class Settings:
     """Patterns: after a failure for such a reason no further try is worth it."""
     job_events_enabled: bool
     breaker: Breaker | None
-    """None when nobody wants to be told of a bad campaign."""
+    """None when the breaker is off."""
     alerts_topic_arn: str
     operator_topic_arn: str
-    """Empty when nobody subscribed by e-mail."""
+    """Empty when no operator subscribed by e-mail."""
     operator_queue_url: str
-    """What is still to be mailed; empty when nobody subscribed by e-mail."""
+    """The queue of MailOperators; empty when no operator subscribed by e-mail."""
     alert_digest_threshold: int
-    """Up to so many devices get a mail each; more get one together."""
+    """The most devices that get an e-mail each; more share a digest."""
     name_prefix: str
     cool_down_state_machine_arn: str
     escalation_state_machine_arn: str
 
     @property
-    def overwritten_names(self) -> tuple[str, ...]:
-        """The names of all attributes that the workflow overwrites at some time, sorted."""
+    def names_to_overwrite(self) -> tuple[str, ...]:
+        """Return the names of all attributes that the workflow may overwrite, sorted."""
         return tuple(sorted({*self.move_out_attributes, *self.failed_attributes}))
 
     def is_last_cycle(self, cycle: int) -> bool:
-        """Whether no further try follows the cycle (1 is the first)."""
+        """Return whether no further try follows the cycle (1 is the first)."""
         return cycle > len(self.cool_down_seconds)
 
     def cool_down_of(self, cycle: int) -> int:
-        """Seconds to wait after the cycle (1 is the first).
+        """Return the seconds to wait after the cycle (1 is the first).
 
-        The ladder may have been shortened while a recovery was already on its way: then its last
-        step counts.
+        If the ladder was shortened while a recovery was under way, its last step counts.
         """
         if not self.cool_down_seconds:
             return 0
@@ -82,10 +81,11 @@ class Settings:
 
 @lru_cache(maxsize=1)
 def settings() -> Settings:
-    """The settings of this function, read from its environment at the first call.
+    """Return the settings of this function, read from its environment by the first call.
 
-    Raises KeyError when a variable is not there, ValueError when one cannot be read: both mean
-    that the function was not deployed by the module.
+    Raises:
+        KeyError: a variable is missing; the function was not deployed by the module.
+        ValueError: a variable cannot be parsed; likewise.
     """
     env = os.environ
     breaker = json.loads(env["BREAKER"])

@@ -23,19 +23,19 @@ RARE = frozenset(
         "retries_table.claim: ResetRetryCount = :previous",
         "retries_table.release: attribute_not_exists(ending)",
         "retries_table.release: recoveryId = :run",
-        "retries_table._update_held: recoveryId = :run",
+        "retries_table._update_owned: recoveryId = :run",
         "backup_table.store: thingId <> :thing (never)",
         # Never yet: nobody starts a run too early, or one more for a device that failed for good;
         "retries_table.claim: #state = :tracking",
         "retries_table.claim: RetryCounter >= :limit (always)",
         "retries_table.claim: attribute_exists(isFatal) (always)",
         # nobody else has used the table;
-        "retries_table.everyone: attribute_exists(#state)",
+        "retries_table.read_all: attribute_exists(#state)",
         # a campaign is seldom paused or resumed between the two calls of the breaker;
-        "campaigns_table.mark_told: attribute_not_exists(toldAt)",
-        "campaigns_table.mark_told: attribute_not_exists(pausedAt)",
-        "campaigns_table.mark_told: resumedAt = :seen",
-        "campaigns_table.mark_told: attribute_not_exists(resumedAt)",
+        "campaigns_table.mark_notified: attribute_not_exists(toldAt)",
+        "campaigns_table.mark_notified: attribute_not_exists(pausedAt)",
+        "campaigns_table.mark_notified: resumedAt = :seen",
+        "campaigns_table.mark_notified: attribute_not_exists(resumedAt)",
         # a device seldom goes on between the two calls of who ends its episode.
         "retries_table.end: #state = :state",
         "retries_table.end: ResetRetryCount = :cycles",

@@ -269,14 +269,14 @@ def test_nothing_is_told_of_what_an_operator_has_paused(
 
 def during_the_telling(monkeypatch: pytest.MonkeyPatch, action: Callable[[], object]) -> None:
     """Lets something happen after a campaign was told of, and before that is marked."""
-    tell = alerts.tell_campaign_tripped
+    tell = alerts.notify_campaign_tripped
 
     def telling(**alert: Any) -> None:
-        monkeypatch.setattr(alerts, "tell_campaign_tripped", tell)
+        monkeypatch.setattr(alerts, "notify_campaign_tripped", tell)
         tell(**alert)
         action()
 
-    monkeypatch.setattr(alerts, "tell_campaign_tripped", telling)
+    monkeypatch.setattr(alerts, "notify_campaign_tripped", telling)
 
 
 def test_a_pass_that_dies_between_telling_and_marking_tells_again(
@@ -368,7 +368,7 @@ def test_a_breaker_that_cannot_tell_holds_nobody_up(
         raise RequestRefusedError("no such topic")
 
     with monkeypatch.context() as patch:
-        patch.setattr(alerts, "tell_campaign_tripped", refuse)
+        patch.setattr(alerts, "notify_campaign_tripped", refuse)
         with pytest.raises(ReconcileIncompleteError):
             reconcile()
     runs = cloud.stepfunctions.list_executions(stateMachineArn=f"{MACHINES}CoolDown")
@@ -386,6 +386,6 @@ def test_what_is_known_is_read_as_it_is_now(cloud: Cloud, monkeypatch: pytest.Mo
         return call(service, operation, **parameters)
 
     monkeypatch.setattr(aws, "call", looking)
-    campaigns_table.known()
+    campaigns_table.read_all()
     campaigns_table.is_paused("2.27")
     assert [parameters.get("ConsistentRead") for parameters in seen] == [True, True]

@@ -113,7 +113,7 @@ def devices(number: int, **more: Any) -> list[dict[str, Any]]:
 def test_what_is_published_is_as_the_schema_says(cloud: Cloud) -> None:
     bring(cloud, Stage.TOLD)
     clear_device_record.handler(success(200), None)
-    alerts.tell_campaign_tripped(**TRIPPED)
+    alerts.notify_campaign_tripped(**TRIPPED)
     published = [json.loads(message) for message in cloud.messages()]
     assert [each["event"] for each in published] == ["failed", "healed", "campaign_tripped"]
     for each in published:
@@ -154,9 +154,9 @@ def test_fleets_that_share_a_topic_are_told_apart(
     cloud: Cloud, environment: pytest.MonkeyPatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     published = spy(monkeypatch, "publish")
-    alerts.tell_campaign_tripped(**TRIPPED)
+    alerts.notify_campaign_tripped(**TRIPPED)
     configure(environment, NAME_PREFIX="fleet-a-")
-    alerts.tell_campaign_tripped(**TRIPPED)
+    alerts.notify_campaign_tripped(**TRIPPED)
     fleets = [
         (json.loads(each["Message"])["fleet"], each["MessageAttributes"].get("fleet"))
         for each in published
@@ -183,8 +183,8 @@ def test_a_fleet_that_sets_a_marker_learns_model_and_firmware_too(
 
 def test_a_campaign_that_trips_is_told_once_for_each_time(cloud: Cloud) -> None:
     for since in ("2026-11-24T05:21:00Z", "2026-11-24T05:21:00Z", "2026-11-25T05:21:00Z"):
-        alerts.tell_campaign_tripped(**TRIPPED | {"since": since})
-    alerts.tell_campaign_tripped(**TRIPPED | {"campaign": "another"})
+        alerts.notify_campaign_tripped(**TRIPPED | {"since": since})
+    alerts.notify_campaign_tripped(**TRIPPED | {"campaign": "another"})
     told = [json.loads(message) for message in cloud.messages()]
     assert [(one["campaign"], one["since"][:10]) for one in told] == [
         ("release of May", "2026-11-24"),
@@ -285,8 +285,8 @@ def test_of_a_device_that_failed_and_healed_the_last_is_told(
 
 
 def test_a_subject_is_as_short_and_plain_as_sns_wants_it() -> None:
-    of_device = emails.of_device(ALERT | {"deviceId": "d" * 128})
-    of_campaign = emails.of_campaign(_tripped(campaign="Überfall\n" + "x" * 128))
+    of_device = emails.device_mail(ALERT | {"deviceId": "d" * 128})
+    of_campaign = emails.campaign_mail(_tripped(campaign="Überfall\n" + "x" * 128))
     for letter in (of_device, of_campaign):
         assert re.fullmatch(r"[A-Z][ -~]{0,98}", letter.subject)
 
@@ -397,16 +397,16 @@ def test_the_largest_digest_is_within_what_sns_takes() -> None:
         (ALERT if n < half else HEALED) | kinds[n] | {"deviceId": named[n]}
         for n in range(len(named))
     ]
-    assert len(emails.digest(many).text.encode()) < 200_000
+    assert len(emails.digest_mail(many).text.encode()) < 200_000
 
 
 def test_the_commands_are_those_of_the_tool(environment: pytest.MonkeyPatch) -> None:
     configure(environment, NAME_PREFIX="fleet-a-")
     written = [
-        emails.of_device(ALERT | {"deviceId": "-dev"}),
-        emails.digest(devices(3)),
-        emails.of_campaign(_tripped(campaign="--2.27")),
-        emails.of_campaign(_tripped(campaign="--2.27", isPaused=False)),
+        emails.device_mail(ALERT | {"deviceId": "-dev"}),
+        emails.digest_mail(devices(3)),
+        emails.campaign_mail(_tripped(campaign="--2.27")),
+        emails.campaign_mail(_tripped(campaign="--2.27", isPaused=False)),
     ]
     tool = typer.main.get_command(cli.app)
     assert isinstance(tool, typer.core.TyperGroup)
@@ -452,7 +452,7 @@ def test_a_campaign_is_told_first_and_on_its_own(
     cloud: Cloud, operators: Operators, is_paused: bool, command: str
 ) -> None:
     tell(cloud, *devices(6))
-    alerts.tell_campaign_tripped(**TRIPPED | {"is_paused": is_paused})
+    alerts.notify_campaign_tripped(**TRIPPED | {"is_paused": is_paused})
     assert mail() == {"mails": 2, "devices": 6, "campaigns": 1}
     first, second = operators.mails()
     assert first.subject == "Firmware campaign fails: release of May"
@@ -490,7 +490,7 @@ def test_a_letter_that_cannot_be_read_is_logged_and_mailed_as_it_is(
 
 
 def test_long_ones_and_many_are_shortened(cloud: Cloud) -> None:
-    letter = emails.of_unreadable(["x" * 200_000] * 1000)
+    letter = emails.unreadable_mail(["x" * 200_000] * 1000)
     assert letter.subject == "1000 alerts on firmware updates could not be read"
     assert len(letter.text) < 25_000
     assert "the first 20" in letter.text

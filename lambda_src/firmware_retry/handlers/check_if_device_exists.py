@@ -34,7 +34,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     if rounds > MOST_ROUNDS:
         raise EpisodeContendedError(f"{message.device_id}: its episode ended {MOST_ROUNDS} times")
     thing = registry.describe(message.device_id)
-    not_before = history_table.ended_up_to(message.device_id)
+    not_before = history_table.last_episode_end(message.device_id)
     if message.sent_at < not_before:
         raise StaleMessageError(f"{message.device_id}: sent before the last episode ended")
     return {"notBefore": not_before, "rounds": rounds, "thing": asdict(thing)}

@@ -19,8 +19,8 @@ def handler(event: dict[str, Any], context: object) -> None:
 
     Raises:
         RecoverySupersededError: the run ends quietly.
-        TransientError, RequestRefusedError: see ``alerts.tell_once``.
+        TransientError, RequestRefusedError: see ``alerts.notify_failed``.
     """
     run = Run.parse(event)
-    alerts.tell_once(run)
+    alerts.notify_failed(run)
     _logger.info("failed device reported", extra=run.log_fields)

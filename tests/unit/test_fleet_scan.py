@@ -183,7 +183,7 @@ def test_an_order_is_another_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     sample = Sample()
     for number in range(100):
         sample.add(str(number))
-    first, second = sample.shuffled(), sample.shuffled()
+    first, second = sample.shuffle(), sample.shuffle()
     assert sorted(first) == sorted(second) == sorted(sample.names)
     assert len({tuple(first), tuple(second), tuple(sample.names)}) == 3
 

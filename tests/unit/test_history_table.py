@@ -200,7 +200,7 @@ def test_the_newest_end_counts(cloud: Cloud) -> None:
     for number in (10, 30):
         handle(failure(number))
         handle(success(number + 1))
-    assert history_table.ended_up_to("dev-1") == int(success(31)["timestamp"])
+    assert history_table.last_episode_end("dev-1") == int(success(31)["timestamp"])
 
 
 def test_what_is_of_the_past_stays_so_while_the_next_episode_is_on(cloud: Cloud) -> None:

@@ -311,7 +311,7 @@ def test_a_run_that_shares_its_name_with_one_of_the_other_machine_does_not_share
     with pytest.raises(RecoverySupersededError):
         claim(run)
     with pytest.raises(RecoverySupersededError):
-        retries_table.held(run, State.COOLING_DOWN)
+        retries_table.read_owned(run, State.COOLING_DOWN)
     assert stored(cloud) == before
 
 
@@ -354,7 +354,7 @@ def test_a_finished_run_claims_nothing(run: Run, cloud: Cloud) -> None:
     with pytest.raises(RecoverySupersededError):
         claim(run)
     with pytest.raises(RecoverySupersededError):
-        retries_table.held(run, State.COOLING_DOWN)
+        retries_table.read_owned(run, State.COOLING_DOWN)
     with pytest.raises(RecoverySupersededError):
         release(run)
 
@@ -440,10 +440,10 @@ def test_a_device_that_is_to_end_its_episode_does_not_go_into_its_next_cycle(
 
 def test_a_failed_device_that_is_to_end_its_episode_is_not_held_for_good(run: Run) -> None:
     claim(run, State.FAILED)
-    assert retries_table.held_for_good(run)
+    assert retries_table.read_failed_owned(run)
     retries_table.ask_to_end(run, Cause.SUCCEEDED, 5)
     with pytest.raises(RecoverySupersededError, match="update succeeded"):
-        retries_table.held_for_good(run)
+        retries_table.read_failed_owned(run)
 
 
 def test_only_who_holds_a_device_can_ask_to_end_its_episode(run: Run, cloud: Cloud) -> None:
@@ -459,7 +459,7 @@ def test_what_was_of_the_past_at_the_beginning_is_so_at_the_end(cloud: Cloud) ->
     device = retries_table.read("dev-1")
     assert device
     retries_table.end(device, Cause.CAMPAIGN_CHANGED, 0)
-    assert history_table.ended_up_to("dev-1") == 5
+    assert history_table.last_episode_end("dev-1") == 5
 
 
 @pytest.mark.parametrize("is_read_before", [False, True])
@@ -467,10 +467,10 @@ def test_an_episode_does_not_end_on_a_reading_from_before_people_were_told(
     run: Run, cloud: Cloud, is_read_before: bool
 ) -> None:
     claim(run, State.FAILED)
-    device = retries_table.held(run)
+    device = retries_table.read_owned(run)
     retries_table.mark_notified(run)
     if not is_read_before:
-        device = retries_table.held(run)
+        device = retries_table.read_owned(run)
     with pytest.raises(RecoverySupersededError) if is_read_before else nullcontext():
         retries_table.end(device, Cause.SUCCEEDED, 0)
     assert bool(cloud.record()) is is_read_before

@@ -113,7 +113,7 @@ def test_a_slow_twin_does_not_forget_what_is_about_to_be_written(cloud: Cloud) -
     backup_table.store(read_before)
     saved = backup_table.load("dev-1")
     assert saved
-    assert saved.owed(registry.describe("dev-1")) == {"model": "wo:v8"}
+    assert saved.originals_to_restore(registry.describe("dev-1")) == {"model": "wo:v8"}
 
 
 def test_a_later_thing_of_the_same_name_starts_afresh(cloud: Cloud) -> None:
