@@ -9,6 +9,9 @@ DIAGRAMS := .venv-tools/diagrams
 # The user's own AWS settings must never reach a test: nothing here talks to the real AWS.
 unexport AWS_PROFILE AWS_ENDPOINT_URL AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN
 
+# Bytecode that is not kept is compiled again by every process of the tests.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo local bench soak million simulate mutants test undeployed localcloud deployed examples lint package docs pictures requirements clean
 
@@ -80,7 +83,7 @@ requirements: .venv/ready ## Pins the newest of what tools/requirements/*.in ask
 clean: ## Removes all that the other targets made
 	rm -rf .venv .venv-checkov .venv-tools .local .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.venv/ready: tools/requirements/dev.txt pyproject.toml
+.venv/ready: tools/requirements/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed: PYTHON=python3.13 make …"; exit 1; }
 	$(PYTHON) -m venv --clear .venv
