@@ -68,7 +68,7 @@ class Move:
 @pytest.fixture(scope="module")
 def moved(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Move]:
     """The whole way, once; what tests ask for happened on it."""
-    with LocalCloud(group_lag_seconds=0.3) as cloud:
+    with LocalCloud(group_lag_seconds=0.3, patience=20) as cloud:
         move = Move(cloud)
         _leave(move)
         move.fleet_retry("dry stop", "adopt", "--stop-original", "--dry-run")

@@ -64,7 +64,7 @@ class Applied:
 @pytest.fixture(scope="module")
 def applied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applied]:
     copy = copy_project(tmp_path_factory.mktemp("examples") / "copy")
-    with LocalCloud(time_scale=TIME_SCALE, group_lag_seconds=0.3) as cloud:
+    with LocalCloud(time_scale=TIME_SCALE, group_lag_seconds=0.3, patience=20) as cloud:
         _take_code_from_a_bucket(cloud, copy)
         before = take_inventory(cloud)
         environment = cloud.environment()
@@ -127,13 +127,13 @@ def test_complete_brings_a_firmware_to_its_group_and_takes_a_device_out(
         targetSelection="CONTINUOUS",
     )
     request.addfinalizer(partial(iot.delete_job, jobId="complete-firmware-1", force=True))
-    with complete.connect(device) as connection:
+    with complete.away(device), complete.connect(device) as connection:
         updated = JobDevice(connection)
         for _ in range(3):
             assert eventually(lambda: updated.attempt(reason="flash error"))
-    moved = {**attributes, "model": "moveOut", "FW": "moveOut"}
-    assert eventually(lambda: complete.attributes(device) == moved)
-    assert eventually(lambda: group not in complete.groups(device))
+        moved = {**attributes, "model": "moveOut", "FW": "moveOut"}
+        assert eventually(lambda: complete.attributes(device) == moved)
+        assert eventually(lambda: group not in complete.groups(device))
     # Back after a day: 8.6 seconds and a fifth more at most.
     assert eventually(lambda: complete.attributes(device) == attributes)
     assert eventually(lambda: group in complete.groups(device))
@@ -231,10 +231,11 @@ def test_marker_attribute_overwrites_nothing(applied: Applied) -> None:
     group = applied.outputs["marker-attribute"]["thing_group_name"]
     fleet.add_thing(device, **attributes)
     assert eventually(lambda: group in fleet.groups(device))
-    fleet.fail(device, range(1, 11))
     marked = {**attributes, "firmwareRetry": "coolingDown"}
-    assert eventually(lambda: fleet.attributes(device) == marked)
-    assert eventually(lambda: group not in fleet.groups(device))
+    with fleet.away(device):
+        fleet.fail(device, range(1, 11))
+        assert eventually(lambda: fleet.attributes(device) == marked)
+        assert eventually(lambda: group not in fleet.groups(device))
     assert eventually(lambda: fleet.attributes(device) == attributes)
 
 

@@ -93,7 +93,7 @@ class Deployment:
 def account() -> Iterator[LocalCloud]:
     """An empty AWS account on this machine; this process's environment points to it."""
     with (
-        LocalCloud(time_scale=TIME_SCALE, group_lag_seconds=0.3) as cloud,
+        LocalCloud(time_scale=TIME_SCALE, group_lag_seconds=0.3, patience=20) as cloud,
         pytest.MonkeyPatch.context() as patch,
     ):
         # pytest-terraform gives Terraform the environment of this process.

@@ -32,10 +32,11 @@ def test_another_campaign_starts_from_zero_and_late_messages_count_for_nothing(
 def test_a_device_that_cools_down_is_restored_for_the_next_campaign(quickstart: Fleet) -> None:
     device = "changes-while-away"
     quickstart.add_thing(device, **ORIGINAL)
-    quickstart.fail(device, range(1, 11), jobId="first")
-    assert eventually(lambda: quickstart.attributes(device)["FW"] == "moveOut")
-    quickstart.fail(device, [20], jobId="second")
-    assert quickstart.attributes(device) == ORIGINAL
+    with quickstart.away(device):
+        quickstart.fail(device, range(1, 11), jobId="first")
+        assert eventually(lambda: quickstart.attributes(device)["FW"] == "moveOut")
+        quickstart.fail(device, [20], jobId="second")
+        assert quickstart.attributes(device) == ORIGINAL
     assert quickstart.counted(device) == 1
     record = quickstart.record(device)
     assert record

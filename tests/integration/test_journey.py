@@ -75,10 +75,11 @@ def _travel(journey: Journey, connection: Device) -> None:
     journey.fail(connection, range(1, 10))
     journey.look("after 9")
 
-    journey.fail(connection, range(10, 11))
-    journey.wait_for_model("moveOut")
-    journey.wait_for_group(GROUP, joined=False)
-    journey.look("after 10")
+    with journey.fleet.away(DEVICE):
+        journey.fail(connection, range(10, 11))
+        journey.wait_for_model("moveOut")
+        journey.wait_for_group(GROUP, joined=False)
+        journey.look("after 10")
 
     journey.wait_for_model(ORIGINAL["model"])
     journey.wait_for_group(GROUP, joined=True)

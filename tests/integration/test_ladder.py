@@ -19,9 +19,10 @@ def test_each_cycle_waits_its_own_time(second: Fleet) -> None:
     waits: list[float] = []
     with second.cooling_down_for(*ladder):
         for cycle in range(len(ladder)):
-            second.fail("climber", [2 * cycle + 1, 2 * cycle + 2])
-            assert eventually(lambda: "firmwareRetry" in second.attributes("climber"))
-            record = eventually(lambda: _away(second, "climber"))
+            with second.away("climber"):
+                second.fail("climber", [2 * cycle + 1, 2 * cycle + 2])
+                assert eventually(lambda: "firmwareRetry" in second.attributes("climber"))
+                record = eventually(lambda: _away(second, "climber"))
             waits.append(float(record["dueAt"]) - float(record["awaySince"]))
             assert eventually(lambda: _is_tracked(second, "climber", 0))
         second.fail("climber", [7, 8])
@@ -53,8 +54,9 @@ def test_a_device_that_left_its_groups_is_restored_without_ado(second: Fleet) ->
     query = f"thingName:{device} AND NOT attributes.firmwareRetry:*"
     iot.create_dynamic_thing_group(thingGroupName="leavers", queryString=query)
     assert eventually(lambda: "leavers" in second.groups(device))
-    second.fail(device, [1, 2])
-    record = eventually(lambda: _away(second, device))
+    with second.away(device):
+        second.fail(device, [1, 2])
+        record = eventually(lambda: _away(second, device))
     assert record["leftGroups"] == {"leavers"}
     assert eventually(lambda: _is_tracked(second, device, 0))
     assert second.history(device)[-1] == ("cooling_down", "tracking", "cool-down is over")
@@ -69,8 +71,9 @@ def test_a_device_that_never_left_is_looked_at_again_and_then_restored_all_the_s
     iot.create_dynamic_thing_group(thingGroupName="stayers", queryString=f"thingName:{device}")
     assert eventually(lambda: "stayers" in second.groups(device))
     bad_ends, mark = second.bad_ends(), second.mark()
-    second.fail(device, [1, 2])
-    assert eventually(lambda: second.attributes(device).get("firmwareRetry") == "coolingDown")
+    with second.away(device):
+        second.fail(device, [1, 2])
+        assert eventually(lambda: second.attributes(device).get("firmwareRetry") == "coolingDown")
     assert eventually(lambda: _is_tracked(second, device, 0))
     assert second.attributes(device) == ORIGINAL
     assert second.invocations(device, mark).count("second-RestoreDeviceAttributes") == 5

@@ -220,8 +220,9 @@ def move_out_beside(fleet: Fleet, device: str, kind: Kind) -> None:
     name = fleet.outputs["handler_function_names"]["ResetRetryCounterAndMoveOut"]
     fleet.cloud.inject(Fault(device, Target(Origin.FUNCTION, name, "iot", "UpdateThing"), kind))
     fleet.add_thing(device)
-    fleet.fail(device, [1, 2])
-    assert eventually(lambda: "awaySince" in (fleet.record(device) or {}))
+    with fleet.away(device):
+        fleet.fail(device, [1, 2])
+        assert eventually(lambda: "awaySince" in (fleet.record(device) or {}))
 
 
 def log(fleet: Fleet, step: str, line: dict[str, Any]) -> None:

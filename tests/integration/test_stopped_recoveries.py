@@ -22,17 +22,13 @@ from functools import partial
 from threading import Event
 from typing import Any
 
-import pytest
-
-from localcloud import Fault, Kind, Origin, Target, eventually
+from localcloud import Fault, Hold, Kind, Origin, Target, eventually
 from localcloud.fleet import MACHINES, Fleet, Machine
 from tests.integration.test_fault_matrix import LONG_AGO, ORIGINALS, Traveller, ends, travel
 
 ORIGINAL = ORIGINALS[1]
 RECOVERIES: tuple[Machine, ...] = MACHINES[1:]
 AT_EVERY_ATTEMPT = 1_000
-LONG_ENOUGH_TO_BE_STOPPED = 345_600
-"""Seconds to settle and to cool down: 17 by the clock, to stop 30 runs on a slow machine."""
 A_WEEK = 604_800
 """Seconds of a cool-down whose end no machine is slow enough to see; overdue at LONG_AGO."""
 THINGS = 1_000
@@ -90,7 +86,8 @@ class Stopper:
     def at_work(self) -> Iterator[None]:
         """Stops each run as soon as it is where it is to be stopped."""
         is_over = Event()
-        with ThreadPoolExecutor(1) as pool:
+        waits = [Hold(d, stop.state) for d, stop in self._stops.items() if stop.call is None]
+        with self._fleet.cloud.hold_waits(*waits), ThreadPoolExecutor(1) as pool:
             work = pool.submit(self._work, is_over)
             try:
                 yield
@@ -119,18 +116,6 @@ class Stopper:
             self.stopped[device] = found["status"]
 
 
-@pytest.fixture
-def settling(second: Fleet) -> Iterator[None]:
-    """Devices cool down, and those that failed settle, long enough to be stopped meanwhile."""
-    step, settle = "ResetRetryCountToFailedUpdate", str(LONG_ENOUGH_TO_BE_STOPPED)
-    with (
-        second.with_environment(step, SETTLE_SECONDS=settle),
-        second.cooling_down_for(LONG_ENOUGH_TO_BE_STOPPED),
-    ):
-        yield
-
-
-@pytest.mark.usefixtures("settling")
 def test_no_stop_loses_a_device(second: Fleet, figures: list[str]) -> None:
     undisturbed = Traveller("unstopped", ORIGINAL)
     travel(second, [undisturbed])
@@ -188,12 +173,12 @@ def _become_quiet(fleet: Fleet) -> None:
 def test_a_run_that_is_alive_is_left_alone(second: Fleet) -> None:
     device = "left-alone"
     second.add_thing(device, **ORIGINAL)
-    with second.cooling_down_for(LONG_ENOUGH_TO_BE_STOPPED):
+    with second.away(device):
         second.fail(device, [1, 2])
         assert eventually(partial(_is_away, second, device))
-    before = second.record(device), second.attributes(device)
-    assert second.reconcile(LONG_AGO) == {"live": 1}
-    assert (second.record(device), second.attributes(device)) == before
+        before = second.record(device), second.attributes(device)
+        assert second.reconcile(LONG_AGO) == {"live": 1}
+        assert (second.record(device), second.attributes(device)) == before
     assert eventually(lambda: _record(second, device)["state"] == "tracking")
 
 

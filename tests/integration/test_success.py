@@ -21,19 +21,18 @@ def test_a_device_that_is_counted_is_free_again(second: Fleet) -> None:
 def test_a_device_that_cools_down_is_restored_at_once(quickstart: Fleet) -> None:
     device = "healed-while-away"
     quickstart.add_thing(device, **ORIGINAL)
-    quickstart.fail(device, range(1, 11))
-    assert eventually(lambda: quickstart.attributes(device)["FW"] == "moveOut")
-    (run,) = quickstart.recoveries(device)["cool_down"]
-    quickstart.succeed(device, 11)
-    assert quickstart.attributes(device) == ORIGINAL
-    assert quickstart.record(device) is None
+    with quickstart.away(device):
+        quickstart.fail(device, range(1, 11))
+        assert eventually(lambda: quickstart.attributes(device)["FW"] == "moveOut")
+        (run,) = quickstart.recoveries(device)["cool_down"]
+        quickstart.succeed(device, 11)
+        assert quickstart.attributes(device) == ORIGINAL
+        assert quickstart.record(device) is None
 
     # The run sleeps on, finds the device gone from its hands, and ends quietly.
     states = quickstart.client("stepfunctions")
     arn = run["executionArn"]
-    assert eventually(
-        lambda: states.describe_execution(executionArn=arn)["status"] == "SUCCEEDED", 30
-    )
+    assert eventually(lambda: states.describe_execution(executionArn=arn)["status"] == "SUCCEEDED")
     assert quickstart.states_entered(run)[-1] == "Superseded"
     assert quickstart.attributes(device) == ORIGINAL
 
@@ -41,8 +40,9 @@ def test_a_device_that_cools_down_is_restored_at_once(quickstart: Fleet) -> None
 def test_a_device_that_failed_leaves_the_failed_group_and_people_are_told(second: Fleet) -> None:
     device = "healed-after-all"
     second.add_thing(device, **ORIGINAL)
-    second.fail(device, [1, 2])
-    assert eventually(lambda: "firmwareRetry" in second.attributes(device))
+    with second.away(device):
+        second.fail(device, [1, 2])
+        assert eventually(lambda: "firmwareRetry" in second.attributes(device))
     assert eventually(lambda: second.record(device)["state"] == "tracking")  # type: ignore[index]
     second.fail(device, [3, 4])
     assert eventually(lambda: second.alerts(device))

@@ -50,8 +50,10 @@ def test_a_journey_in_one_leaves_the_other_alone(quickstart: Fleet, second: Flee
     second.add_thing(device, **kept)
     of_first, of_second = quickstart.mark(), second.mark()
     second.fail(device, [1], status="TIMED_OUT")
-    second.fail(device, [2])
-    assert eventually(lambda: second.attributes(device) == {**kept, "firmwareRetry": "coolingDown"})
+    away = {**kept, "firmwareRetry": "coolingDown"}
+    with second.away(device):
+        second.fail(device, [2])
+        assert eventually(lambda: second.attributes(device) == away)
     # An attribute that was not there is removed again.
     assert eventually(lambda: second.attributes(device) == kept)
     assert eventually(lambda: not second.is_running("cool_down"))

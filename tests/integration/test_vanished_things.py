@@ -9,12 +9,12 @@ from localcloud.fleet import Fleet
 def test_a_thing_deleted_during_its_cool_down_leaves_nothing(second: Fleet) -> None:
     second.add_thing("vanishes")
     bad_ends = second.bad_ends()
-    second.fail("vanishes", [1, 2])
-    assert eventually(lambda: second.attributes("vanishes") == {"firmwareRetry": "coolingDown"})
-    assert second.backup("vanishes") is not None
-    (run,) = second.recoveries("vanishes")["cool_down"]
-
-    second.client("iot").delete_thing(thingName="vanishes")
+    with second.away("vanishes"):
+        second.fail("vanishes", [1, 2])
+        assert eventually(lambda: second.attributes("vanishes") == {"firmwareRetry": "coolingDown"})
+        assert second.backup("vanishes") is not None
+        (run,) = second.recoveries("vanishes")["cool_down"]
+        second.client("iot").delete_thing(thingName="vanishes")
 
     assert eventually(lambda: second.record("vanishes") is None)
     assert eventually(lambda: not second.is_running("cool_down"))

@@ -10,11 +10,13 @@ from localcloud.process import LocalCloud, LocalCloudError
 from localcloud.recorder import Call
 from localcloud.terraform import Terraform, TerraformError
 from localcloud.waiting import eventually
+from localcloud.waits import Hold
 
 __all__ = [
     "Call",
     "Device",
     "Fault",
+    "Hold",
     "Kind",
     "LocalCloud",
     "LocalCloudError",

@@ -16,7 +16,7 @@ from fleet_retry import campaigns, dead_letters
 from fleet_retry.dead_letters import Fate
 from fleet_retry.deployment import Deployment
 from fleet_retry.history import transitions
-from localcloud import Call, Device, LocalCloud, LocalCloudError, eventually
+from localcloud import Call, Device, Hold, LocalCloud, LocalCloudError, eventually
 
 Machine = Literal["intake", "cool_down", "escalation"]
 MACHINES: tuple[Machine, ...] = ("intake", "cool_down", "escalation")
@@ -110,6 +110,12 @@ class Fleet:
         """
         if not eventually(lambda: not self.is_running("intake")):
             raise LocalCloudError("the intake is stuck: an execution of it does not end")
+
+    @contextmanager
+    def away(self, device: str) -> Iterator[None]:
+        """Has a device that cools down stay away for the time of a ``with`` block."""
+        with self.cloud.hold_waits(Hold(device)):
+            yield
 
     # The registry
 

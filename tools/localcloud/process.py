@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Iterator
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
@@ -22,6 +23,7 @@ from urllib.parse import quote
 
 from localcloud.faults import Fault, Origin, Target
 from localcloud.recorder import Call
+from localcloud.waits import Hold
 
 MINISTACK_VERSION = "1.5.33"
 """The one MiniStack version that the layer is written against."""
@@ -70,6 +72,8 @@ class LocalCloud:
         account_id: the twelve digits of the AWS account.
         region: the AWS region.
         group_lag_seconds: how many real seconds a dynamic thing group lags behind the registry.
+        patience: how many times longer than its timeout a function or a Task state may run: a busy
+            machine is slower than AWS.
         runs_schedules: whether schedules run, their rates scaled like waits, but 2 s at least.
             Without, nothing runs by the clock: who counts calls invokes what it wants to count.
         data_dir: folder for the log and the CA certificate, kept afterwards; None uses a
@@ -89,6 +93,7 @@ class LocalCloud:
         account_id: str = "123456789012",
         region: str = "us-east-1",
         group_lag_seconds: float = 1.0,
+        patience: int = 1,
         runs_schedules: bool = False,
         data_dir: Path | None = None,
         start_timeout: float = 180.0,
@@ -99,6 +104,7 @@ class LocalCloud:
         self.gateway_port = gateway_port or 0
         self.mqtt_port = mqtt_port or 0
         self._group_lag_seconds = group_lag_seconds
+        self._patience = patience
         self._runs_schedules = runs_schedules
         self._kept_data_dir = data_dir
         self._start_timeout = start_timeout
@@ -234,6 +240,16 @@ class LocalCloud:
         document = json.dumps([asdict(fault) for fault in faults])
         self._ask("/_localcloud/faults", document.encode())
 
+    @contextlib.contextmanager
+    def hold_waits(self, *holds: Hold) -> Iterator[None]:
+        """Has these Wait states of Step Functions last at least as long as the ``with`` block."""
+        document = json.dumps([asdict(hold) for hold in holds]).encode()
+        self._ask("/_localcloud/waits/hold", document)
+        try:
+            yield
+        finally:
+            self._ask("/_localcloud/waits/release", document)
+
     def fired(self) -> dict[Fault, int]:
         """All faults that were injected, and how many attempts of its calls each has hit."""
         listed = json.loads(self._ask("/_localcloud/faults"))
@@ -294,6 +310,7 @@ class LocalCloud:
             "AWS_DEFAULT_REGION": self.region,
             "SFN_WAIT_SCALE": repr(self.time_scale),
             "LOCALCLOUD_GROUP_LAG_SECONDS": repr(self._group_lag_seconds),
+            "LOCALCLOUD_PATIENCE": str(self._patience),
             "LOCALCLOUD_RUNS_SCHEDULES": str(int(self._runs_schedules)),
             "LAMBDA_EXECUTOR": "local",
             # AWS's own default. MiniStack's depends on the memory of this machine.

@@ -9,7 +9,7 @@ from threading import Lock
 from typing import Any
 from urllib.parse import parse_qs
 
-from localcloud import faults
+from localcloud import faults, waits
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -88,6 +88,12 @@ async def _body(receive: Receive) -> bytes:
 def _take(path: str, document: Any) -> Any:
     if path == "/_localcloud/faults":
         faults.arm([faults.Fault.of(fault) for fault in document])
+        return True
+    if path == "/_localcloud/waits/hold":
+        waits.hold([waits.Hold(**hold) for hold in document])
+        return True
+    if path == "/_localcloud/waits/release":
+        waits.release([waits.Hold(**hold) for hold in document])
         return True
     return None
 

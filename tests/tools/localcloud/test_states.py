@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from localcloud import LocalCloud
+from localcloud import Hold, LocalCloud, eventually
 from tests.tools.localcloud.common import ROLE
+
+DONE = {"Type": "Succeed"}
 
 Make = Callable[..., str]
 Outcome = Callable[[str], dict[str, Any]]
@@ -264,3 +266,28 @@ def test_a_function_stops_an_execution(
     assert invoked == [], "the wait of twenty seconds is over, and nothing follows"
     with pytest.raises(ClientError, match="ExecutionAlreadyExists"):
         states.start_execution(stateMachineArn=machine, name="track-stop")
+
+
+def test_a_wait_lasts_as_long_as_it_is_held(
+    cloud: LocalCloud, make_machine: Make, outcome: Outcome
+) -> None:
+    states = cloud.client("stepfunctions")
+    wait = {"Type": "Wait", "Seconds": 1, "Next": "Then"}
+    machine = make_machine("held", {"First": wait, "Then": {**wait, "Next": "Done"}, "Done": DONE})
+
+    def start(device: str) -> str:
+        given = json.dumps({"deviceId": device})
+        run = states.start_execution(stateMachineArn=machine, input=given)
+        return str(run["executionArn"])
+
+    def entered(run: str) -> list[str]:
+        events = states.get_execution_history(executionArn=run)["events"]
+        details = [e.get("stateEnteredEventDetails") for e in events]
+        return [detail["name"] for detail in details if detail]
+
+    with cloud.hold_waits(Hold("held-in-then", "Then"), Hold("held")):
+        runs = {device: start(device) for device in ("held", "held-in-then", "other")}
+        assert outcome(runs["other"])["status"] == "SUCCEEDED"
+        assert eventually(lambda: entered(runs["held-in-then"]) == ["First", "Then"])
+        assert entered(runs["held"]) == ["First"]
+    assert {outcome(run)["status"] for run in runs.values()} == {"SUCCEEDED"}

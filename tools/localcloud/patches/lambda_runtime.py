@@ -19,6 +19,7 @@ Lambda.Unknown, on AWS a Lambda.TooManyRequestsException.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from datetime import UTC, datetime
@@ -32,12 +33,14 @@ from ministack.services import cloudwatch_logs, lambda_svc, stepfunctions
 from localcloud.patches.patch import around
 
 _PROCESSES_PER_FUNCTION = 4
+_PATIENCE = int(os.environ.get("LOCALCLOUD_PATIENCE", "1"))
 _places: dict[str, BoundedSemaphore] = {}
 
 
 def install() -> None:
     """Run Python functions in this project's worker, and write their logs in the format asked."""
     lambda_runtime.Worker._drain_stderr_bounded = lambda_runtime.Worker._drain_stderr
+    _install_tasks()
 
     @around(lambda_runtime, "_detect_runtime_binary")
     def detect(original: Any, runtime: str) -> tuple[str, str]:
@@ -48,22 +51,14 @@ def install() -> None:
 
     @around(lambda_runtime.Worker, "__init__")
     def make(original: Any, worker: Any, name: str, config: dict[str, Any], code: bytes) -> None:
-        original(worker, name, _with_log_settings(config), code)
+        patient = {**config, "Timeout": config.get("Timeout", 3) * _PATIENCE}
+        original(worker, name, _with_log_settings(patient), code)
 
     @around(lambda_svc, "_execute_function_warm")
     def execute(original: Any, function: Any, event: Any, request_id: str) -> dict[str, Any]:
         arn = (function.get("config") or function)["FunctionArn"]
         with _places.setdefault(arn, BoundedSemaphore(_PROCESSES_PER_FUNCTION)):
             return _outcome(original(function, event, request_id), request_id)
-
-    @around(stepfunctions, "_call_lambda")
-    def call(original: Any, reference: str, event: Any) -> Any:
-        try:
-            return original(reference, event)
-        except stepfunctions._ExecutionError as error:
-            if error.error == "Lambda.Unknown" and "TooManyRequestsException" in error.cause:
-                error.error = "Lambda.TooManyRequestsException"
-            raise
 
     @around(lambda_svc, "_emit_lambda_logs")
     def emit(
@@ -75,6 +70,23 @@ def install() -> None:
             return
         duration_ms = rest[1]
         _write_json_log(config, request_id, text.splitlines(), duration_ms)
+
+
+def _install_tasks() -> None:
+    """Give functions as tasks of state machines AWS's name of a throttle, and their time."""
+
+    @around(stepfunctions, "_invoke_resource_with_timeout")
+    def invoke(original: Any, resource: str, given: Any, timeout: float) -> Any:
+        return original(resource, given, timeout * _PATIENCE)
+
+    @around(stepfunctions, "_call_lambda")
+    def call(original: Any, reference: str, event: Any) -> Any:
+        try:
+            return original(reference, event)
+        except stepfunctions._ExecutionError as error:
+            if error.error == "Lambda.Unknown" and "TooManyRequestsException" in error.cause:
+                error.error = "Lambda.TooManyRequestsException"
+            raise
 
 
 def _with_log_settings(config: dict[str, Any]) -> dict[str, Any]:
