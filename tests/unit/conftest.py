@@ -272,10 +272,10 @@ class Operators:
     def mails(self) -> list[Mail]:
         """What they were mailed since the last look."""
         received = map(json.loads, self.cloud.received(self.inbox_url))
-        return [Mail(each["Subject"], each["Message"]) for each in received]
+        return [Mail(message["Subject"], message["Message"]) for message in received]
 
     def waiting(self) -> int:
-        """How many letters are still to be mailed, received or not."""
+        """Return how many alerts are still in the queue, received or not."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         counted = self.cloud.sqs.get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=names)
         return sum(int(counted["Attributes"][name]) for name in names)

@@ -24,7 +24,7 @@ def counted(caplog: pytest.LogCaptureFixture) -> Any:
         caplog.clear()
         with caplog.at_level(logging.INFO):
             reconcile_devices.handler(event, context)
-        (line,) = [vars(of) for of in caplog.records if of.message == "fleet counted"]
+        (line,) = [vars(entry) for entry in caplog.records if entry.message == "fleet counted"]
         names = ("tracking", "cooling_down", "failed", "held", "overdue", "oldestOverdueSeconds")
         return {name: line[name] for name in (*names, "isPartial") if line[name]}
 

@@ -69,7 +69,9 @@ def printed(code: str, *arguments: str, **environment: str) -> str:
 @pytest.mark.parametrize("step", steps())
 def test_a_handler_loads_botocore_and_no_other_library(step: str) -> None:
     modules = loaded(step)
-    libraries = {name.partition(".")[0] for name, of in modules.items() if "site-packages" in of}
+    libraries = {
+        name.partition(".")[0] for name, path in modules.items() if "site-packages" in path
+    }
     assert "botocore" in libraries
     assert libraries <= OF_BOTOCORE
 

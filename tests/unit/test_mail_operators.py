@@ -115,9 +115,9 @@ def test_what_is_published_is_as_the_schema_says(cloud: Cloud) -> None:
     clear_device_record.handler(success(200), None)
     alerts.notify_campaign_tripped(**TRIPPED)
     published = [json.loads(message) for message in cloud.messages()]
-    assert [each["event"] for each in published] == ["failed", "healed", "campaign_tripped"]
-    for each in published:
-        jsonschema.validate(each, SCHEMA)
+    assert [alert["event"] for alert in published] == ["failed", "healed", "campaign_tripped"]
+    for alert in published:
+        jsonschema.validate(alert, SCHEMA)
 
 
 def test_the_schema_wants_what_the_mails_need(cloud: Cloud) -> None:
@@ -158,12 +158,12 @@ def test_fleets_that_share_a_topic_are_told_apart(
     configure(environment, NAME_PREFIX="fleet-a-")
     alerts.notify_campaign_tripped(**TRIPPED)
     fleets = [
-        (json.loads(each["Message"])["fleet"], each["MessageAttributes"].get("fleet"))
-        for each in published
+        (json.loads(call["Message"])["fleet"], call["MessageAttributes"].get("fleet"))
+        for call in published
     ]
     assert fleets == [("", None), ("fleet-a-", {"DataType": "String", "StringValue": "fleet-a-"})]
     # Else SNS would take the second for a copy of the first.
-    assert len({each["MessageDeduplicationId"] for each in published}) == 2
+    assert len({call["MessageDeduplicationId"] for call in published}) == 2
 
 
 def test_a_fleet_that_sets_a_marker_learns_model_and_firmware_too(
@@ -186,7 +186,7 @@ def test_a_campaign_that_trips_is_told_once_for_each_time(cloud: Cloud) -> None:
         alerts.notify_campaign_tripped(**TRIPPED | {"since": since})
     alerts.notify_campaign_tripped(**TRIPPED | {"campaign": "another"})
     told = [json.loads(message) for message in cloud.messages()]
-    assert [(one["campaign"], one["since"][:10]) for one in told] == [
+    assert [(alert["campaign"], alert["since"][:10]) for alert in told] == [
         ("release of May", "2026-11-24"),
         ("release of May", "2026-11-25"),
         ("another", "2026-11-24"),
@@ -199,8 +199,8 @@ def test_a_campaign_that_trips_is_told_once_for_each_time(cloud: Cloud) -> None:
 def test_one_device_is_one_clear_mail(cloud: Cloud, operators: Operators) -> None:
     tell(cloud, ALERT)
     assert mail() == {"mails": 1, "devices": 1}
-    (letter,) = operators.mails()
-    assert letter.subject == "Firmware update failed: dev-1"
+    (email,) = operators.mails()
+    assert email.subject == "Firmware update failed: dev-1"
     for fact in (
         "Device:          dev-1\n",
         "Model:           wo:v8\n",
@@ -215,7 +215,7 @@ def test_one_device_is_one_clear_mail(cloud: Cloud, operators: Operators) -> Non
         f"  fleet-retry release --region {REGION} -- dev-1\n",
         f"https://{REGION}.console.aws.amazon.com/iot/home?region={REGION}#/thing/dev-1\n",
     ):
-        assert fact in letter.text
+        assert fact in email.text
     assert operators.waiting() == 0
     assert mail() == {}
 
@@ -252,20 +252,20 @@ def test_what_nobody_knows_is_said_to_be_unknown(cloud: Cloud, operators: Operat
     attributes = {"attributes": {"model": "x", "FW": None}}
     tell(cloud, ALERT | {"reason": "", "model": "", "firmware": ""} | attributes)
     mail()
-    (letter,) = operators.mails()
-    assert re.search(r"Model: +unknown\nFirmware: +unknown\n", letter.text)
-    assert re.search(r"Reason: +unknown\n", letter.text)
-    assert "  FW: none -> failedtoupdate\n" in letter.text
+    (email,) = operators.mails()
+    assert re.search(r"Model: +unknown\nFirmware: +unknown\n", email.text)
+    assert re.search(r"Reason: +unknown\n", email.text)
+    assert "  FW: none -> failedtoupdate\n" in email.text
 
 
 def test_a_device_that_healed_says_when_it_had_failed(cloud: Cloud, operators: Operators) -> None:
     tell(cloud, HEALED)
     mail()
-    (letter,) = operators.mails()
-    assert letter.subject == "Firmware update succeeded after all: dev-1"
-    assert "nothing is left to do" in letter.text
-    assert "2026-11-25T05:21:00Z" in letter.text
-    assert "Failed for good: 2026-11-24T05:21:00Z\n" in letter.text
+    (email,) = operators.mails()
+    assert email.subject == "Firmware update succeeded after all: dev-1"
+    assert "nothing is left to do" in email.text
+    assert "2026-11-25T05:21:00Z" in email.text
+    assert "Failed for good: 2026-11-24T05:21:00Z\n" in email.text
 
 
 @pytest.mark.parametrize(
@@ -280,15 +280,15 @@ def test_of_a_device_that_failed_and_healed_the_last_is_told(
 ) -> None:
     tell(cloud, *told)
     assert mail() == {"mails": 1, "devices": 1}
-    assert [letter.subject for letter in operators.mails()] == [subject]
+    assert [email.subject for email in operators.mails()] == [subject]
     assert operators.waiting() == 0
 
 
 def test_a_subject_is_as_short_and_plain_as_sns_wants_it() -> None:
     of_device = emails.device_mail(ALERT | {"deviceId": "d" * 128})
     of_campaign = emails.campaign_mail(_tripped(campaign="Überfall\n" + "x" * 128))
-    for letter in (of_device, of_campaign):
-        assert re.fullmatch(r"[A-Z][ -~]{0,98}", letter.subject)
+    for email in (of_device, of_campaign):
+        assert re.fullmatch(r"[A-Z][ -~]{0,98}", email.subject)
 
 
 # Many devices
@@ -297,7 +297,7 @@ def test_a_subject_is_as_short_and_plain_as_sns_wants_it() -> None:
 def test_up_to_the_threshold_each_device_has_its_mail(cloud: Cloud, operators: Operators) -> None:
     tell(cloud, *devices(THRESHOLD))
     assert mail() == {"mails": THRESHOLD, "devices": THRESHOLD}
-    subjects = [letter.subject for letter in operators.mails()]
+    subjects = [email.subject for email in operators.mails()]
     assert subjects == ["Firmware update failed: dev-0", "Firmware update failed: dev-1"]
 
 
@@ -305,16 +305,16 @@ def test_more_share_one_digest_that_names_each(cloud: Cloud, operators: Operator
     tell(cloud, *devices(16, reason="E_NET", firmware="2.25"))
     tell(cloud, *(HEALED | {"deviceId": f"dev-{number}"} for number in range(16, 20)))
     assert mail() == {"mails": 1, "devices": 20}
-    (letter,) = operators.mails()
-    assert letter.subject == "Firmware updates of 20 devices: 16 failed, 4 healed"
-    assert "of 16 devices failed for good" in letter.text
-    assert "of 4 devices that had failed succeeded after all" in letter.text
-    assert "By firmware:\n      16 2.25\n" in letter.text
-    assert "Commonest reasons:\n      16 E_NET\n" in letter.text
-    assert f"  fleet-retry list --region {REGION} --state failed\n" in letter.text
-    assert f"  fleet-retry release --region {REGION} --file devices.txt\n" in letter.text
-    assert letter.text.count("console.aws.amazon.com") == 5
-    lines = letter.text.splitlines()
+    (email,) = operators.mails()
+    assert email.subject == "Firmware updates of 20 devices: 16 failed, 4 healed"
+    assert "of 16 devices failed for good" in email.text
+    assert "of 4 devices that had failed succeeded after all" in email.text
+    assert "By firmware:\n      16 2.25\n" in email.text
+    assert "Commonest reasons:\n      16 E_NET\n" in email.text
+    assert f"  fleet-retry list --region {REGION} --state failed\n" in email.text
+    assert f"  fleet-retry release --region {REGION} --file devices.txt\n" in email.text
+    assert email.text.count("console.aws.amazon.com") == 5
+    lines = email.text.splitlines()
     assert [lines.count(f"dev-{number}") for number in range(20)] == [1] * 20
     assert operators.waiting() == 0
 
@@ -322,11 +322,11 @@ def test_more_share_one_digest_that_names_each(cloud: Cloud, operators: Operator
 def test_a_device_that_heals_after_a_storm_is_told_of_after_it(
     cloud: Cloud, operators: Operators
 ) -> None:
-    """SQS gives no second letter of a device before the first is deleted."""
+    """SQS returns no second alert of a device before the first is deleted."""
     tell(cloud, *devices(12), HEALED | {"deviceId": "dev-0"})
     mail()
     mail()
-    assert [letter.subject for letter in operators.mails()] == [
+    assert [email.subject for email in operators.mails()] == [
         "Firmware updates of 12 devices: 12 failed",
         "Firmware update succeeded after all: dev-0",
     ]
@@ -339,16 +339,16 @@ def test_a_threshold_of_zero_makes_a_digest_of_one(
     configure(environment, ALERT_DIGEST_THRESHOLD="0")
     tell(cloud, ALERT)
     mail()
-    (letter,) = operators.mails()
-    assert letter.subject == "Firmware updates of 1 device: 1 failed"
+    (email,) = operators.mails()
+    assert email.subject == "Firmware updates of 1 device: 1 failed"
 
 
 def test_of_many_kinds_the_rest_is_counted(cloud: Cloud, operators: Operators) -> None:
     reasons = ["E_A"] * 4 + ["E_B", "E_C", "E_D", "E_E", "E_F", "E_G"]
     tell(cloud, *(ALERT | {"deviceId": f"dev-{n}", "reason": r} for n, r in enumerate(reasons)))
     mail()
-    (letter,) = operators.mails()
-    of_reasons = letter.text.partition("Commonest reasons:\n")[2].partition("\n\n")[0]
+    (email,) = operators.mails()
+    of_reasons = email.text.partition("Commonest reasons:\n")[2].partition("\n\n")[0]
     assert of_reasons.splitlines()[0] == "       4 E_A"
     assert of_reasons.splitlines()[-1] == "       2 others (2)"
     assert len(of_reasons.splitlines()) == 6
@@ -360,7 +360,7 @@ def test_what_follows_a_digest_in_the_same_pass_is_no_mail_each(
     monkeypatch.setattr(emails, "MOST_DEVICES", 6)
     tell(cloud, *devices(13))
     assert mail() == {"mails": 3, "devices": 13}
-    named = [re.findall(r"^dev-\d+$", one.text, re.MULTILINE) for one in operators.mails()]
+    named = [re.findall(r"^dev-\d+$", email.text, re.MULTILINE) for email in operators.mails()]
     assert list(map(len, named)) == [6, 6, 1]
 
 
@@ -411,7 +411,7 @@ def test_the_commands_are_those_of_the_tool(environment: pytest.MonkeyPatch) -> 
     tool = typer.main.get_command(cli.app)
     assert isinstance(tool, typer.core.TyperGroup)
     found = re.findall(
-        r"^  fleet-retry (.+)$", "\n".join(one.text for one in written), re.MULTILINE
+        r"^  fleet-retry (.+)$", "\n".join(email.text for email in written), re.MULTILINE
     )
     used, named = set(), set()
     for command in found:
@@ -475,7 +475,7 @@ UNREADABLE = [
 
 
 @pytest.mark.parametrize("body", UNREADABLE)
-def test_a_letter_that_cannot_be_read_is_logged_and_mailed_as_it_is(
+def test_an_alert_that_cannot_be_read_is_logged_and_mailed_unchanged(
     cloud: Cloud, operators: Operators, caplog: pytest.LogCaptureFixture, body: str
 ) -> None:
     tell(cloud, body, ALERT)
@@ -490,10 +490,10 @@ def test_a_letter_that_cannot_be_read_is_logged_and_mailed_as_it_is(
 
 
 def test_long_ones_and_many_are_shortened(cloud: Cloud) -> None:
-    letter = emails.unreadable_mail(["x" * 200_000] * 1000)
-    assert letter.subject == "1000 alerts on firmware updates could not be read"
-    assert len(letter.text) < 25_000
-    assert "the first 20" in letter.text
+    email = emails.unreadable_mail(["x" * 200_000] * 1000)
+    assert email.subject == "1000 alerts on firmware updates could not be read"
+    assert len(email.text) < 25_000
+    assert "the first 20" in email.text
 
 
 # Nothing is dropped, and nothing is told for ever
@@ -528,7 +528,7 @@ def test_a_death_between_mailing_and_deleting_tells_again(
     assert operators.waiting() == 1
 
 
-def test_a_letter_that_stays_though_it_was_mailed_is_noted(
+def test_a_mailed_alert_that_cannot_be_deleted_is_logged(
     cloud: Cloud, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tell(cloud, ALERT)
@@ -565,7 +565,7 @@ def test_where_there_is_nobody_to_mail_nothing_is_done(
 def test_a_failed_device_comes_all_the_way_to_its_mail(cloud: Cloud, operators: Operators) -> None:
     bring(cloud, Stage.TOLD)
     assert mail() == {"mails": 1, "devices": 1}
-    (letter,) = operators.mails()
-    assert isinstance(letter, Mail)
+    (email,) = operators.mails()
+    assert isinstance(email, Mail)
     for value in (ORIGINAL["model"], ORIGINAL["FW"], "2.27", "dev-1"):
-        assert value in letter.text
+        assert value in email.text

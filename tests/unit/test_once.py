@@ -75,4 +75,4 @@ def test_a_run_that_somebody_else_started_is_not_started_again(
     cloud.stepfunctions.start_execution(stateMachineArn=machine, name=run.recovery_id, input="{}")
     assert not executions.start(machine, run)
     runs = cloud.stepfunctions.list_executions(stateMachineArn=machine)["executions"]
-    assert [one["name"] for one in runs] == [run.recovery_id]
+    assert [execution["name"] for execution in runs] == [run.recovery_id]

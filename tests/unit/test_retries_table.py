@@ -123,9 +123,9 @@ def test_the_last_cycle_makes_the_escalation_due(run: Run, cloud: Cloud) -> None
     release(run)
     outcomes = [count(100 + number) for number in range(LIMIT)]
     assert outcomes == [Outcome.COUNTED] * (LIMIT - 1) + [Outcome.ESCALATION_DUE]
-    device = retries_table.read("dev-1")
-    assert device
-    assert device.next_run == run_of(run.tracking_id, 2)
+    record = retries_table.read("dev-1")
+    assert record
+    assert record.next_run == run_of(run.tracking_id, 2)
 
 
 @pytest.mark.parametrize(
@@ -213,11 +213,11 @@ def test_a_fatal_failure_makes_the_escalation_due_in_every_cycle(
         UpdateExpression="SET ResetRetryCount = :cycles",
         ExpressionAttributeValues={":cycles": cycles},
     )
-    outcome, device = retries_table.count(message(100, reason="no such image"), is_fatal=True)
+    outcome, record = retries_table.count(message(100, reason="no such image"), is_fatal=True)
     assert outcome is Outcome.ESCALATION_DUE
-    assert device
-    assert device.next_run.reason == "fatal reason: no such image"
-    claimed = retries_table.claim(device.next_run, State.FAILED, 60, frozenset())
+    assert record
+    assert record.next_run.reason == "fatal reason: no such image"
+    claimed = retries_table.claim(record.next_run, State.FAILED, 60, frozenset())
     assert (claimed.state, claimed.reset_retry_count) == (State.FAILED, cycles + 1)
 
 
@@ -267,22 +267,22 @@ def test_only_the_run_that_holds_a_device_puts_it_off(tracked: Cloud) -> None:
     ids=lambda change: next(iter(change)),
 )
 def test_a_takeover_is_bound_to_what_was_read(tracked: Cloud, meanwhile: dict[str, Any]) -> None:
-    device = retries_table.read("dev-1")
-    assert device
+    record = retries_table.read("dev-1")
+    assert record
     table = tracked.dynamodb.Table(RETRIES)
     table.put_item(Item={**stored(tracked), **meanwhile})
     before = stored(tracked)
     with pytest.raises(TransientError, match="went on meanwhile"):
-        retries_table.take_over(device, Message.parse(job_event(60)))
+        retries_table.take_over(record, Message.parse(job_event(60)))
     assert stored(tracked) == before
 
 
 def test_an_episode_that_another_reports_meanwhile_is_not_ended(tracked: Cloud) -> None:
-    device = retries_table.read("dev-1")
-    assert device
-    retries_table.take_over(device, Message.parse(job_event(60)))
+    record = retries_table.read("dev-1")
+    assert record
+    retries_table.take_over(record, Message.parse(job_event(60)))
     with pytest.raises(RecoverySupersededError):
-        retries_table.end(device, "any", 0)
+        retries_table.end(record, "any", 0)
     assert stored(tracked)["reportedBy"] == "jobs"
 
 
@@ -391,41 +391,41 @@ def test_forgetting_leaves_a_later_episode_alone(run: Run, cloud: Cloud) -> None
 
 def test_an_episode_ends_with_record_and_backup(run: Run, cloud: Cloud) -> None:
     cloud.dynamodb.Table("DeviceAttributeBackup").put_item(Item={"deviceId": "dev-1"})
-    device = retries_table.read("dev-1")
-    assert device
-    retries_table.end(device, Cause.SUCCEEDED, 0)
+    record = retries_table.read("dev-1")
+    assert record
+    retries_table.end(record, Cause.SUCCEEDED, 0)
     assert (cloud.record(), cloud.backup()) == (None, None)
 
 
 def test_an_episode_does_not_end_on_an_old_reading(run: Run, cloud: Cloud) -> None:
-    device = retries_table.read("dev-1")
-    assert device
+    record = retries_table.read("dev-1")
+    assert record
     claim(run)
     cooling = retries_table.read("dev-1")
     assert cooling
     release(run)
     before = stored(cloud)
-    for old in (device, cooling):
+    for old in (record, cooling):
         with pytest.raises(RecoverySupersededError):
             retries_table.end(old, Cause.SUCCEEDED, 0)
     assert stored(cloud) == before
 
 
 def test_an_episode_does_not_end_on_a_reading_of_the_one_before(tracked: Cloud) -> None:
-    device = retries_table.read("dev-1")
-    assert device
-    retries_table.end(device, Cause.SUCCEEDED, 0)
+    record = retries_table.read("dev-1")
+    assert record
+    retries_table.end(record, Cause.SUCCEEDED, 0)
     begin()
     with pytest.raises(RecoverySupersededError):
-        retries_table.end(device, Cause.SUCCEEDED, 0)
+        retries_table.end(record, Cause.SUCCEEDED, 0)
     assert tracked.record()
 
 
 def test_the_first_wish_to_end_stays(run: Run, cloud: Cloud) -> None:
     claim(run)
     retries_table.ask_to_end(run, Cause.SUCCEEDED, 5)
-    device = retries_table.ask_to_end(run, Cause.RELEASED, 9)
-    assert (device.ending, device.ending_up_to) == ("update succeeded", 5)
+    record = retries_table.ask_to_end(run, Cause.RELEASED, 9)
+    assert (record.ending, record.ending_up_to) == ("update succeeded", 5)
 
 
 def test_a_device_that_is_to_end_its_episode_does_not_go_into_its_next_cycle(
@@ -438,7 +438,7 @@ def test_a_device_that_is_to_end_its_episode_does_not_go_into_its_next_cycle(
     assert stored(cloud)["state"] == "cooling_down"
 
 
-def test_a_failed_device_that_is_to_end_its_episode_is_not_held_for_good(run: Run) -> None:
+def test_a_failed_record_whose_end_was_requested_is_not_read_as_failed(run: Run) -> None:
     claim(run, State.FAILED)
     assert retries_table.read_failed_owned(run)
     retries_table.ask_to_end(run, Cause.SUCCEEDED, 5)
@@ -446,7 +446,7 @@ def test_a_failed_device_that_is_to_end_its_episode_is_not_held_for_good(run: Ru
         retries_table.read_failed_owned(run)
 
 
-def test_only_who_holds_a_device_can_ask_to_end_its_episode(run: Run, cloud: Cloud) -> None:
+def test_only_the_owner_of_a_record_can_request_its_end(run: Run, cloud: Cloud) -> None:
     claim(run)
     release(run)
     with pytest.raises(RecoverySupersededError):
@@ -456,9 +456,9 @@ def test_only_who_holds_a_device_can_ask_to_end_its_episode(run: Run, cloud: Clo
 
 def test_what_was_of_the_past_at_the_beginning_is_so_at_the_end(cloud: Cloud) -> None:
     begin(7, not_before=5)
-    device = retries_table.read("dev-1")
-    assert device
-    retries_table.end(device, Cause.CAMPAIGN_CHANGED, 0)
+    record = retries_table.read("dev-1")
+    assert record
+    retries_table.end(record, Cause.CAMPAIGN_CHANGED, 0)
     assert history_table.last_episode_end("dev-1") == 5
 
 
@@ -467,10 +467,10 @@ def test_an_episode_does_not_end_on_a_reading_from_before_people_were_told(
     run: Run, cloud: Cloud, is_read_before: bool
 ) -> None:
     claim(run, State.FAILED)
-    device = retries_table.read_owned(run)
+    record = retries_table.read_owned(run)
     retries_table.mark_notified(run)
     if not is_read_before:
-        device = retries_table.read_owned(run)
+        record = retries_table.read_owned(run)
     with pytest.raises(RecoverySupersededError) if is_read_before else nullcontext():
-        retries_table.end(device, Cause.SUCCEEDED, 0)
+        retries_table.end(record, Cause.SUCCEEDED, 0)
     assert bool(cloud.record()) is is_read_before
