@@ -13,7 +13,7 @@ from threading import Condition
 
 @dataclass(frozen=True)
 class Hold:
-    """What is held.
+    """A Wait state that a test holds.
 
     Attributes:
         about: a text that is, whole, one of the values in the state's input, such as a device.
@@ -35,7 +35,7 @@ def hold(holds: list[Hold]) -> None:
 
 
 def release(holds: list[Hold]) -> None:
-    """Take back what ``hold`` was told: waits that nothing else holds end when their time is up."""
+    """Take back a ``hold``: waits that nothing else holds end when their time is up."""
     with _changed:
         _held.subtract(holds)
         _changed.notify_all()
