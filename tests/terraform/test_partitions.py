@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,12 +15,25 @@ ARN = re.compile(r"arn:([a-z-]+):[a-z0-9-]+:([a-z0-9-]*):")
 REGIONS = {"aws-us-gov": "us-gov-west-1", "aws-cn": "cn-north-1"}
 
 
-@pytest.fixture(scope="module", params=REGIONS)
-def planned(request: pytest.FixtureRequest, module: Terraform) -> tuple[str, list[str]]:
-    """A partition, and all texts of what the module makes and reads there."""
-    partition = request.param
+@pytest.fixture(scope="module")
+def planned(module: Terraform) -> dict[str, list[str]]:
+    """All texts of what the module makes and reads, by partition."""
+    files = [_write_test(module.root / TESTS, partition) for partition in REGIONS]
+    filters = [f"-filter={TESTS}/{file.name}" for file in files]
+    printed = module.run("test", f"-test-directory={TESTS}", *filters, "-json", "-verbose")
+    for file in files:
+        file.unlink()  # the copy is shared
+    states = [json.loads(line) for line in printed.splitlines() if '"type":"test_state"' in line]
+    return {
+        Path(state["@testfile"]).name.partition(".")[0]: list(
+            texts(state["test_state"]["root_module"])
+        )
+        for state in states
+    }
+
+
+def _write_test(tests: Path, partition: str) -> Path:
     # All that there can be, in another partition than the one it is written for.
-    tests = module.root / TESTS
     mocks, file = tests / f"mocks-{partition}", tests / f"{partition}.tftest.hcl"
     mocks.mkdir()
     (mocks / "aws.tfmock.hcl").write_text(
@@ -30,11 +44,7 @@ def planned(request: pytest.FixtureRequest, module: Terraform) -> tuple[str, lis
     file.write_text(
         everything.replace("variables {", "variables {\n  job_events_enabled = true", 1)
     )
-    options = (f"-filter={TESTS}/{file.name}", "-json", "-verbose")
-    printed = module.run("test", f"-test-directory={TESTS}", *options)
-    file.unlink()  # the copy is shared
-    line = next(line for line in printed.splitlines() if '"type":"test_state"' in line)
-    return partition, list(texts(json.loads(line)["test_state"]["root_module"]))
+    return file
 
 
 def _move(text: str, partition: str) -> str:
@@ -54,9 +64,11 @@ def texts(value: Any) -> Iterator[str]:
             yield from texts(of)
 
 
-def test_every_arn_is_of_the_partition_and_the_region(planned: tuple[str, list[str]]) -> None:
-    partition, found = planned
-    arns = [arn for text in found for arn in ARN.findall(text)]
+@pytest.mark.parametrize("partition", REGIONS)
+def test_every_arn_is_of_the_partition_and_the_region(
+    planned: dict[str, list[str]], partition: str
+) -> None:
+    arns = [arn for text in planned[partition] for arn in ARN.findall(text)]
     assert len(arns) > 200
     assert {of for of, _ in arns} == {partition}
     assert {region for _, region in arns} <= {REGIONS[partition], ""}

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,18 @@ STANDARD_FILES = {"main.tf", "outputs.tf", "versions.tf", "README.md"}
 in_every_module = pytest.mark.parametrize("module", MODULES, ids=NAMES)
 
 
+@cache
+def parse(path: Path) -> dict[str, Any]:
+    """What a file says; once per file, since the parser takes seconds for a long one."""
+    with path.open(encoding="utf-8") as file:
+        return hcl2.load(file)
+
+
 def blocks(module: Path, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """The blocks of a kind that have one label, by it."""
     for path in sorted(module.glob("*.tf")):
-        with path.open(encoding="utf-8") as file:
-            for block in hcl2.load(file).get(kind, []):
-                yield from ((label.strip('"'), of) for label, of in block.items())
+        for block in parse(path).get(kind, []):
+            yield from ((label.strip('"'), of) for label, of in block.items())
 
 
 @in_every_module
@@ -79,8 +86,7 @@ def test_no_partition_account_or_region_is_written_down() -> None:
 
 
 def test_complete_shows_every_option() -> None:
-    with (ROOT / "examples/complete/main.tf").open() as file:
-        (module,) = hcl2.load(file)["module"]
+    (module,) = parse(ROOT / "examples/complete/main.tf")["module"]
     (shown,) = module.values()
     options = {name for name, _ in blocks(ROOT, "variable")}
     assert options - shown.keys() == set()
