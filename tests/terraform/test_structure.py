@@ -22,7 +22,7 @@ in_every_module = pytest.mark.parametrize("module", MODULES, ids=NAMES)
 
 @cache
 def parse(path: Path) -> dict[str, Any]:
-    """What a file says; once per file, since the parser takes seconds for a long one."""
+    """Parse a file once: the parser takes seconds for a long one."""
     with path.open(encoding="utf-8") as file:
         return hcl2.load(file)
 
