@@ -159,14 +159,11 @@ def digest_mail(latest: Sequence[Alert]) -> Mail:
     """
     failed = [alert for alert in latest if alert["event"] == "failed"]
     healed = [alert for alert in latest if alert["event"] == "healed"]
-    counts = ", ".join(
-        f"{len(alerts_)} {event}"
-        for alerts_, event in ((failed, "failed"), (healed, "healed"))
-        if alerts_
-    )
+    counts = Counter(alert["event"] for alert in failed + healed)
+    events = ", ".join(f"{number} {event}" for event, number in counts.items())
     parts = [part for part in (_failure_digest(failed), _success_digest(healed)) if part]
     devices = _count_of(len(latest), "device")
-    return Mail(_subject(f"Firmware updates of {devices}: {counts}"), "\n".join(parts))
+    return Mail(_subject(f"Firmware updates of {devices}: {events}"), "\n".join(parts))
 
 
 def _failure_digest(failed: Sequence[Alert]) -> str:

@@ -9,7 +9,6 @@ from firmware_retry.record import Outcome, Record
 from firmware_retry.settings import settings
 
 _logger = logging.getLogger(__name__)
-_DUE = (Outcome.COOL_DOWN_DUE, Outcome.ESCALATION_DUE)
 
 
 def count_failure(message: Message) -> dict[str, Any]:
@@ -33,7 +32,7 @@ def count_failure(message: Message) -> dict[str, Any]:
             "ResetRetryCount": record.reset_retry_count if record else 0,
         },
     )
-    if record is None or outcome not in _DUE:
+    if record is None or outcome is not record.due:
         return {"outcome": outcome}
     run = record.next_run
     return {"outcome": outcome, "recoveryId": run.recovery_id, "recovery": run.state_input}
