@@ -27,14 +27,18 @@ from fleet_retry.adoption import Adopted, Fate
 from fleet_retry.cli import app
 from fleet_retry.deployment import Deployment
 from fleet_retry.settings import Settings
-from tests.unit.conftest import (
+from tests.unit.conftest import (  # noqa: F401 -- fixtures
     BACKUP,
     GROUP,
     REGION,
     RETRIES,
     Cloud,
+    clients,
+    cloud,
+    environment,
     failure,
     success,
+    versions,
 )
 
 BEGAN = "2024-03-24T22:43:28Z"
