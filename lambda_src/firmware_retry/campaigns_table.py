@@ -37,6 +37,9 @@ class Campaign:
     paused_at: str = ""
     notified_at: str = ""
     resumed_at: str = ""
+    paused_by: str = ""
+    """``breaker`` or ``operator``."""
+    why: str = ""
 
     @classmethod
     def of(cls, item: dict[str, Any]) -> "Campaign":
@@ -45,7 +48,14 @@ class Campaign:
         def text(name: str) -> str:
             return str(item.get(name, {}).get("S", ""))
 
-        return cls(text("campaign"), text("pausedAt"), text("toldAt"), text("resumedAt"))
+        return cls(
+            name=text("campaign"),
+            paused_at=text("pausedAt"),
+            notified_at=text("toldAt"),
+            resumed_at=text("resumedAt"),
+            paused_by=text("pausedBy"),
+            why=text("why"),
+        )
 
     @property
     def is_paused(self) -> bool:

@@ -50,6 +50,17 @@ class Transition:
 
 def put(transition: Transition) -> dict[str, Any]:
     """Return the write of a transition, as one action of ``TransactWriteItems``."""
+    item = make_item(transition, settings().history_days)
+    return {"Put": {"TableName": settings().history_table, "Item": item}}
+
+
+def make_item(transition: Transition, history_days: int) -> dict[str, Any]:
+    """Return the item of a transition that happens now, in DynamoDB's typed JSON.
+
+    Args:
+        transition: what happens.
+        history_days: days until the item expires.
+    """
     moment = clock.now()
     item = {
         "deviceId": {"S": transition.device_id},
@@ -60,11 +71,11 @@ def put(transition: Transition) -> dict[str, Any]:
         "execution": {"S": transition.execution},
         "campaign": {"S": transition.campaign},
         "trackingId": {"S": transition.tracking_id},
-        "expiresAt": {"N": str(int(moment) + settings().history_days * _DAY)},
+        "expiresAt": {"N": str(int(moment) + history_days * _DAY)},
     }
     if transition.up_to is not None:
         item["upTo"] = {"N": str(transition.up_to)}
-    return {"Put": {"TableName": settings().history_table, "Item": item}}
+    return item
 
 
 def last_episode_end(device_id: str) -> int:

@@ -37,8 +37,6 @@ from firmware_retry.settings import settings
 
 _logger = logging.getLogger(__name__)
 
-GRACE_SECONDS = 300
-"""How long after the time something was due a run may take to do it."""
 AT_ONCE = 8
 """How many devices are acted on at the same time; botocore keeps 10 connections to a service."""
 _NO_ACTION = frozenset({"live", "waiting", "held", "failed", "refused", "left"})

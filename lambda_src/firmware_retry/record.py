@@ -11,6 +11,8 @@ from firmware_retry.settings import settings
 
 CLOCKS_DIFFER = 1000
 """How far apart two reporters may date the same failure, milliseconds; AWS IoT has seconds only."""
+GRACE_SECONDS = 300
+"""How long a run may take to perform an action after it is due."""
 
 
 class State(StrEnum):

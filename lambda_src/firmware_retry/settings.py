@@ -60,6 +60,45 @@ class Settings:
     cool_down_state_machine_arn: str
     escalation_state_machine_arn: str
 
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> "Settings":
+        """Parse the environment of a function.
+
+        Args:
+            environment: name to value, as the module's Terraform sets them.
+
+        Raises:
+            KeyError: a variable is missing.
+            ValueError: a value cannot be parsed. Either error means that the module did not deploy
+                the function in this version.
+        """
+        breaker = json.loads(environment["BREAKER"])
+        return cls(
+            retries_table=environment["RETRIES_TABLE"],
+            backup_table=environment["BACKUP_TABLE"],
+            history_table=environment["HISTORY_TABLE"],
+            campaigns_table=environment["CAMPAIGNS_TABLE"],
+            history_days=int(environment["HISTORY_DAYS"]),
+            retry_limit=int(environment["RETRY_LIMIT"]),
+            cool_down_seconds=tuple(json.loads(environment["COOL_DOWN_SECONDS"])),
+            cool_down_jitter=float(environment["COOL_DOWN_JITTER"]),
+            settle_seconds=int(environment["SETTLE_SECONDS"]),
+            move_out_attributes=json.loads(environment["MOVE_OUT_ATTRIBUTES"]),
+            failed_attributes=json.loads(environment["FAILED_ATTRIBUTES"]),
+            failed_thing_group_name=environment["FAILED_THING_GROUP_NAME"],
+            ignored_reasons=tuple(json.loads(environment["IGNORED_REASONS"])),
+            fatal_reasons=tuple(json.loads(environment["FATAL_REASONS"])),
+            job_events_enabled=json.loads(environment["JOB_EVENTS_ENABLED"]),
+            breaker=Breaker(**breaker) if breaker else None,
+            alerts_topic_arn=environment["ALERTS_TOPIC_ARN"],
+            operator_topic_arn=environment["OPERATOR_TOPIC_ARN"],
+            operator_queue_url=environment["OPERATOR_QUEUE_URL"],
+            alert_digest_threshold=int(environment["ALERT_DIGEST_THRESHOLD"]),
+            name_prefix=environment["NAME_PREFIX"],
+            cool_down_state_machine_arn=environment["COOL_DOWN_STATE_MACHINE_ARN"],
+            escalation_state_machine_arn=environment["ESCALATION_STATE_MACHINE_ARN"],
+        )
+
     @property
     def names_to_overwrite(self) -> tuple[str, ...]:
         """Return the names of all attributes that the workflow may overwrite, sorted."""
@@ -81,36 +120,9 @@ class Settings:
 
 @lru_cache(maxsize=1)
 def settings() -> Settings:
-    """Return the settings of this function, read from its environment by the first call.
+    """Return the settings of this function, parsed from its environment at the first call.
 
     Raises:
-        KeyError: a variable is missing; the function was not deployed by the module.
-        ValueError: a variable cannot be parsed; likewise.
+        KeyError, ValueError: see ``Settings.of``.
     """
-    env = os.environ
-    breaker = json.loads(env["BREAKER"])
-    return Settings(
-        retries_table=env["RETRIES_TABLE"],
-        backup_table=env["BACKUP_TABLE"],
-        history_table=env["HISTORY_TABLE"],
-        campaigns_table=env["CAMPAIGNS_TABLE"],
-        history_days=int(env["HISTORY_DAYS"]),
-        retry_limit=int(env["RETRY_LIMIT"]),
-        cool_down_seconds=tuple(json.loads(env["COOL_DOWN_SECONDS"])),
-        cool_down_jitter=float(env["COOL_DOWN_JITTER"]),
-        settle_seconds=int(env["SETTLE_SECONDS"]),
-        move_out_attributes=json.loads(env["MOVE_OUT_ATTRIBUTES"]),
-        failed_attributes=json.loads(env["FAILED_ATTRIBUTES"]),
-        failed_thing_group_name=env["FAILED_THING_GROUP_NAME"],
-        ignored_reasons=tuple(json.loads(env["IGNORED_REASONS"])),
-        fatal_reasons=tuple(json.loads(env["FATAL_REASONS"])),
-        job_events_enabled=json.loads(env["JOB_EVENTS_ENABLED"]),
-        breaker=Breaker(**breaker) if breaker else None,
-        alerts_topic_arn=env["ALERTS_TOPIC_ARN"],
-        operator_topic_arn=env["OPERATOR_TOPIC_ARN"],
-        operator_queue_url=env["OPERATOR_QUEUE_URL"],
-        alert_digest_threshold=int(env["ALERT_DIGEST_THRESHOLD"]),
-        name_prefix=env["NAME_PREFIX"],
-        cool_down_state_machine_arn=env["COOL_DOWN_STATE_MACHINE_ARN"],
-        escalation_state_machine_arn=env["ESCALATION_STATE_MACHINE_ARN"],
-    )
+    return Settings.of(os.environ)

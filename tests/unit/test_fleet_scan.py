@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from firmware_retry import aws, clock, reconcile
+from firmware_retry import aws, clock
 from firmware_retry.fleet_scan import Sample
 from firmware_retry.handlers import reconcile_devices
+from firmware_retry.record import GRACE_SECONDS
 
 from .conftest import GROUP, RETRIES, Cloud
 from .journey import Stage, bring
@@ -75,7 +76,7 @@ def test_one_within_its_grace_is_not_overdue(
     cloud: Cloud, counted: Any, fake_time: list[float]
 ) -> None:
     bring(cloud, Stage.DUE)
-    fake_time[0] += reconcile.GRACE_SECONDS
+    fake_time[0] += GRACE_SECONDS
     assert counted() == {"tracking": 1}
     fake_time[0] += 1
     assert counted()["overdue"] == 1

@@ -21,7 +21,8 @@ from firmware_retry.handlers import (
     reset_retry_counter_and_move_out,
     restore_device_attributes,
 )
-from firmware_retry.reconcile import AT_ONCE, GRACE_SECONDS
+from firmware_retry.reconcile import AT_ONCE
+from firmware_retry.record import GRACE_SECONDS
 from firmware_retry.recovery import MOST_CHECKS
 
 from .conftest import BACKUP, GROUP, MACHINES, RETRIES, Cloud, configure, failure, success

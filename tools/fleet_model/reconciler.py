@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from firmware_retry.fleet_scan import Sample
-from firmware_retry.reconcile import GRACE_SECONDS
+from firmware_retry.record import GRACE_SECONDS
 from fleet_model import profile
 from fleet_model.engine import IN_PLACE, Batch, Engine, Work
 from fleet_model.intake import Intake

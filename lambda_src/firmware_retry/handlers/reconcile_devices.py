@@ -4,6 +4,7 @@ from functools import partial
 from typing import Any
 
 from firmware_retry import aws, clock, reconcile
+from firmware_retry.record import GRACE_SECONDS
 
 aws.prepare("dynamodb", "iot", "sns", "stepfunctions")
 
@@ -12,7 +13,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
     """Act on every device for which something was due and nobody acted.
 
     Args:
-        event: ``{}``, or ``{"graceSeconds": n}`` to override ``reconcile.GRACE_SECONDS``.
+        event: ``{}``, or ``{"graceSeconds": n}`` to override ``GRACE_SECONDS``.
         context: Lambda's; contains how much time is left.
 
     Returns:
@@ -22,5 +23,5 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
         ReconcileIncompleteError: something was refused; the log contains each reason.
         TransientError, RequestRefusedError: a table cannot be read.
     """
-    grace_seconds = event.get("graceSeconds", reconcile.GRACE_SECONDS)
+    grace_seconds = event.get("graceSeconds", GRACE_SECONDS)
     return reconcile.reconcile_fleet(grace_seconds, partial(clock.seconds_left, context))
