@@ -1,15 +1,13 @@
-"""Adopts the devices of the CDK stack: turns its records and backups into the module's, in place.
+"""Adoption of the CDK stack's devices: its records and backups become the module's, in place.
 
-The registry is the truth about where a device is, its record only about how often it failed. Each
-device is one transaction that holds only if the original's items are still as they were read, so
-this may be interrupted and run again. What the original's items look like: see ``original``; the
-module's: ``lambda_src/firmware_retry/retries_table.py``, ``backup.py`` and ``history.py``.
+The registry is authoritative for where a device is, its record only for how often it failed. Each
+device is one transaction, conditional on the stack's items being as they were read, so adoption may
+be interrupted and repeated. For the stack's items see ``cdk_stack``, for the module's
+``retries_table``, ``backup_table`` and ``history_table`` of ``firmware_retry``.
 """
 
 from __future__ import annotations
 
-import time
-import uuid
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,22 +18,24 @@ from typing import Any
 from boto3.dynamodb.types import TypeSerializer
 from botocore.exceptions import ClientError
 
-from fleet_retry import cdk_stack, tables, times
-from fleet_retry.deployment import BACKUP, HISTORY, RETRIES, Deployment, is_missing
+from firmware_retry import clock, history_table
+from firmware_retry.history_table import Transition
+from firmware_retry.message import UNKNOWN_CAMPAIGN, Reporter
+from firmware_retry.record import Run, State
+from fleet_retry import cdk_stack, tables
+from fleet_retry.deployment import Deployment, is_missing
 from fleet_retry.tables import Item
 
 REASON = "adopted from the CDK stack"
-"""What a device's history begins with."""
+"""The first line of an adopted device's history."""
 _COUNTERS = ("RetryCounter", "ResetRetryCount")
-_UNKNOWN_CAMPAIGN = "unknown"
 _LAST_CYCLE = 2
-"""``ResetRetryCount`` of a device for which the original does nothing more."""
-_DAY = 86_400
+"""``ResetRetryCount`` after which the stack takes no further action."""
 _serialize = TypeSerializer().serialize
 
 
-class Fate(StrEnum):
-    """What becomes of a device."""
+class AdoptionOutcome(StrEnum):
+    """The outcome of adopting a device."""
 
     TRACKED = "goes on counting"
     COOLING_DOWN = "cools down"
@@ -47,16 +47,16 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True)
 class Adopted:
-    """A device, and what became of it."""
+    """A device and the outcome of its adoption."""
 
     device_id: str
-    fate: Fate
+    outcome: AdoptionOutcome
     why: str
 
 
 @dataclass(frozen=True)
 class _Thing:
-    """A thing, as the registry has it now."""
+    """A thing, as the registry has it at present."""
 
     thing_id: str
     version: int
@@ -65,25 +65,25 @@ class _Thing:
 
 @dataclass(frozen=True)
 class _Device:
-    """A device of the original, with all that is known of it."""
+    """A device of the stack, with all that is known of it. Items are plain values."""
 
     device_id: str
-    record: Item | None
-    backup: Item
-    """Empty where there is none."""
+    record: dict[str, Any] | None
+    backup: dict[str, Any]
+    """Empty when there is none."""
     thing: _Thing | None
     is_in_failed_group: bool
 
     @cached_property
     def overwritten(self) -> dict[str, str]:
-        """The attributes that do not have their original value, and what they have instead."""
+        """The overwritten attributes, and their present values."""
         has = self.thing.attributes if self.thing else {}
         written = (cdk_stack.MOVED_OUT, cdk_stack.FAILED)
         return {name: has[name] for name in cdk_stack.ATTRIBUTES if has.get(name) in written}
 
     @cached_property
     def originals(self) -> dict[str, str | None]:
-        """The attributes' values as they were, from the backup only where they are overwritten."""
+        """The attributes' original values, from the backup only where they are overwritten."""
         has = self.thing.attributes if self.thing else {}
         return {
             name: (self.backup if name in self.overwritten else has).get(name)
@@ -91,121 +91,144 @@ class _Device:
         }
 
     @cached_property
-    def fate(self) -> tuple[Fate, str]:
-        """What is to become of it, and why."""
+    def outcome(self) -> tuple[AdoptionOutcome, str]:
+        """The outcome of adopting it, and why."""
         if self.thing is None:
-            return Fate.FORGOTTEN, "the thing is gone"
+            return AdoptionOutcome.FORGOTTEN, "the thing is gone"
         lost = [name for name in self.overwritten if not self.originals[name]]
         if lost:
-            return Fate.NEEDS_A_PERSON, (
+            return AdoptionOutcome.NEEDS_A_PERSON, (
                 f"it has no original of {' and '.join(lost)}: set them with"
                 f" aws iot update-thing --thing-name={self.device_id}, then adopt again"
             )
         if self.record is None:
-            return self._fate_without_record
+            return self._outcome_without_record
         if not _is_readable(self.record):
-            return Fate.NEEDS_A_PERSON, "its record is not as the CDK stack writes it: delete it"
-        return self._fate_of_record(self.record)
+            return (
+                AdoptionOutcome.NEEDS_A_PERSON,
+                "its record is not as the CDK stack writes it: delete it",
+            )
+        return self._outcome_of_record(self.record)
 
     @property
-    def _fate_without_record(self) -> tuple[Fate, str]:
+    def _outcome_without_record(self) -> tuple[AdoptionOutcome, str]:
         if self.overwritten:
-            return Fate.NEEDS_A_PERSON, "its attributes are overwritten, and it has no record"
-        return Fate.FORGOTTEN, "no failure was ever counted"
+            return (
+                AdoptionOutcome.NEEDS_A_PERSON,
+                "its attributes are overwritten, and it has no record",
+            )
+        return AdoptionOutcome.FORGOTTEN, "no failure was ever counted"
 
-    def _fate_of_record(self, record: Item) -> tuple[Fate, str]:
+    def _outcome_of_record(self, record: dict[str, Any]) -> tuple[AdoptionOutcome, str]:
         if self.is_in_failed_group:
-            return Fate.FAILED, "told already: release it when you are done with it"
+            return AdoptionOutcome.FAILED, "told already: release it when you are done with it"
         if cdk_stack.FAILED in self.overwritten.values():
-            return Fate.FAILED, "not in the failed group yet: ReconcileDevices moves it and tells"
+            return (
+                AdoptionOutcome.FAILED,
+                "not in the failed group yet: ReconcileDevices moves it and tells",
+            )
         if self.overwritten:
             until = record.get("waitsUntil")
-            return Fate.COOLING_DOWN, f"until {times.iso(until)}" if until else "restored at once"
+            when = f"until {clock.iso(until)}" if until else "restored at once"
+            return AdoptionOutcome.COOLING_DOWN, when
         if record["ResetRetryCount"] >= _LAST_CYCLE:
-            return Fate.FORGOTTEN, "it had failed, and a person has put its attributes right"
+            return (
+                AdoptionOutcome.FORGOTTEN,
+                "it had failed, and a person has put its attributes right",
+            )
         cycle = record["ResetRetryCount"] + 1
-        return Fate.TRACKED, f"at {record['RetryCounter']} in cycle {cycle}"
+        return AdoptionOutcome.TRACKED, f"at {record['RetryCounter']} in cycle {cycle}"
 
 
-def _is_readable(record: Item) -> bool:
+def _parse_timestamp(timestamp: str) -> int:
+    """Parse the stack's ISO 8601, which is UTC also without a time zone, into epoch seconds."""
+    moment = datetime.fromisoformat(timestamp)
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+
+
+def _is_readable(record: dict[str, Any]) -> bool:
     try:
-        times.moment(record["timestamp"])
+        _parse_timestamp(record["timestamp"])
     except (KeyError, TypeError, ValueError):
         return False
     return all(isinstance(record.get(name), int) for name in _COUNTERS)
 
 
 def count_left(deployment: Deployment) -> int:
-    """How many devices are still the original's.
+    """Count the devices that still belong to the stack.
 
     Raises:
-        DeploymentError: the module is not there.
+        DeploymentError: the module is not deployed.
     """
-    tables_of_theirs = ((BACKUP, "attributes"), (RETRIES, "state"))
-    return len(
-        {
-            of["deviceId"]
-            for table, ours in tables_of_theirs
-            for of in _originals(deployment, table, ours)
-        }
-    )
+    backups, records = _scan_stack(deployment)
+    return len(backups.keys() | records.keys())
 
 
 def adopt(deployment: Deployment, dry_run: bool = False) -> Generator[Adopted, None, None]:
-    """Adopts all devices that are still the original's.
+    """Adopt all devices that still belong to the stack.
 
     Args:
-        deployment: the module, applied on the original's tables.
-        dry_run: only look.
+        deployment: the module, applied on the stack's tables.
+        dry_run: change nothing.
 
     Yields:
-        Each of the devices, and what became of it. What needs a person is left as it is.
+        Each device and its outcome. Devices that need a person are left as they are.
 
     Raises:
-        DeploymentError: the module is not there.
+        DeploymentError: the module is not deployed.
     """
-    for device in _devices(deployment):
-        fate, why = device.fate
-        is_left = dry_run or fate is Fate.NEEDS_A_PERSON
-        if not is_left and not _written(deployment, device):
-            fate, why = Fate.CHANGED, "is the CDK stack still there? Adopt again"
-        yield Adopted(device.device_id, fate, why)
+    for device in _read_devices(deployment):
+        outcome, why = device.outcome
+        is_left = dry_run or outcome is AdoptionOutcome.NEEDS_A_PERSON
+        if not is_left and not _write(deployment, device):
+            outcome, why = AdoptionOutcome.CHANGED, "is the CDK stack still there? Adopt again"
+        yield Adopted(device.device_id, outcome, why)
 
 
-def _devices(deployment: Deployment) -> Iterator[_Device]:
+def _read_devices(deployment: Deployment) -> Iterator[_Device]:
     group = deployment.settings.failed_thing_group_name
-    members = frozenset(_members(deployment, group))
-    backups = {of["deviceId"]: of for of in _originals(deployment, BACKUP, "attributes")}
-    records = {of["deviceId"]: of for of in _originals(deployment, RETRIES, "state")}
+    members = frozenset(_list_members(deployment, group))
+    backups, records = _scan_stack(deployment)
     for device_id in sorted(records.keys() | backups.keys()):
         yield _Device(
             device_id,
             records.get(device_id),
             backups.get(device_id, {}),
-            _thing(deployment.client("iot"), device_id),
+            _read_thing(deployment.client("iot"), device_id),
             device_id in members,
         )
 
 
-def _originals(deployment: Deployment, table: str, ours: str) -> Iterator[Item]:
-    """The items of a table that have no attribute ``ours``, which each of the module's has."""
-    return tables.scan(
+_Items = dict[str, dict[str, Any]]
+
+
+def _scan_stack(deployment: Deployment) -> tuple[_Items, _Items]:
+    """Read the stack's backups and records, by device."""
+    settings = deployment.settings
+    backups = _scan_without(deployment, settings.backup_table, "attributes")
+    return backups, _scan_without(deployment, settings.retries_table, "state")
+
+
+def _scan_without(deployment: Deployment, table: str, attribute: str) -> _Items:
+    """Read the items without an attribute that every item of the module has."""
+    items = tables.scan(
         deployment,
         table,
-        FilterExpression="attribute_not_exists(#ours)",
-        ExpressionAttributeNames={"#ours": ours},
+        FilterExpression="attribute_not_exists(#attribute)",
+        ExpressionAttributeNames={"#attribute": attribute},
         ConsistentRead=True,
     )
+    return {item["deviceId"]: item for item in map(tables.to_plain, items)}
 
 
-def _members(deployment: Deployment, group: str) -> Iterator[str]:
+def _list_members(deployment: Deployment, group: str) -> Iterator[str]:
     pages = deployment.client("iot").get_paginator("list_things_in_thing_group")
     with deployment.looking_for(f"thing group {group}"):
         for page in pages.paginate(thingGroupName=group):
             yield from page["things"]
 
 
-def _thing(iot: Any, name: str) -> _Thing | None:
+def _read_thing(iot: Any, name: str) -> _Thing | None:
     try:
         answer = iot.describe_thing(thingName=name)
     except ClientError as error:
@@ -215,17 +238,18 @@ def _thing(iot: Any, name: str) -> _Thing | None:
     return _Thing(answer["thingId"], answer["version"], answer.get("attributes", {}))
 
 
-def _written(deployment: Deployment, device: _Device) -> bool:
-    """Adopts a device in one transaction; whether its items were still as they had been read."""
-    names = {table: deployment.table(table) for table in (RETRIES, BACKUP, HISTORY)}
-    record = _record(device)
-    writes = [_replaced(names[BACKUP], device.device_id, _backup(device, record), _THEIR_BACKUP)]
+def _write(deployment: Deployment, device: _Device) -> bool:
+    """Adopt a device in one transaction; False when its items have changed since they were read."""
+    settings = deployment.settings
+    record = _make_record(device)
+    backup = _make_backup(device, record)
+    writes = [_replace(settings.backup_table, device.device_id, backup, _IS_STACKS_BACKUP)]
     if device.record:
-        still = _as_read(device.record)
-        writes.append(_replaced(names[RETRIES], device.device_id, record, still))
+        condition = _is_unchanged(device.record)
+        writes.append(_replace(settings.retries_table, device.device_id, record, condition))
     if record:
-        line = _history(record, deployment.settings.history_retention_days)
-        writes.append({"Put": {"TableName": names[HISTORY], "Item": _typed(line)}})
+        item = history_table.make_item(_make_transition(record), settings.history_days)
+        writes.append({"Put": {"TableName": settings.history_table, "Item": item}})
     try:
         deployment.client("dynamodb").transact_write_items(TransactItems=writes)
     except ClientError as error:
@@ -235,14 +259,14 @@ def _written(deployment: Deployment, device: _Device) -> bool:
     return True
 
 
-_THEIR_BACKUP = {
+_IS_STACKS_BACKUP = {
     "ConditionExpression": "attribute_not_exists(#attributes)",
     "ExpressionAttributeNames": {"#attributes": "attributes"},
 }
 
 
-def _as_read(record: Item) -> dict[str, Any]:
-    """The condition that the original has not counted, and the module not adopted, meanwhile."""
+def _is_unchanged(record: dict[str, Any]) -> dict[str, Any]:
+    """Return the condition that neither the stack nor the module has written the record since."""
     counters = [name for name in _COUNTERS if name in record]
     condition: dict[str, Any] = {
         "ConditionExpression": " AND ".join(
@@ -252,55 +276,59 @@ def _as_read(record: Item) -> dict[str, Any]:
     }
     if counters:
         values = {f":{name}": record[name] for name in counters}
-        condition["ExpressionAttributeValues"] = _typed(values)
+        condition["ExpressionAttributeValues"] = _to_item(values)
     return condition
 
 
-def _replaced(
-    table: str, device_id: str, item: Item | None, condition: dict[str, Any]
+def _replace(
+    table: str, device_id: str, values: dict[str, Any] | None, condition: dict[str, Any]
 ) -> dict[str, Any]:
-    """The write that puts an item, or none, in the place of the original's."""
-    if item is None:
-        key = _typed({"deviceId": device_id})
+    """Return the write that replaces the stack's item, or deletes it when there are no values."""
+    if values is None:
+        key = _to_item({"deviceId": device_id})
         return {"Delete": {"TableName": table, "Key": key, **condition}}
-    return {"Put": {"TableName": table, "Item": _typed(item), **condition}}
+    return {"Put": {"TableName": table, "Item": _to_item(values), **condition}}
 
 
-def _record(device: _Device) -> Item | None:
-    """The module's record of a device; None for one that is forgotten."""
-    fate, _ = device.fate
-    if fate is Fate.FORGOTTEN or device.record is None:
+def _make_record(device: _Device) -> dict[str, Any] | None:
+    """Return the module's record of a device; None for a forgotten device."""
+    outcome, _ = device.outcome
+    if outcome is AdoptionOutcome.FORGOTTEN or device.record is None:
         return None
-    now = int(time.time())
-    began = int(times.moment(device.record["timestamp"]))
-    tracking_id = uuid.uuid4().hex
-    cycles = device.record["ResetRetryCount"]
+    now = int(clock.now())
+    began = _parse_timestamp(device.record["timestamp"])
+    campaign = device.originals["FW"] or UNKNOWN_CAMPAIGN
+    run = Run(
+        device.device_id, clock.unique_id(), device.record["ResetRetryCount"], campaign, REASON
+    )
     record = {
         "deviceId": device.device_id,
         "RetryCounter": 0,
-        "ResetRetryCount": cycles,
-        "timestamp": times.iso(now),
-        "campaign": device.originals["FW"] or _UNKNOWN_CAMPAIGN,
-        "reportedBy": "device",
+        "ResetRetryCount": run.cycle,
+        "timestamp": clock.iso(now),
+        "campaign": campaign,
+        "reportedBy": Reporter.DEVICE,
         "startedAt": began * 1000,
-        # When it failed last is not known, but not before.
+        # The time of the last failure is unknown, but not earlier.
         "lastSentAt": began * 1000,
         "notBefore": 0,
-        "trackingId": tracking_id,
+        "trackingId": run.tracking_id,
     }
-    if fate is Fate.TRACKED:
-        return record | {"state": "tracking", "RetryCounter": device.record["RetryCounter"]}
+    if outcome is AdoptionOutcome.TRACKED:
+        counter = device.record["RetryCounter"]
+        return record | {"state": State.TRACKING, "RetryCounter": counter}
     record |= {
-        "recoveryId": f"{tracking_id}-{cycles}",
+        "recoveryId": run.recovery_id,
         "awaySince": device.record.get("waitsSince", began),
     }
-    if fate is Fate.COOLING_DOWN:
-        return record | {"state": "cooling_down", "dueAt": device.record.get("waitsUntil", now)}
-    what_is_left = {"notifiedAt": times.iso(now)} if device.is_in_failed_group else {"dueAt": now}
-    return record | {"state": "failed"} | what_is_left
+    if outcome is AdoptionOutcome.COOLING_DOWN:
+        due_at = device.record.get("waitsUntil", now)
+        return record | {"state": State.COOLING_DOWN, "dueAt": due_at}
+    next_step = {"notifiedAt": clock.iso(now)} if device.is_in_failed_group else {"dueAt": now}
+    return record | {"state": State.FAILED} | next_step
 
 
-def _backup(device: _Device, record: Item | None) -> Item | None:
+def _make_backup(device: _Device, record: dict[str, Any] | None) -> dict[str, Any] | None:
     if record is None or device.thing is None:
         return None
     return {
@@ -313,22 +341,18 @@ def _backup(device: _Device, record: Item | None) -> Item | None:
     }
 
 
-def _history(record: Item, keeps_days: int) -> Item:
-    now = time.time()
-    moment = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds")
-    return {
-        "deviceId": record["deviceId"],
-        "at": f"{moment.replace('+00:00', 'Z')}#{uuid.uuid4().hex[:8]}",
-        "from": "free",
-        "to": record["state"],
-        "reason": REASON,
-        "execution": record.get("recoveryId", ""),
-        "campaign": record["campaign"],
-        "trackingId": record["trackingId"],
-        "expiresAt": int(now) + keeps_days * _DAY,
-    }
+def _make_transition(record: dict[str, Any]) -> Transition:
+    return Transition(
+        record["deviceId"],
+        record["trackingId"],
+        record["campaign"],
+        history_table.FREE,
+        record["state"],
+        REASON,
+        record.get("recoveryId", ""),
+    )
 
 
-def _typed(item: Item) -> dict[str, Any]:
-    """An item as DynamoDB's typed JSON."""
-    return {name: _serialize(value) for name, value in item.items()}
+def _to_item(values: dict[str, Any]) -> Item:
+    """Convert plain values to DynamoDB's typed JSON."""
+    return {name: _serialize(value) for name, value in values.items()}

@@ -1,74 +1,49 @@
-"""Campaigns: which are paused, so that their devices are not sent back for another cycle.
+"""Operators' decisions on campaigns: pause and resume.
 
-An item of the table ``FirmwareCampaigns``: ``campaign`` (S, the key), ``pausedAt`` (S, ISO 8601,
-UTC: it is paused if this is there), ``pausedBy`` (S: ``breaker`` or ``operator``), ``why`` (S),
-``resumedAt`` (S), ``toldAt`` (S: when people were told that too many of its devices fail).
+The items of the table ``FirmwareCampaigns``: see ``firmware_retry.campaigns_table``.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from fleet_retry import tables, times
-from fleet_retry.deployment import CAMPAIGNS, Deployment
+from firmware_retry import clock
+from firmware_retry.campaigns_table import Campaign
+from firmware_retry.record import Record, State
+from fleet_retry import tables
+from fleet_retry.deployment import Deployment
 from fleet_retry.records import Now
 
 
-@dataclass(frozen=True)
-class Campaign:
-    """What was decided on a campaign."""
-
-    name: str
-    paused_at: str = ""
-    paused_by: str = ""
-    why: str = ""
-    told_at: str = ""
-    resumed_at: str = ""
-
-    @property
-    def is_paused(self) -> bool:
-        """Whether its devices are held back."""
-        return bool(self.paused_at)
-
-
-def decided(deployment: Deployment) -> dict[str, Campaign]:
-    """The campaigns that were paused, resumed or told of at some time, by name.
+def read_all(deployment: Deployment) -> dict[str, Campaign]:
+    """Read the campaigns that were ever paused, resumed or alerted on, by name.
 
     Raises:
-        DeploymentError: the table is not there.
+        DeploymentError: the table does not exist.
     """
-    return {
-        item["campaign"]: Campaign(
-            name=item["campaign"],
-            paused_at=item.get("pausedAt", ""),
-            paused_by=item.get("pausedBy", ""),
-            why=item.get("why", ""),
-            told_at=item.get("toldAt", ""),
-            resumed_at=item.get("resumedAt", ""),
-        )
-        for item in tables.scan(deployment, CAMPAIGNS)
-    }
+    items = tables.scan(deployment, deployment.settings.campaigns_table)
+    return {campaign.name: campaign for campaign in map(Campaign.of, items)}
 
 
-def now(campaigns: Mapping[str, Campaign]) -> Now:
-    """What records are judged by at this moment, by what was decided on campaigns."""
-    return Now(
-        time.time(),
-        frozenset(name for name, of in campaigns.items() if of.is_paused),
-        {name: times.moment(of.resumed_at) for name, of in campaigns.items() if of.resumed_at},
-    )
+def count_cooling_down(records: Iterable[Record], name: str) -> tuple[int, int]:
+    """Count the devices of a campaign that cool down, and those whose cool-down is over."""
+    now = Now()
+    cooling_down = [
+        record
+        for record in records
+        if record.campaign == name and record.state is State.COOLING_DOWN
+    ]
+    return len(cooling_down), sum(map(now.has_cooled_down, cooling_down))
 
 
 def pause(deployment: Deployment, campaign: str, why: str) -> None:
-    """Has no device of a campaign sent back for another cycle until the campaign is resumed.
+    """Keep the devices of a campaign away after their cool-down, until it is resumed.
 
     Raises:
-        DeploymentError: the table is not there.
+        DeploymentError: the table does not exist.
     """
     _update(
         deployment,
@@ -79,13 +54,13 @@ def pause(deployment: Deployment, campaign: str, why: str) -> None:
 
 
 def resume(deployment: Deployment, campaign: str) -> bool:
-    """Lets the devices of a campaign come back, and people be told of it anew.
+    """Let the devices of a campaign return, and the breaker evaluate it again.
 
     Returns:
-        Whether it was paused, or told of.
+        Whether it was paused, or the breaker had alerted on it.
 
     Raises:
-        DeploymentError: the table is not there.
+        DeploymentError: the table does not exist.
     """
     try:
         _update(
@@ -103,12 +78,12 @@ def resume(deployment: Deployment, campaign: str) -> bool:
 
 
 def _update(deployment: Deployment, campaign: str, **change: Any) -> None:
-    name = deployment.table(CAMPAIGNS)
-    with deployment.looking_for(f"table {name}"):
+    table = deployment.settings.campaigns_table
+    with deployment.looking_for(f"table {table}"):
         deployment.client("dynamodb").update_item(
-            TableName=name, Key={"campaign": {"S": campaign}}, **change
+            TableName=table, Key={"campaign": {"S": campaign}}, **change
         )
 
 
 def _now() -> dict[str, str]:
-    return {"S": times.iso(time.time())}
+    return {"S": clock.iso(clock.now())}

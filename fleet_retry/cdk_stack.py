@@ -1,4 +1,4 @@
-"""The CDK stack that came before this module: what it left behind, and how it is stopped.
+"""The CDK stack that preceded this module: the data it leaves, and how to stop it.
 
 ``iot-firmware-update``, https://github.com/RebeccaLSmith/iot-failed-job-updates (its stack, its
 functions under ``lib/lambda`` and ``resources/statemachine-definition.json``):
@@ -26,8 +26,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from fleet_retry.deployment import BACKUP, RETRIES, Deployment, DeploymentError
+from fleet_retry.deployment import Deployment, DeploymentError
 
+_RETRIES = "DeviceFirmwareRetries"
+_BACKUP = "DeviceAttributeBackup"
 RULE = "FailedFirmwareUpdateRule"
 MACHINE = "FirmwareUpdateStateMachine"
 ATTRIBUTES = ("FW", "model")
@@ -36,12 +38,12 @@ MOVED_OUT = "moveOut"
 FAILED = "failedtoupdate"
 
 
-class Fate(StrEnum):
-    """What became of one of its runs."""
+class StopOutcome(StrEnum):
+    """The outcome of stopping a run."""
 
     STOPPED = "stopped"
     BUSY = "busy"
-    """It does not sleep, and ends by itself within seconds."""
+    """It does not sleep, and ends within seconds."""
 
 
 @dataclass(frozen=True)
@@ -52,16 +54,16 @@ class Rule:
     is_on: bool
 
 
-def rules(deployment: Deployment) -> list[Rule]:
-    """The rules that start its runs, whatever they are called by now; there should be one."""
+def list_rules(deployment: Deployment) -> list[Rule]:
+    """List the rules that start its runs, also renamed ones; there should be one."""
     iot = deployment.client("iot")
     pages = iot.get_paginator("list_topic_rules").paginate()
     names = [rule["ruleName"] for page in pages for rule in page["rules"]]
     read = (iot.get_topic_rule(ruleName=name)["rule"] for name in names)
-    return [Rule(of["ruleName"], not of["ruleDisabled"]) for of in read if _starts_it(of)]
+    return [Rule(rule["ruleName"], not rule["ruleDisabled"]) for rule in read if _starts_runs(rule)]
 
 
-def _starts_it(rule: dict[str, Any]) -> bool:
+def _starts_runs(rule: dict[str, Any]) -> bool:
     started = [
         action.get("stepFunctions", {}).get("stateMachineName") for action in rule["actions"]
     ]
@@ -69,53 +71,56 @@ def _starts_it(rule: dict[str, Any]) -> bool:
 
 
 def disable(deployment: Deployment, rule: Rule) -> None:
-    """Lets a rule start no more runs."""
+    """Disable a rule, so that it starts no more runs."""
     deployment.client("iot").disable_topic_rule(ruleName=rule.name)
 
 
 def count_running(deployment: Deployment) -> int:
-    """How many of its runs are under way.
+    """Count its runs in progress.
 
     Raises:
-        DeploymentError: the original is not there.
+        DeploymentError: the stack does not exist.
     """
-    return sum(1 for _ in _running(deployment.client("stepfunctions"), _machine(deployment)))
+    return sum(
+        1 for _ in _list_running(deployment.client("stepfunctions"), _find_machine(deployment))
+    )
 
 
-def stop(deployment: Deployment, dry_run: bool = False) -> Generator[tuple[str, Fate], None, None]:
-    """Ends the sleeping runs, after noting how long they would have slept.
+def stop(
+    deployment: Deployment, dry_run: bool = False
+) -> Generator[tuple[str, StopOutcome], None, None]:
+    """Stop the sleeping runs, after recording how long they would have slept.
 
-    What is noted are two more attributes of the record, ``waitsSince`` and ``waitsUntil`` (N, epoch
-    seconds), and the attributes that the device had as it was moved out, which its message tells:
-    they go into the backup. The original reads the one and not the other, so nothing is lost if it
-    is switched on again. May be run again.
+    The record gets two attributes, ``waitsSince`` and ``waitsUntil`` (N, epoch seconds). The backup
+    gets the attributes that the device had when it was moved out, from the run's message. The stack
+    reads only the latter, so nothing is lost if it is enabled again. Repeating is safe.
 
     Args:
-        deployment: its tables' prefix is not looked at, since the original has none.
-        dry_run: only look.
+        deployment: the account; its prefix is ignored, since the stack has none.
+        dry_run: change nothing.
 
     Yields:
-        The device of each run, and what became of the run.
+        The device of each run, and the outcome of the run.
 
     Raises:
-        DeploymentError: the original is not there.
+        DeploymentError: the stack does not exist.
     """
     states = deployment.client("stepfunctions")
-    machine = _machine(deployment)
+    machine = _find_machine(deployment)
     definition = json.loads(states.describe_state_machine(stateMachineArn=machine)["definition"])
-    # All at once: a list from which something is taken while it is read may leave something out.
-    for arn in list(_running(states, machine)):
+    # Listed before the first stop: stopping runs between pages may hide others.
+    for arn in list(_list_running(states, machine)):
         message = json.loads(states.describe_execution(executionArn=arn)["input"])
-        sleep = _sleep(states, arn, definition)
+        sleep = _read_sleep(states, arn, definition)
         if sleep and not dry_run:
-            _note(deployment.client("dynamodb"), message, *sleep)
+            _record_sleep(deployment.client("dynamodb"), message, *sleep)
             states.stop_execution(
                 executionArn=arn, cause="fleet-retry adopt: the module restores the device"
             )
-        yield str(message["_id_"]), Fate.STOPPED if sleep else Fate.BUSY
+        yield str(message["_id_"]), StopOutcome.STOPPED if sleep else StopOutcome.BUSY
 
 
-def _machine(deployment: Deployment) -> str:
+def _find_machine(deployment: Deployment) -> str:
     pages = deployment.client("stepfunctions").get_paginator("list_state_machines").paginate()
     for page in pages:
         for machine in page["stateMachines"]:
@@ -128,33 +133,33 @@ def _machine(deployment: Deployment) -> str:
     )
 
 
-def _running(states: Any, machine: str) -> Iterator[str]:
+def _list_running(states: Any, machine: str) -> Iterator[str]:
     pages = states.get_paginator("list_executions").paginate(
         stateMachineArn=machine, statusFilter="RUNNING"
     )
     yield from (run["executionArn"] for page in pages for run in page["executions"])
 
 
-def _sleep(states: Any, arn: str, definition: dict[str, Any]) -> tuple[int, int] | None:
-    """Since and until when a run sleeps, epoch seconds; None when it does not."""
+def _read_sleep(states: Any, arn: str, definition: dict[str, Any]) -> tuple[int, int] | None:
+    """Return since and until when a run sleeps, epoch seconds; None when it does not."""
     (last,) = states.get_execution_history(executionArn=arn, reverseOrder=True, maxResults=1)[
         "events"
     ]
     if last["type"] != "WaitStateEntered":
         return None
     since = int(last["timestamp"].timestamp())
-    # Not a constant: who has the stack may have changed it.
+    # Not a constant: owners of the stack may have changed it.
     state = definition["States"][last["stateEnteredEventDetails"]["name"]]
     return since, since + int(state.get("Seconds", 0))
 
 
-def _note(dynamodb: Any, message: dict[str, Any], since: int, until: int) -> None:
+def _record_sleep(dynamodb: Any, message: dict[str, Any], since: int, until: int) -> None:
     key = {"deviceId": {"S": message["_id_"]}}
     values = {":since": {"N": str(since)}, ":until": {"N": str(until)}}
     originals = {f":{name}": {"S": str(message[name])} for name in ATTRIBUTES}
     _update(
         dynamodb,
-        TableName=RETRIES,
+        TableName=_RETRIES,
         Key=key,
         UpdateExpression="SET waitsSince = :since, waitsUntil = :until",
         ConditionExpression="attribute_exists(deviceId) AND attribute_not_exists(#state)",
@@ -163,7 +168,7 @@ def _note(dynamodb: Any, message: dict[str, Any], since: int, until: int) -> Non
     )
     _update(
         dynamodb,
-        TableName=BACKUP,
+        TableName=_BACKUP,
         Key=key,
         UpdateExpression=f"SET {', '.join(f'{name} = :{name}' for name in ATTRIBUTES)}",
         ConditionExpression="attribute_not_exists(#attributes)",
@@ -173,7 +178,7 @@ def _note(dynamodb: Any, message: dict[str, Any], since: int, until: int) -> Non
 
 
 def _update(dynamodb: Any, **change: Any) -> None:
-    """Changes an item that is still the original's; another is left alone."""
+    """Update an item that still belongs to the stack; leave any other alone."""
     try:
         dynamodb.update_item(**change)
     except ClientError as error:

@@ -1,38 +1,48 @@
-"""``fleet-retry``: all commands, in the order that they are told in."""
+"""``fleet-retry``: all commands, in the order of the documentation."""
 
 from collections.abc import Callable
 
 import typer
 
-from fleet_retry.commands import adopting, examining, looking, pausing, redriving, releasing
-from fleet_retry.options import on_a_deployment
+from fleet_retry.commands._options import on_deployment, take_deployment_options
+from fleet_retry.commands.adopt import adopt
+from fleet_retry.commands.campaigns import list_campaigns
+from fleet_retry.commands.doctor import diagnose
+from fleet_retry.commands.history import history
+from fleet_retry.commands.list import list_devices
+from fleet_retry.commands.pause import pause
+from fleet_retry.commands.redrive import redrive
+from fleet_retry.commands.release import release
+from fleet_retry.commands.resume import resume
+from fleet_retry.commands.show import show
 
-# Markdown: what the fences around the examples in the docstrings are for.
+# Markdown renders the fences around the examples in the docstrings.
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="markdown")
 
 
 @app.callback()
+@take_deployment_options
 def main() -> None:
-    """Operates a fleet whose firmware updates are retried.
+    """Operate a fleet whose firmware updates are retried.
 
-    Account and region are those of the environment, as for the AWS command line.
+    Account and region come from the environment, as for the AWS command line. The options that
+    name the deployment may stand before or after the command.
 
-    A command ends with 0 when all is done, with 1 when something is left, which it says, and with
-    2 when it could not be done.
+    Exit status: 0 success, 1 work remains (see output), 2 error.
     """
 
 
 _COMMANDS: dict[str, Callable[..., None]] = {
-    "doctor": examining.examine,
-    "list": looking.list_devices,
-    "show": looking.show,
-    "history": looking.history,
-    "release": releasing.release,
-    "campaigns": pausing.list_campaigns,
-    "pause": pausing.pause,
-    "resume": pausing.resume,
-    "redrive": redriving.redrive,
-    "adopt": adopting.adopt,
+    "doctor": diagnose,
+    "list": list_devices,
+    "show": show,
+    "history": history,
+    "release": release,
+    "campaigns": list_campaigns,
+    "pause": pause,
+    "resume": resume,
+    "redrive": redrive,
+    "adopt": adopt,
 }
 for name, command in _COMMANDS.items():
-    app.command(name)(on_a_deployment(command))
+    app.command(name)(on_deployment(command))

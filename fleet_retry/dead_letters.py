@@ -1,8 +1,8 @@
-"""The dead-letter queue: what is in it, and how it goes on its way again.
+"""The dead-letter queue: reading and redriving its messages.
 
-Two kinds of letters arrive there. The intake leaves ``{"execution", "failure": {"Error", "Cause"},
-"message"}`` when it gave up, with its input as the message. An IoT rule leaves its error document
-when an action failed, with the payload as the device sent it:
+There are two kinds. The intake leaves ``{"execution", "failure": {"Error", "Cause"}, "message"}``
+when it gave up, with its input as the message. An IoT rule leaves its error document when an action
+failed, with the payload as the device sent it:
 https://docs.aws.amazon.com/iot/latest/developerguide/rule-error-handling.html
 """
 
@@ -29,15 +29,15 @@ _DEVICE_ID = re.compile(r"(_id_|clientid\(\)|topic\(([0-9]+)\)|thingArn)[^_]*? A
 _REASONS = ("reason", "errorCode")
 
 _BATCH = 10
-"""Letters a call, the most that SQS takes."""
-_AT_A_TIME = 8
-"""Calls. A few hundred letters a second, as many as the intake gets in a storm."""
+"""Messages per call, the most that SQS accepts."""
+_CONCURRENT_CALLS = 8
+"""A few hundred messages per second, as many as the intake gets in a storm."""
 _HIDDEN_SECONDS = 3600
-"""For how long nobody else receives what was received."""
+"""Visibility timeout of received messages."""
 
 
-class Fate(StrEnum):
-    """What became of a letter."""
+class RedriveOutcome(StrEnum):
+    """The outcome of redriving a dead letter."""
 
     REDRIVEN = "redriven"
     NOTHING_TO_COUNT = "nothing to count"
@@ -46,26 +46,26 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True)
 class Letter:
-    """One dead letter, read."""
+    """One parsed dead letter."""
 
     why: str
-    """The error's name and what it says, on one line."""
+    """The error's name and message, on one line."""
     device_id: str
-    """Empty where the message names none."""
+    """Empty when the message names none."""
     message: dict[str, Any] | None
-    """The intake's input; None where there is nothing that could be counted."""
+    """The intake's input; None when there is nothing to count."""
 
 
-Outcome = tuple[Letter, Fate]
+Redriven = tuple[Letter, RedriveOutcome]
 
 
-def waiting(deployment: Deployment) -> int:
-    """How many letters there are, also hidden ones. AWS counts with a delay of up to a minute.
+def count_waiting(deployment: Deployment) -> int:
+    """Count the dead letters, hidden ones included. AWS counts with a delay of up to a minute.
 
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html
 
     Raises:
-        DeploymentError: there is no such queue.
+        DeploymentError: the queue does not exist.
     """
     answer = deployment.client("sqs").get_queue_attributes(
         QueueUrl=deployment.dead_letter_queue_url,
@@ -76,39 +76,39 @@ def waiting(deployment: Deployment) -> int:
 
 def redrive(
     deployment: Deployment, most: int | None = None, dry_run: bool = False
-) -> Generator[Outcome, None, None]:
-    """Starts the intake again for each letter, and takes the letter out of the queue.
+) -> Generator[Redriven, None, None]:
+    """Start the intake again for each dead letter, and delete the letter from the queue.
 
-    A letter leaves the queue only after its run was started, so nothing is lost when this is
-    interrupted; a run that is started twice counts once, since the intake knows its messages.
-    A letter that cannot be read stays in the queue. No more are taken than there were at first, so
-    that what fails again does not go round and round.
+    A letter is deleted only after its run was started, so an interruption loses nothing; a run that
+    is started twice counts once, since the intake recognizes its messages. An unreadable letter
+    stays in the queue. At most as many are received as there were at first, so that letters that
+    fail again are not redriven endlessly.
 
     Args:
-        deployment: whose letters.
-        most: how many letters at most; None for all.
-        dry_run: only look; the letters stay.
+        deployment: the owner of the queue.
+        most: the most letters to receive; None for all.
+        dry_run: change nothing; the letters stay.
 
     Yields:
-        Each letter and what became of it. Whoever stops taking has to close it: then what stays
-        can be received again at once.
+        Each letter and its outcome. A caller that stops early has to close the generator: the
+        letters that stay become visible again then.
 
     Raises:
-        DeploymentError: the module is not there.
+        DeploymentError: the module is not deployed.
     """
-    there = max(waiting(deployment), _BATCH)  # A few may be too new to be counted.
-    redriving = _Redriving(deployment, dry_run)
+    there = max(count_waiting(deployment), _BATCH)  # A few may be too new to be counted.
+    redrive = _Redrive(deployment, dry_run)
     try:
-        yield from redriving.rounds(there if most is None else min(most, there))
+        yield from redrive.run(there if most is None else min(most, there))
     finally:
-        redriving.put_back()
+        redrive.show_hidden()
 
 
-class _Redriving:
-    """One pass through the queue, ten letters a call and several calls at a time."""
+class _Redrive:
+    """One pass through the queue, ten letters per call and several concurrent calls."""
 
     def __init__(self, deployment: Deployment, dry_run: bool) -> None:
-        # All is made here, before threads share it.
+        # Clients are made here, before threads share them.
         self._sqs = deployment.client("sqs")
         self._states = deployment.client("stepfunctions")
         self._queue = deployment.dead_letter_queue_url
@@ -116,106 +116,107 @@ class _Redriving:
         self._iot = deployment.client("iot")
         self._dry_run = dry_run
         self._hidden: dict[str, str] = {}
-        """What was received and is not deleted: receipts, by the letters' ids."""
+        """Receipts of letters that were received and not deleted, by the letters' ids."""
 
-    def rounds(self, left: int) -> Iterator[Outcome]:
-        """Acts on so many letters, or on all that can be received."""
-        with ThreadPoolExecutor(_AT_A_TIME) as pool:
+    def run(self, left: int) -> Iterator[Redriven]:
+        """Redrive up to ``left`` letters, or all that can be received."""
+        with ThreadPoolExecutor(_CONCURRENT_CALLS) as pool:
             while left:
-                firsts = range(0, min(left, _BATCH * _AT_A_TIME), _BATCH)
+                firsts = range(0, min(left, _BATCH * _CONCURRENT_CALLS), _BATCH)
                 sizes = [min(_BATCH, left - first) for first in firsts]
-                outcomes = list(chain.from_iterable(pool.map(self._batch, sizes)))
-                if not outcomes:
+                redriven = list(chain.from_iterable(pool.map(self._redrive_batch, sizes)))
+                if not redriven:
                     return
-                left -= len(outcomes)
-                yield from outcomes
+                left -= len(redriven)
+                yield from redriven
 
-    def _batch(self, most: int) -> list[Outcome]:
-        received = self._received(most)
-        outcomes = [self._redriven(one) for one in received]
+    def _redrive_batch(self, most: int) -> list[Redriven]:
+        messages = self._receive(most)
+        redriven = [self._redrive_one(message) for message in messages]
         self._delete(
-            one["MessageId"]
-            for one, (_, fate) in zip(received, outcomes, strict=True)
-            if fate is not Fate.UNREADABLE
+            message["MessageId"]
+            for message, (_, outcome) in zip(messages, redriven, strict=True)
+            if outcome is not RedriveOutcome.UNREADABLE
         )
-        return outcomes
+        return redriven
 
-    def _received(self, most: int) -> list[dict[str, Any]]:
-        """Up to ten letters that were not received before; none when there are no others."""
+    def _receive(self, most: int) -> list[dict[str, Any]]:
+        """Receive up to ten letters that were not received before; none when none are left."""
         while messages := self._sqs.receive_message(
             QueueUrl=self._queue,
             MaxNumberOfMessages=most,
             VisibilityTimeout=_HIDDEN_SECONDS,
-            # Without, SQS asks only some of its servers and may say that there is nothing.
+            # Short polling queries only some of SQS's servers, and may return nothing.
             WaitTimeSeconds=1,
             AttributeNames=["SentTimestamp"],
         ).get("Messages"):
-            new = [of for of in messages if of["MessageId"] not in self._hidden]
-            self._hidden.update({of["MessageId"]: of["ReceiptHandle"] for of in messages})
+            new = [message for message in messages if message["MessageId"] not in self._hidden]
+            self._hidden |= {message["MessageId"]: message["ReceiptHandle"] for message in messages}
             if new:
                 return new
         return []
 
-    def _redriven(self, received: dict[str, Any]) -> Outcome:
-        sent = int(received["Attributes"]["SentTimestamp"])
+    def _redrive_one(self, message: dict[str, Any]) -> Redriven:
+        sent = int(message["Attributes"]["SentTimestamp"])
         try:
-            letter = read(self._iot, received["Body"], sent)
+            letter = read(self._iot, message["Body"], sent)
         except (ValueError, KeyError, TypeError) as error:
-            return Letter(f"not a letter of this module: {error!r}", "", None), Fate.UNREADABLE
+            why = f"not a letter of this module: {error!r}"
+            return Letter(why, "", None), RedriveOutcome.UNREADABLE
         if letter.message is None:
-            return letter, Fate.NOTHING_TO_COUNT
+            return letter, RedriveOutcome.NOTHING_TO_COUNT
         if not self._dry_run:
             self._states.start_execution(
                 stateMachineArn=self._intake,
-                name=f"redrive-{received['MessageId']}",
+                name=f"redrive-{message['MessageId']}",
                 input=json.dumps(letter.message),
             )
-        return letter, Fate.REDRIVEN
+        return letter, RedriveOutcome.REDRIVEN
 
     def _delete(self, ids: Iterable[str]) -> None:
-        entries = [{"Id": of, "ReceiptHandle": self._hidden[of]} for of in ids]
+        entries = [{"Id": name, "ReceiptHandle": self._hidden[name]} for name in ids]
         if self._dry_run or not entries:
             return
         answer = self._sqs.delete_message_batch(QueueUrl=self._queue, Entries=entries)
         for deleted in answer.get("Successful", ()):
             del self._hidden[deleted["Id"]]
 
-    def put_back(self) -> None:
-        """Shows what is hidden; only now, or it would have been received again and again."""
+    def show_hidden(self) -> None:
+        """Make the letters that stay visible. Any sooner, they would be received repeatedly."""
         entries = [
-            {"Id": of, "ReceiptHandle": receipt, "VisibilityTimeout": 0}
-            for of, receipt in self._hidden.items()
+            {"Id": name, "ReceiptHandle": receipt, "VisibilityTimeout": 0}
+            for name, receipt in self._hidden.items()
         ]
         batches = [entries[first : first + _BATCH] for first in range(0, len(entries), _BATCH)]
-        with ThreadPoolExecutor(_AT_A_TIME) as pool:
+        with ThreadPoolExecutor(_CONCURRENT_CALLS) as pool:
             list(pool.map(self._show, batches))
 
     def _show(self, entries: list[dict[str, Any]]) -> None:
-        # That one failed is no matter: it shows already, or does within the hour.
+        # A failed entry does not matter: it is visible already, or will be within the hour.
         self._sqs.change_message_visibility_batch(QueueUrl=self._queue, Entries=entries)
 
 
 def read(iot: Any, body: str, sent: int) -> Letter:
-    """Reads a letter.
+    """Parse a dead letter.
 
     Args:
-        iot: client of the service; its rules are asked how they name the device.
+        iot: client of AWS IoT; the SQL of a rule says how it names the device.
         body: the letter, JSON.
-        sent: when it was put into the queue, milliseconds since the epoch.
+        sent: when it was sent to the queue, milliseconds since the epoch.
 
     Raises:
-        ValueError, KeyError, TypeError: it is none of the two kinds.
+        ValueError, KeyError, TypeError: it is neither of the two kinds.
     """
     letter = json.loads(body)
     if "base64OriginalPayload" in letter:
-        return _of_rule(iot, letter, sent)
+        return _read_error_document(iot, letter, sent)
     message = letter["message"]
     failure = letter["failure"]
     why = f"{failure['Error']}: {_one_line(failure.get('Cause', ''))}"
     return Letter(why, str(message.get("deviceId", "")), message)
 
 
-def _of_rule(iot: Any, letter: dict[str, Any], sent: int) -> Letter:
+def _read_error_document(iot: Any, letter: dict[str, Any], sent: int) -> Letter:
     why = "; ".join(
         f"{failure['failedAction']}: {_one_line(failure['errorMessage'])}"
         for failure in letter["failures"]
@@ -224,17 +225,21 @@ def _of_rule(iot: Any, letter: dict[str, Any], sent: int) -> Letter:
         payload = json.loads(base64.b64decode(letter["base64OriginalPayload"], validate=True))
     except (binascii.Error, ValueError):
         return Letter(why, "", None)
-    sql = _sql(iot, letter["ruleName"])
+    sql = _read_sql(iot, letter["ruleName"])
     source = _DEVICE_ID.search(sql)
     if source is None or not isinstance(payload, dict):
         return Letter(why, "", None)
     device_id = _device_id(source, letter, payload)
-    told = payload.get("statusDetails", payload)
+    details = payload.get("statusDetails", payload)
     message = {
         **{name: text for text, name in _TEXT.findall(sql)},
         "deviceId": device_id,
         **{name: payload[name] for name in _SELECTED if name in payload and f" AS {name}" in sql},
-        **{name: told[name] for name in _REASONS if isinstance(told, dict) and name in told},
+        **{
+            name: details[name]
+            for name in _REASONS
+            if isinstance(details, dict) and name in details
+        },
         "topic": letter["topic"],
         "clientId": letter.get("clientId", "n/a"),
         "receivedAt": sent,
@@ -253,7 +258,7 @@ def _device_id(source: re.Match[str], letter: dict[str, Any], payload: dict[str,
 
 
 @cache
-def _sql(iot: Any, rule_name: str) -> str:
+def _read_sql(iot: Any, rule_name: str) -> str:
     try:
         return str(iot.get_topic_rule(ruleName=rule_name)["rule"]["sql"])
     except ClientError as error:

@@ -1,4 +1,4 @@
-"""Where a deployed module is: its parts, found by the prefix of their names."""
+"""A deployed module: its parts, found by the prefix of their names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from fleet_retry.settings import TABLES, Settings
+from firmware_retry.settings import Settings
 
 Machine = Literal["intake", "cool_down", "escalation"]
 MACHINES: dict[Machine, str] = {
@@ -22,9 +22,7 @@ MACHINES: dict[Machine, str] = {
     "cool_down": "FirmwareCoolDownStateMachine",
     "escalation": "FirmwareEscalationStateMachine",
 }
-RETRIES, BACKUP, HISTORY, CAMPAIGNS = TABLES
-
-_NOT_THERE = frozenset(
+_MISSING_CODES = frozenset(
     {
         "ResourceNotFoundException",
         "NotFoundException",
@@ -34,19 +32,19 @@ _NOT_THERE = frozenset(
         "ExecutionDoesNotExist",
     }
 )
-# A function may take five minutes; a client that lost patience before would invoke it again.
-_PATIENT = {"lambda": Config(read_timeout=330)}
+# A function may take five minutes; a client that times out earlier invokes it again.
+_CONFIGS = {"lambda": Config(read_timeout=330)}
 
 
 class DeploymentError(Exception):
-    """The module is not there, or AWS cannot be asked; says what to do."""
+    """The module is not deployed, or AWS cannot be called; the message names the remedy."""
 
 
 class NotThereError(DeploymentError):
-    """A part of the module is not there.
+    """A part of the module does not exist.
 
     Attributes:
-        what: which, and in which region.
+        what: the part, and the region where it was looked up.
     """
 
     def __init__(self, what: str, region: str, reason: Exception | None) -> None:
@@ -60,35 +58,35 @@ class NotThereError(DeploymentError):
 
 
 def is_missing(error: ClientError) -> bool:
-    """Whether AWS says that what was asked for does not exist."""
-    return error.response["Error"]["Code"] in _NOT_THERE
+    """Whether AWS answers that a resource does not exist."""
+    return error.response["Error"]["Code"] in _MISSING_CODES
 
 
 @dataclass
 class Deployment:
     """One instance of the module in one account and region.
 
-    The account, and what of the rest is not given, come from the environment, as for any AWS tool.
+    The account, and the options that are not given, come from the environment, as for any AWS tool.
     """
 
     prefix: str = ""
     """The module's ``name_prefix``."""
     endpoint_url: str | None = None
-    """Another AWS than the real one."""
+    """For an AWS-compatible endpoint."""
     region: str | None = None
     profile: str | None = None
     _clients: dict[str, Any] = field(default_factory=dict)
 
     def client(self, service: str) -> Any:
-        """The client of a service, made once.
+        """Return the client of a service, made once.
 
         Raises:
-            DeploymentError: there is no region or no such profile.
+            DeploymentError: there is no region, or the profile does not exist.
         """
         if service not in self._clients:
             try:
                 self._clients[service] = self._session.client(
-                    service, endpoint_url=self.endpoint_url, config=_PATIENT.get(service)
+                    service, endpoint_url=self.endpoint_url, config=_CONFIGS.get(service)
                 )
             except (BotoCoreError, ValueError) as error:
                 raise DeploymentError(f"AWS cannot be asked: {error}") from error
@@ -101,23 +99,15 @@ class Deployment:
         return boto3.Session(profile_name=self.profile, region_name=region)
 
     def name(self, part: str) -> str:
-        """What a part of the module is called here: a function, a queue, an alarm."""
+        """Return the full name of a part: a function, a queue, an alarm."""
         return f"{self.prefix}{part}"
 
-    def table(self, table: str) -> str:
-        """What a table is called here: ``existing_tables`` may have names of their own.
-
-        Raises:
-            DeploymentError: see ``settings``.
-        """
-        return self.settings.table_names[table]
-
     def command(self, name: str, *words: str) -> str:
-        """What to type, to have it act here: ``fleet-retry show --prefix fleet-a- -- pump-17``.
+        """Return a command for this deployment: ``fleet-retry show --prefix a- -- pump-17``.
 
         Args:
             name: of the command.
-            words: its options, then ``--`` and its arguments: a thing's name may begin with -.
+            words: its options, then ``--`` and its arguments, since thing names may begin with -.
         """
         given = {
             "--prefix": self.prefix,
@@ -125,15 +115,16 @@ class Deployment:
             "--profile": self.profile,
             "--endpoint-url": self.endpoint_url,
         }
-        here = [word for option, value in given.items() if value for word in (option, value)]
-        return shlex.join(("fleet-retry", name, *here, *words))
+        options = [word for option, value in given.items() if value for word in (option, value)]
+        return shlex.join(("fleet-retry", name, *options, *words))
 
     @cached_property
     def settings(self) -> Settings:
-        """What the module is configured with, as one of its functions has it.
+        """The module's configuration, as the environment of one of its functions has it.
 
         Raises:
-            DeploymentError: the function is not there, is another's, or its settings are secret.
+            DeploymentError: the function does not exist, belongs to something else, or its
+                environment cannot be decrypted.
         """
         name = self.name("ReconcileDevices")
         with self.looking_for(f"function {name}"):
@@ -145,7 +136,7 @@ class Deployment:
             return Settings.of(environment.get("Variables", {}))
         except (KeyError, ValueError) as error:
             raise DeploymentError(
-                f"the function {name} is none of this module in this version ({error!r} in its"
+                f"the function {name} is not of this version of the module ({error!r} in its"
                 " environment): give the module's name_prefix with --prefix, or apply the module"
             ) from error
 
@@ -179,11 +170,15 @@ class Deployment:
     @cached_property
     def _state_machine_arns(self) -> dict[str, str]:
         pages = self.client("stepfunctions").get_paginator("list_state_machines").paginate()
-        return {of["name"]: of["stateMachineArn"] for page in pages for of in page["stateMachines"]}
+        return {
+            machine["name"]: machine["stateMachineArn"]
+            for page in pages
+            for machine in page["stateMachines"]
+        }
 
     @contextmanager
     def looking_for(self, what: str) -> Iterator[None]:
-        """Tells by a NotThereError that a part is not there, whatever AWS calls that."""
+        """Raise NotThereError for a part that does not exist, whatever AWS calls that."""
         try:
             yield
         except ClientError as error:
@@ -192,5 +187,5 @@ class Deployment:
             raise self.missing(what, error) from error
 
     def missing(self, what: str, error: Exception | None) -> NotThereError:
-        """The error that says that a part of the module is not there, and what to do."""
+        """Return the error for a part that does not exist."""
         return NotThereError(what, self.client("sqs").meta.region_name, error)

@@ -1,4 +1,4 @@
-"""One device, as everything that knows of it shows it."""
+"""One device: its record, its thing, its history and its recovery run."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from firmware_retry.record import State
 from fleet_retry import tables
-from fleet_retry.deployment import BACKUP, RETRIES, Deployment, Machine, is_missing
-from fleet_retry.history import Transition, transitions
+from fleet_retry.deployment import Deployment, Machine, is_missing
+from fleet_retry.history import Transition, read_transitions
 
 _CONSOLES = {"aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"}
-_MACHINES: dict[str, Machine] = {"cooling_down": "cool_down", "failed": "escalation"}
+_MACHINES: dict[str, Machine] = {State.COOLING_DOWN: "cool_down", State.FAILED: "escalation"}
 
 
 @dataclass(frozen=True)
@@ -21,43 +22,43 @@ class Run:
 
     arn: str
     status: str
-    """As Step Functions has it; ``NOT_FOUND`` where there is no such run (any more)."""
-    at: str
-    """The state that it came to last."""
+    """As Step Functions reports it; ``NOT_FOUND`` when the run does not exist (any longer)."""
+    last_state: str
+    """The state that it entered last."""
     console_url: str
-    """Where to look at it."""
+    """Its page in the console."""
 
     def as_dict(self) -> dict[str, str]:
-        """JSON-ready."""
+        """Return JSON-ready values."""
         return {
             "arn": self.arn,
             "status": self.status,
-            "state": self.at,
+            "state": self.last_state,
             "consoleUrl": self.console_url,
         }
 
 
 @dataclass(frozen=True)
 class Device:
-    """What is known of a device; what is None is not there."""
+    """All that is known of a device; None where something does not exist."""
 
     name: str
     record: dict[str, Any] | None
     attributes: dict[str, str] | None
-    """Of the thing, as they are now."""
+    """Of the thing, at present."""
     originals: dict[str, str | None]
-    """What was there before it was overwritten; None where there was no such attribute."""
+    """Values before they were overwritten; None where there was no such attribute."""
     groups: list[str]
     history: list[Transition]
     run: Run | None
 
     @property
     def is_known(self) -> bool:
-        """Whether there is a thing, or anything else that tells of it."""
+        """Whether there is a thing, a record or a history of this name."""
         return self.attributes is not None or self.record is not None or bool(self.history)
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
+        """Return JSON-ready values."""
         return {
             "deviceId": self.name,
             "record": self.record,
@@ -69,28 +70,28 @@ class Device:
         }
 
 
-def look_at(deployment: Deployment, name: str) -> Device:
-    """Gathers what is known of a device.
+def read_device(deployment: Deployment, name: str) -> Device:
+    """Read all that is known of a device.
 
     Raises:
-        DeploymentError: the module is not there.
+        DeploymentError: the module is not deployed.
     """
-    record = tables.get(deployment, RETRIES, name)
-    stored = tables.get(deployment, BACKUP, name)
-    attributes = _attributes(deployment, name)
+    record = _read_item(deployment, deployment.settings.retries_table, name)
+    backup = _read_item(deployment, deployment.settings.backup_table, name)
+    attributes = _read_attributes(deployment, name)
     return Device(
         name=name,
         record=record,
         attributes=attributes,
-        originals=stored["attributes"] if stored else {},
-        groups=[] if attributes is None else groups_of(deployment, name),
-        history=list(transitions(deployment, name)),
-        run=_run(deployment, record) if record else None,
+        originals=backup["attributes"] if backup else {},
+        groups=[] if attributes is None else list_groups(deployment, name),
+        history=list(read_transitions(deployment, name)),
+        run=_find_run(deployment, record) if record else None,
     )
 
 
-def groups_of(deployment: Deployment, name: str) -> list[str]:
-    """The thing groups that a thing is in, dynamic ones too; none when the thing is gone."""
+def list_groups(deployment: Deployment, name: str) -> list[str]:
+    """List the thing groups of a thing, dynamic groups included; none when it does not exist."""
     pages = deployment.client("iot").get_paginator("list_thing_groups_for_thing")
     try:
         return sorted(
@@ -104,7 +105,12 @@ def groups_of(deployment: Deployment, name: str) -> list[str]:
         return []
 
 
-def _attributes(deployment: Deployment, name: str) -> dict[str, str] | None:
+def _read_item(deployment: Deployment, table: str, name: str) -> dict[str, Any] | None:
+    item = tables.get(deployment, table, name)
+    return tables.to_plain(item) if item else None
+
+
+def _read_attributes(deployment: Deployment, name: str) -> dict[str, str] | None:
     try:
         return dict(deployment.client("iot").describe_thing(thingName=name).get("attributes", {}))
     except ClientError as error:
@@ -113,27 +119,33 @@ def _attributes(deployment: Deployment, name: str) -> dict[str, str] | None:
         return None
 
 
-def _run(deployment: Deployment, record: dict[str, Any]) -> Run | None:
+def _find_run(deployment: Deployment, record: dict[str, Any]) -> Run | None:
     machine = _MACHINES.get(record.get("state", ""))
     if machine is None or not record.get("recoveryId"):
         return None
-    of_machine = deployment.state_machine_arn(machine).replace(":stateMachine:", ":execution:")
-    arn = f"{of_machine}:{record['recoveryId']}"
+    executions = deployment.state_machine_arn(machine).replace(":stateMachine:", ":execution:")
+    arn = f"{executions}:{record['recoveryId']}"
     try:
         answer = deployment.client("stepfunctions").describe_execution(executionArn=arn)
     except ClientError as error:
         if not is_missing(error):
             raise
         return Run(arn, "NOT_FOUND", "", "")
-    return Run(arn, answer["status"], _last_state(deployment, arn), _console_url(deployment, arn))
+    return Run(
+        arn, answer["status"], _find_last_state(deployment, arn), _console_url(deployment, arn)
+    )
 
 
-def _last_state(deployment: Deployment, arn: str) -> str:
+def _find_last_state(deployment: Deployment, arn: str) -> str:
     events = deployment.client("stepfunctions").get_execution_history(
         executionArn=arn, reverseOrder=True, maxResults=100
     )["events"]
-    entered = (of["stateEnteredEventDetails"] for of in events if "stateEnteredEventDetails" in of)
-    return str(next((of["name"] for of in entered), ""))
+    entered = (
+        event["stateEnteredEventDetails"]["name"]
+        for event in events
+        if "stateEnteredEventDetails" in event
+    )
+    return str(next(entered, ""))
 
 
 def _console_url(deployment: Deployment, arn: str) -> str:

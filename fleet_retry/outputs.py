@@ -1,4 +1,4 @@
-"""The outputs of Terraform: they say which deployment is meant."""
+"""The outputs of Terraform, from which the deployment is found."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ _MACHINE = "intake_state_machine_arn"
 
 
 @dataclass(frozen=True)
-class Whereabouts:
-    """What finds a deployment."""
+class Location:
+    """Prefix and region of a deployment."""
 
     prefix: str
     region: str
 
 
-def read(text: str, prefix: str | None) -> Whereabouts:
-    """Finds the module among the outputs of a root.
+def read(text: str, prefix: str | None) -> Location:
+    """Find the module among the outputs of a root.
 
     Args:
-        text: what ``terraform output -json`` prints, of all outputs or of one. The module's may be
-            the root's own, or lie anywhere within an output of the root.
-        prefix: which module, where there are several; None where there is one.
+        text: the output of ``terraform output -json``, of all outputs or of a single output. The
+            module's may be the root's own, or nested anywhere within an output of the root.
+        prefix: selects among several modules; None when there is a single module.
 
     Raises:
-        DeploymentError: there is none, or it is not clear which.
+        DeploymentError: there is none, or the prefix does not select exactly one.
     """
     try:
         outputs = json.loads(text)
@@ -39,38 +39,40 @@ def read(text: str, prefix: str | None) -> Whereabouts:
             f"these are no outputs of Terraform ({error}): give what `terraform output -json`"
             " prints"
         ) from error
-    found = set(_modules(_without_types(outputs)))
+    found = set(_find_modules(_strip_types(outputs)))
     if not found:
         raise DeploymentError(
             f"among these outputs are no {_TABLE} and {_MACHINE}: have the root output the whole"
             ' module, such as output "firmware_retry" { value = module.firmware_retry }'
         )
-    meant = [of for of in found if prefix in (None, of.prefix)]
+    meant = [module for module in found if prefix in (None, module.prefix)]
     if len(meant) != 1:
-        there = ", ".join(sorted(f'"{of.prefix}"' for of in found))
+        there = ", ".join(sorted(f'"{module.prefix}"' for module in found))
         raise DeploymentError(f"say which module is meant with --prefix; there are: {there}")
     return meant[0]
 
 
-def _without_types(outputs: Any) -> Any:
-    """All outputs of a root come as ``{"name": {"value", "type", "sensitive"}}``."""
+def _strip_types(outputs: Any) -> Any:
+    """Replace ``{"name": {"value", "type", "sensitive"}}``, as a root prints it, by the values."""
     if not isinstance(outputs, dict):
         return outputs
     return {
-        name: of["value"] if isinstance(of, dict) and {"value", "type"} <= of.keys() else of
-        for name, of in outputs.items()
+        name: output["value"]
+        if isinstance(output, dict) and {"value", "type"} <= output.keys()
+        else output
+        for name, output in outputs.items()
     }
 
 
-def _modules(outputs: Any) -> Iterator[Whereabouts]:
+def _find_modules(outputs: Any) -> Iterator[Location]:
     if isinstance(outputs, list):
-        for one in outputs:
-            yield from _modules(one)
+        for output in outputs:
+            yield from _find_modules(output)
     if not isinstance(outputs, dict):
         return
     if isinstance(outputs.get(_TABLE), str) and isinstance(outputs.get(_MACHINE), str):
         _, _, _, region, _, _, name = outputs[_MACHINE].split(":")
-        yield Whereabouts(name.removesuffix(MACHINES["intake"]), region)
+        yield Location(name.removesuffix(MACHINES["intake"]), region)
         return
-    for one in outputs.values():
-        yield from _modules(one)
+    for output in outputs.values():
+        yield from _find_modules(output)

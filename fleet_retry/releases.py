@@ -1,9 +1,8 @@
-"""Releasing devices, by the function ReleaseDevice, many at a time."""
+"""Release of devices by the function ReleaseDevice, many at a time."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,18 +12,17 @@ from functools import partial
 from fleet_retry.deployment import Deployment
 
 BATCH = 50
-"""Devices a call: a device takes the function a fraction of a second, of its five minutes."""
-_AT_A_TIME = 4
-"""Calls. More would reach AWS IoT's rates, which the recoveries need, too."""
-_THING_NAME = re.compile(r"[a-zA-Z0-9:_-]{1,128}")
+"""Devices per call: a device takes the function a fraction of a second, of its five minutes."""
+_CONCURRENT_CALLS = 4
+"""More would use up AWS IoT's rates, which recoveries need."""
 
 
-class Fate(StrEnum):
-    """What became of a device."""
+class ReleaseOutcome(StrEnum):
+    """The outcome of a release."""
 
     RELEASED = "released"
     RELEASING = "releasing"
-    """A recovery is just moving it, and releases it then."""
+    """A recovery is moving the device, and releases it afterwards."""
     NOT_TRACKED = "not tracked"
     GONE = "gone"
     REFUSED = "refused"
@@ -32,43 +30,38 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True)
 class Release:
-    """One device, and what became of it."""
+    """One device and the outcome of its release."""
 
     device_id: str
-    fate: Fate
+    outcome: ReleaseOutcome
     why: str = ""
     """Why it was refused."""
 
 
-def is_thing_name(name: str) -> bool:
-    """Whether AWS IoT lets a thing be called so."""
-    return _THING_NAME.fullmatch(name) is not None
-
-
 def release(deployment: Deployment, device_ids: Sequence[str]) -> Generator[Release, None, None]:
-    """Releases devices: out of the failed group, attributes as they were, counters gone.
+    """Release devices: out of the failed group, attributes restored, counters deleted.
 
-    Doing so again does no harm. Whoever stops taking has to close it.
+    Repeating is safe. A caller that stops early has to close the generator.
 
     Yields:
-        Each device, in their order, and what became of it.
+        Each device, in order, and its outcome.
 
     Raises:
-        DeploymentError: the function is not there.
+        DeploymentError: the function does not exist.
         ClientError, BotoCoreError: it could not be invoked.
     """
     batches = [device_ids[first : first + BATCH] for first in range(0, len(device_ids), BATCH)]
     deployment.client("lambda")  # made once, before threads share it
-    pool = ThreadPoolExecutor(_AT_A_TIME)
+    pool = ThreadPoolExecutor(_CONCURRENT_CALLS)
     try:
-        for done in pool.map(partial(_released, deployment), batches):
-            yield from done
+        for releases in pool.map(partial(_release_batch, deployment), batches):
+            yield from releases
     finally:
-        # Who interrupts it waits for the calls under way, and for no other.
+        # An interrupted caller waits only for the calls in progress.
         pool.shutdown(cancel_futures=True)
 
 
-def _released(deployment: Deployment, batch: Sequence[str]) -> list[Release]:
+def _release_batch(deployment: Deployment, batch: Sequence[str]) -> list[Release]:
     name = deployment.name("ReleaseDevice")
     with deployment.looking_for(f"function {name}"):
         answer = deployment.client("lambda").invoke(
@@ -77,11 +70,11 @@ def _released(deployment: Deployment, batch: Sequence[str]) -> list[Release]:
     result = json.loads(answer["Payload"].read())
     if "FunctionError" in answer:
         why = f"{result.get('errorType', 'the function failed')}: {result.get('errorMessage', '')}"
-        return [Release(device, Fate.REFUSED, why) for device in batch]
+        return [Release(device, ReleaseOutcome.REFUSED, why) for device in batch]
     refused = result.get("refused", {})
-    fates = {
-        device: Fate(fate.replace("_", " "))
-        for fate, devices in result.items()
+    outcomes = {
+        device: ReleaseOutcome(outcome.replace("_", " "))
+        for outcome, devices in result.items()
         for device in devices
     }
-    return [Release(device, fates[device], refused.get(device, "")) for device in batch]
+    return [Release(device, outcomes[device], refused.get(device, "")) for device in batch]

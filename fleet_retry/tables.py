@@ -1,4 +1,4 @@
-"""Reading the module's tables."""
+"""Reads of the module's tables. Items are in DynamoDB's typed JSON, as AWS returns them."""
 
 from __future__ import annotations
 
@@ -16,77 +16,75 @@ _MOST_KEYS = 100
 """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html"""
 
 
-def plain(item: dict[str, Any]) -> Item:
-    """An item in DynamoDB's typed JSON as JSON has it: whole numbers, and sets as sorted lists."""
-    return {name: _plain(_deserialize(value)) for name, value in item.items()}
+def to_plain(item: Item) -> dict[str, Any]:
+    """Convert an item to JSON-ready values: whole numbers, and sets as sorted lists."""
+    return {name: _to_plain(_deserialize(value)) for name, value in item.items()}
 
 
-def _plain(value: Any) -> Any:
+def _to_plain(value: Any) -> Any:
     if isinstance(value, Decimal):
         return int(value)
     if isinstance(value, set):
         return sorted(value)
     if isinstance(value, dict):
-        return {name: _plain(one) for name, one in value.items()}
+        return {name: _to_plain(field) for name, field in value.items()}
     return value
 
 
 def scan(deployment: Deployment, table: str, **options: Any) -> Iterator[Item]:
-    """All items of a table, page by page as they are taken.
+    """Read all items of a table, page by page as they are consumed.
 
     Args:
-        deployment: whose table.
-        table: one of ``TABLES``.
-        options: of the call, such as a projection.
+        deployment: the owner of the table.
+        table: its name.
+        options: further parameters of the call, such as a projection.
 
     Raises:
-        DeploymentError: the table is not there.
+        DeploymentError: the table does not exist.
     """
-    yield from _items(deployment, "scan", table, options)
+    yield from _read_pages(deployment, "scan", table, options)
 
 
 def query(deployment: Deployment, table: str, **options: Any) -> Iterator[Item]:
-    """The items of a table that a key condition finds; otherwise like ``scan``."""
-    yield from _items(deployment, "query", table, options)
+    """Read the items that match a key condition; otherwise like ``scan``."""
+    yield from _read_pages(deployment, "query", table, options)
 
 
-def _items(
-    deployment: Deployment, call: str, table: str, options: dict[str, Any]
+def _read_pages(
+    deployment: Deployment, operation: str, table: str, options: dict[str, Any]
 ) -> Iterator[Item]:
-    name = deployment.table(table)
-    pages = deployment.client("dynamodb").get_paginator(call).paginate(TableName=name, **options)
-    with deployment.looking_for(f"table {name}"):
-        for page in pages:
-            yield from map(plain, page["Items"])
+    paginator = deployment.client("dynamodb").get_paginator(operation)
+    with deployment.looking_for(f"table {table}"):
+        for page in paginator.paginate(TableName=table, **options):
+            yield from page["Items"]
 
 
 def get(deployment: Deployment, table: str, device_id: str) -> Item | None:
-    """The item of a device, as it is just now; None when there is none.
+    """Read the item of a device consistently; None when there is none.
 
     Raises:
-        DeploymentError: the table is not there.
+        DeploymentError: the table does not exist.
     """
-    name = deployment.table(table)
-    with deployment.looking_for(f"table {name}"):
+    with deployment.looking_for(f"table {table}"):
         answer = deployment.client("dynamodb").get_item(
-            TableName=name, Key={"deviceId": {"S": device_id}}, ConsistentRead=True
+            TableName=table, Key={"deviceId": {"S": device_id}}, ConsistentRead=True
         )
-    return plain(answer["Item"]) if "Item" in answer else None
+    item: Item | None = answer.get("Item")
+    return item
 
 
 def get_many(deployment: Deployment, table: str, device_ids: Sequence[str]) -> Iterator[Item]:
-    """The items of those of the devices that have one, in no order.
+    """Read the items of devices, in no order; devices without an item are left out.
 
     Raises:
-        DeploymentError: the table is not there.
+        DeploymentError: the table does not exist.
     """
-    name = deployment.table(table)
     for first in range(0, len(device_ids), _MOST_KEYS):
-        keys = [{"deviceId": {"S": of}} for of in device_ids[first : first + _MOST_KEYS]]
-        wanted: dict[str, Any] = {name: {"Keys": keys}}
-        with deployment.looking_for(f"table {name}"):
-            # What did not fit into an answer is asked for again.
+        batch = device_ids[first : first + _MOST_KEYS]
+        wanted: dict[str, Any] = {table: {"Keys": [{"deviceId": {"S": name}} for name in batch]}}
+        with deployment.looking_for(f"table {table}"):
+            # An answer holds at most 16 MB: the rest is requested again.
             while wanted:
                 answer = deployment.client("dynamodb").batch_get_item(RequestItems=wanted)
-                yield from map(plain, answer["Responses"].get(name, []))
+                yield from answer["Responses"].get(table, [])
                 wanted = answer["UnprocessedKeys"]

@@ -1,4 +1,4 @@
-"""What the commands print: results on stdout, and what is only for whoever watches on stderr."""
+"""Output of the commands: results on stdout, remarks and progress on stderr."""
 
 import json
 import sys
@@ -9,46 +9,46 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-_AS_WIDE_AS_NEEDED = 100_000
-"""In a pipe there is no width to fit a table into: each row is one line."""
+_UNLIMITED_WIDTH = 100_000
+"""Columns in a pipe, so that each row of a table is a single line."""
 T = TypeVar("T")
 
 
-def say(what: Any) -> None:
-    """Prints a line, or a table, of the result."""
-    width = None if sys.stdout.isatty() else _AS_WIDE_AS_NEEDED
-    Console(highlight=False, markup=False, soft_wrap=True, width=width).print(what)
+def say(result: Any) -> None:
+    """Print a line, or a table, of the result."""
+    width = None if sys.stdout.isatty() else _UNLIMITED_WIDTH
+    Console(highlight=False, markup=False, soft_wrap=True, width=width).print(result)
 
 
 def remark(text: str) -> None:
-    """Prints a line that is not part of the result."""
+    """Print a line that is not part of the result."""
     Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(text)
 
 
-def say_json(what: Any) -> None:
-    """Prints a value as JSON, on one line."""
-    sys.stdout.write(json.dumps(what) + "\n")
+def say_json(result: Any) -> None:
+    """Print a value as JSON, on one line."""
+    sys.stdout.write(json.dumps(result) + "\n")
 
 
-def table(*columns: str) -> Table:
-    """A table without lines, for people and for awk."""
+def make_table(*columns: str) -> Table:
+    """Return a table without lines, readable by operators and by awk."""
     return Table(*columns, box=None, pad_edge=False, header_style="bold")
 
 
 def printable(text: str, most: int = 300) -> str:
-    """What anybody may have sent: no control characters, not endless."""
+    """Return untrusted text without control characters, cut to ``most`` characters."""
     return ascii(text[:most])[1:-1]
 
 
-def with_progress(
+def show_progress(
     items: Iterable[T], doing: str, total: int | None = None
 ) -> Generator[T, None, None]:
-    """Passes items on, and shows on a terminal how many there were.
+    """Yield the items, and show on a terminal how many were processed.
 
     Args:
-        items: what is worked on.
-        doing: what happens to them.
-        total: how many there will be; None where nobody knows.
+        items: the items.
+        doing: the label of the bar.
+        total: the number of items; None when unknown.
     """
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())

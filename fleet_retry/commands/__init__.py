@@ -1,1 +1,1 @@
-"""The commands of ``fleet-retry``: what they take, and what they print."""
+"""The commands of ``fleet-retry``, one module per command: options and output."""

@@ -1,4 +1,7 @@
-"""``fleet-retry doctor``: whether all that the module needs is switched on, and in order."""
+"""``fleet-retry doctor``: checks that all that the module needs is enabled and in order.
+
+The docstring of a check is printed when it finds nothing.
+"""
 
 from __future__ import annotations
 
@@ -9,59 +12,59 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from fleet_retry.deployment import DeploymentError, NotThereError
 from fleet_retry.doctor import notifications, quotas, registry, resources
-from fleet_retry.doctor.context import Patient
+from fleet_retry.doctor.context import Context
 from fleet_retry.doctor.findings import Finding, Result, Status, fault, not_checked
 
-Check = Callable[[Patient], Iterator[Finding]]
+Check = Callable[[Context], Iterator[Finding]]
 
 CHECKS: Mapping[str, Check] = MappingProxyType(
     {
-        "functions": resources.functions,
-        "state machines": resources.state_machines,
-        "tables": resources.tables,
-        "rules": resources.rules,
-        "schedules": resources.schedules,
-        "fleet indexing": registry.indexing,
-        "failed group": registry.failed_group,
-        "group queries": registry.group_queries,
-        "devices that stayed": registry.devices_that_stayed,
-        "job events": registry.job_events,
-        "membership events": registry.membership_events,
-        "subscriptions": notifications.subscriptions,
-        "alarms": notifications.alarms,
-        "dead letters": notifications.dead_letters,
-        "overdue devices": notifications.overdue,
-        "paused campaigns": notifications.paused_campaigns,
-        "quotas": quotas.quotas,
-        "functions at once": quotas.concurrency,
+        "functions": resources.check_functions,
+        "state machines": resources.check_state_machines,
+        "tables": resources.check_tables,
+        "rules": resources.check_rules,
+        "schedules": resources.check_schedules,
+        "fleet indexing": registry.check_indexing,
+        "failed group": registry.check_failed_group,
+        "group queries": registry.check_group_queries,
+        "devices that stayed": registry.check_devices_that_stayed,
+        "job events": registry.check_job_events,
+        "membership events": registry.check_membership_events,
+        "subscriptions": notifications.check_subscriptions,
+        "alarms": notifications.check_alarms,
+        "dead letters": notifications.check_dead_letters,
+        "overdue devices": notifications.check_overdue,
+        "paused campaigns": notifications.check_paused_campaigns,
+        "quotas": quotas.check_quotas,
+        "functions at once": quotas.check_concurrency,
     }
 )
 
 
-def examine(patient: Patient) -> Iterator[Result]:
-    """Makes all checks; one that cannot be made stands in no other's way.
+def run_checks(context: Context) -> Iterator[Result]:
+    """Run all checks; a check that AWS refuses does not prevent others.
 
     Yields:
-        What each check says; at least one result of each.
+        The findings of each check, at least one per check.
 
     Raises:
-        DeploymentError: there is no such deployment at all.
+        DeploymentError: the deployment does not exist.
     """
-    _ = patient.settings
+    _ = context.settings
     for name, check in CHECKS.items():
-        for finding in _made(check, patient):
+        for finding in _run(check, context):
             yield Result(name, finding)
 
 
-def _made(check: Check, patient: Patient) -> list[Finding]:
+def _run(check: Check, context: Context) -> list[Finding]:
     found: list[Finding] = []
     try:
-        # One by one: what was found is told, even if AWS does not answer what is asked next.
-        for finding in check(patient):
+        # One by one: a failed call must not lose what was found before it.
+        for finding in check(context):
             found.append(finding)  # noqa: PERF402
     except ClientError as error:
-        told = error.response["Error"]
-        found.append(not_checked(f"{told['Code']}: {told['Message']}"))
+        answer = error.response["Error"]
+        found.append(not_checked(f"{answer['Code']}: {answer['Message']}"))
     except NotThereError as error:
         found.append(fault(error.what, "what needs it does not work", "terraform apply"))
     except (BotoCoreError, DeploymentError) as error:

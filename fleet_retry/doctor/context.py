@@ -1,4 +1,4 @@
-"""What several checks look at, read once."""
+"""The deployment that is checked, with data that several checks need, read once."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
 
+from firmware_retry import clock
+from firmware_retry.record import Record, State
+from firmware_retry.settings import Settings
 from fleet_retry import campaigns, records, terminal
 from fleet_retry.deployment import Deployment
-from fleet_retry.records import Now, Record
-from fleet_retry.settings import Settings
+from fleet_retry.records import Now
 
-MOST_LOOKED_AT = 100
-"""Devices whose groups are asked for, and overdue ones whose names are kept."""
+SAMPLE_SIZE = 100
+"""Devices whose groups are read, and overdue devices whose names are kept."""
 
 
 @dataclass(frozen=True)
@@ -28,67 +30,67 @@ class DynamicGroup:
 
 @dataclass
 class Census:
-    """The devices, counted in one pass over their records."""
+    """The devices, counted in one scan of their records."""
 
     now: Now
     devices: int = 0
     overdue: list[str] = field(default_factory=list)
-    """Names, of the first few."""
+    """Names of the first ``SAMPLE_SIZE``."""
     overdue_count: int = 0
     oldest_overdue_seconds: float = 0
     held: Counter[str] = field(default_factory=Counter)
     """By campaign."""
     away: list[Record] = field(default_factory=list)
-    """Of those that cool down the few that have been away for longest, longest first."""
+    """The cooling-down devices that have been away longest, longest first."""
     away_count: int = 0
 
 
 @dataclass
-class Patient:
-    """One deployment, and what of its account has to do with it."""
+class Context:
+    """One deployment and the related resources of its account."""
 
     deployment: Deployment
     ignored_groups: Sequence[str] = ()
-    """Patterns of names of dynamic groups that have nothing to do with firmware."""
+    """Patterns of names of dynamic groups that get no firmware updates."""
 
     @property
     def settings(self) -> Settings:
-        """What the module is configured with."""
+        """The module's configuration."""
         return self.deployment.settings
 
     @cached_property
     def dynamic_groups(self) -> list[DynamicGroup]:
-        """The dynamic groups that are not ignored. Only a look at each tells what it is."""
+        """The dynamic groups that are not ignored; only DescribeThingGroup identifies them."""
         iot = self.deployment.client("iot")
         pages = iot.get_paginator("list_thing_groups").paginate()
         names = [group["groupName"] for page in pages for group in page["thingGroups"]]
-        looked_at = [
+        groups = [
             iot.describe_thing_group(thingGroupName=name)
-            for name in terminal.with_progress(names, "Looking at thing groups", len(names))
+            for name in terminal.show_progress(names, "Reading thing groups", len(names))
             if not self.is_ignored(name)
         ]
         return [
-            DynamicGroup(of["thingGroupName"], of["queryString"])
-            for of in looked_at
-            if "queryString" in of
+            DynamicGroup(group["thingGroupName"], group["queryString"])
+            for group in groups
+            if "queryString" in group
         ]
 
     def is_ignored(self, group: str) -> bool:
-        """Whether a group is said to have nothing to do with firmware."""
+        """Whether the operator excluded a group."""
         return any(fnmatchcase(group, pattern) for pattern in self.ignored_groups)
 
     @cached_property
     def census(self) -> Census:
-        """The devices, counted."""
-        census = Census(campaigns.now(campaigns.decided(self.deployment)))
+        """The devices, counted once."""
+        census = Census(Now(campaigns=campaigns.read_all(self.deployment)))
         longest: list[tuple[float, str, Record]] = []
         everything = records.read_all(self.deployment)
-        for record in terminal.with_progress(everything, "Reading records"):
+        for record in terminal.show_progress(everything, "Reading records"):
             _count(census, record, self.settings.retry_limit)
-            if record.state is records.State.COOLING_DOWN and record.left_groups:
+            if record.state is State.COOLING_DOWN and record.left_groups:
                 census.away_count += 1
                 heapq.heappush(longest, (-record.away_since, record.device_id, record))
-                if len(longest) > MOST_LOOKED_AT:
+                if len(longest) > SAMPLE_SIZE:
                     heapq.heappop(longest)
         census.away = [record for _, _, record in sorted(longest, reverse=True)]
         return census
@@ -102,7 +104,7 @@ def _count(census: Census, record: Record, retry_limit: int) -> None:
     if not (now.is_overdue(record) or now.is_unclaimed(record, retry_limit)):
         return
     census.overdue_count += 1
-    if len(census.overdue) < MOST_LOOKED_AT:
+    if len(census.overdue) < SAMPLE_SIZE:
         census.overdue.append(record.device_id)
-    since = now.moment - (now.due_since(record) or record.changed_at)
+    since = now.moment - (now.due_since(record) or clock.epoch(record.changed_at))
     census.oldest_overdue_seconds = max(census.oldest_overdue_seconds, since)

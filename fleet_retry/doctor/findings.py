@@ -1,4 +1,4 @@
-"""What an examination says."""
+"""The results of checks."""
 
 from __future__ import annotations
 
@@ -7,50 +7,50 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
-    """How something is."""
+    """The severity of a finding."""
 
     OK = "ok"
     NOTE = "note"
-    """Worth knowing, and no fault."""
+    """Worth knowing, but not a fault."""
     FINDING = "finding"
     NOT_CHECKED = "not checked"
-    """AWS did not answer, or may not be asked."""
+    """AWS did not answer, or refused the call."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that an examination says."""
+    """One result of a check."""
 
     status: Status
     what: str
     why: str = ""
     """Why it matters."""
     do: str = ""
-    """What to type, or to do."""
+    """The command to type, or the action to take."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """A finding, and which check made it."""
+    """A finding and its check."""
 
     check: str
     finding: Finding
 
     def as_dict(self) -> dict[str, str]:
-        """JSON-ready."""
+        """Return JSON-ready values."""
         return {"check": self.check, **asdict(self.finding)}
 
 
 def fault(what: str, why: str, do: str) -> Finding:
-    """Something is not as it has to be."""
+    """Return a finding that needs an action."""
     return Finding(Status.FINDING, what, why, do)
 
 
 def note(what: str, why: str = "", do: str = "") -> Finding:
-    """Something is worth knowing."""
+    """Return a finding that is worth knowing."""
     return Finding(Status.NOTE, what, why, do)
 
 
 def not_checked(what: str) -> Finding:
-    """Something could not be looked at."""
+    """Return a finding for a check that could not run."""
     return Finding(Status.NOT_CHECKED, what)

@@ -1,4 +1,4 @@
-"""Whether AWS IoT does what the module builds on: indexing, dynamic groups, events."""
+"""Whether AWS IoT provides what the module relies on: indexing, dynamic groups, events."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from fleet_retry import queries, times
-from fleet_retry.device import groups_of
-from fleet_retry.doctor.context import DynamicGroup, Patient
+from fleet_retry.device import list_groups
+from fleet_retry.doctor.context import Context, DynamicGroup
 from fleet_retry.doctor.findings import Finding, fault, not_checked, note
 from fleet_retry.queries import QueryError
 
@@ -15,9 +15,9 @@ _SETTLE_SECONDS = 900
 """Dynamic groups follow their query within minutes."""
 
 
-def indexing(patient: Patient) -> Iterator[Finding]:
+def check_indexing(context: Context) -> Iterator[Finding]:
     """Fleet indexing is on: without it there are no dynamic groups."""
-    answer = patient.deployment.client("iot").get_indexing_configuration()
+    answer = context.deployment.client("iot").get_indexing_configuration()
     mode = answer.get("thingIndexingConfiguration", {}).get("thingIndexingMode", "OFF")
     if mode == "OFF":
         yield fault(
@@ -28,35 +28,39 @@ def indexing(patient: Patient) -> Iterator[Finding]:
         )
 
 
-def failed_group(patient: Patient) -> Iterator[Finding]:
-    """The group that failed devices are moved to is there."""
-    name = patient.settings.failed_thing_group_name
-    with patient.deployment.looking_for(f"thing group {name}"):
-        patient.deployment.client("iot").describe_thing_group(thingGroupName=name)
+def check_failed_group(context: Context) -> Iterator[Finding]:
+    """The group of failed devices exists."""
+    name = context.settings.failed_thing_group_name
+    with context.deployment.looking_for(f"thing group {name}"):
+        context.deployment.client("iot").describe_thing_group(thingGroupName=name)
     return iter(())
 
 
-def group_queries(patient: Patient) -> Iterator[Finding]:
+def check_group_queries(context: Context) -> Iterator[Finding]:
     """No dynamic group's query matches a thing that is away or has failed."""
     written = {
-        "cools down": patient.settings.move_out_attributes,
-        "has failed": patient.settings.failed_attributes,
+        "cools down": context.settings.move_out_attributes,
+        "has failed": context.settings.failed_attributes,
     }
-    for group in patient.dynamic_groups:
+    for group in context.dynamic_groups:
         try:
-            stays = [when for when, of in written.items() if queries.may_match(group.query, of)]
+            stays = [
+                when
+                for when, attributes in written.items()
+                if queries.may_match(group.query, attributes)
+            ]
         except QueryError as error:
             yield not_checked(f"the query of {group.name}, `{group.query}`: {error}")
             continue
         if stays:
-            yield _matching(group, stays, patient)
+            yield _describe_match(group, stays, context)
 
 
-def _matching(group: DynamicGroup, stays: list[str], patient: Patient) -> Finding:
+def _describe_match(group: DynamicGroup, stays: list[str], context: Context) -> Finding:
     markers = {
         f"attributes.{name}:{value}"
-        for of in (patient.settings.move_out_attributes, patient.settings.failed_attributes)
-        for name, value in list(of.items())[:1]
+        for attributes in (context.settings.move_out_attributes, context.settings.failed_attributes)
+        for name, value in list(attributes.items())[:1]
     }
     excluded = " ".join(f"AND NOT {marker}" for marker in sorted(markers))
     return fault(
@@ -64,25 +68,25 @@ def _matching(group: DynamicGroup, stays: list[str], patient: Patient) -> Findin
         f" {' or '.join(stays)}",
         "such a device never leaves the group, and gets no new retries from AWS IoT Jobs",
         f"make it `({group.query}) {excluded}`; if no firmware updates go to this group:"
-        f" {patient.deployment.command('doctor', '--ignore-group', group.name)}",
+        f" {context.deployment.command('doctor', '--ignore-group', group.name)}",
     )
 
 
-def devices_that_stayed(patient: Patient) -> Iterator[Finding]:
+def check_devices_that_stayed(context: Context) -> Iterator[Finding]:
     """Devices that are away have left at least one of their dynamic groups."""
-    census = patient.census
+    census = context.census
     for record in census.away:
         away_for = census.now.moment - record.away_since
-        left = {name for name in record.left_groups if not patient.is_ignored(name)}
+        left = {name for name in record.left_groups if not context.is_ignored(name)}
         if not record.away_since or away_for < _SETTLE_SECONDS or not left:
             continue
-        if not left - set(groups_of(patient.deployment, record.device_id)):
+        if not left - set(list_groups(context.deployment, record.device_id)):
             yield fault(
-                f"{record.device_id} is away since {times.age(away_for)}, and still in"
+                f"{record.device_id} is away since {times.format_age(away_for)}, and still in"
                 f" {', '.join(sorted(left))}",
                 "it will come back without new retries from AWS IoT Jobs",
                 "correct the query of the group;"
-                f" {patient.deployment.command('show', '--', record.device_id)}",
+                f" {context.deployment.command('show', '--', record.device_id)}",
             )
     if census.away_count > len(census.away):
         yield note(
@@ -91,9 +95,9 @@ def devices_that_stayed(patient: Patient) -> Iterator[Finding]:
         )
 
 
-def job_events(patient: Patient) -> Iterator[Finding]:
+def check_job_events(context: Context) -> Iterator[Finding]:
     """The events of AWS IoT Jobs are on, where the module listens to them."""
-    if patient.settings.job_events_enabled and not _is_on(_events(patient), "JOB_EXECUTION"):
+    if context.settings.job_events_enabled and not _is_on(_read_events(context), "JOB_EXECUTION"):
         yield fault(
             "the events of AWS IoT Jobs are off in this region",
             "failures and successes that only AWS IoT Jobs tells of are not noticed",
@@ -102,9 +106,9 @@ def job_events(patient: Patient) -> Iterator[Finding]:
         )
 
 
-def membership_events(patient: Patient) -> Iterator[Finding]:
-    """Off is fine: then ReconcileDevices notices removals."""
-    if not _is_on(_events(patient), "THING_GROUP_MEMBERSHIP"):
+def check_membership_events(context: Context) -> Iterator[Finding]:
+    """Membership events are on. When off, ReconcileDevices notices removals."""
+    if not _is_on(_read_events(context), "THING_GROUP_MEMBERSHIP"):
         yield note(
             "the thing-group membership events are off in this region",
             "a device that is removed from the failed group is released by the next pass of"
@@ -114,8 +118,8 @@ def membership_events(patient: Patient) -> Iterator[Finding]:
         )
 
 
-def _events(patient: Patient) -> dict[str, Any]:
-    answer = patient.deployment.client("iot").describe_event_configurations()
+def _read_events(context: Context) -> dict[str, Any]:
+    answer = context.deployment.client("iot").describe_event_configurations()
     return dict(answer.get("eventConfigurations", {}))
 
 

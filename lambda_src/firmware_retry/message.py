@@ -19,7 +19,8 @@ from firmware_retry import clock
 from firmware_retry.errors import InvalidMessageError
 
 # https://docs.aws.amazon.com/iot/latest/apireference/API_CreateThing.html
-_THING_NAME = "1 to 128 of a-z A-Z 0-9 : _ -", re.compile(r"[a-zA-Z0-9:_-]{1,128}")
+THING_NAMES = "1 to 128 of a-z A-Z 0-9 : _ -"
+_THING_NAME = THING_NAMES, re.compile(r"[a-zA-Z0-9:_-]{1,128}")
 _EVENT_ID = "1 to 64 of a-z A-Z 0-9 _ . : + -", re.compile(r"[a-zA-Z0-9_.:+-]{1,64}")
 _CAMPAIGN = (
     "1 to 128 printable ASCII characters, the first none of [ \\ ] {",

@@ -16,8 +16,9 @@ from botocore.loaders import create_loader
 from moto import mock_aws
 from typer.testing import CliRunner
 
+from firmware_retry.clock import iso
 from fleet_retry.cli import app
-from fleet_retry.deployment import BACKUP, CAMPAIGNS, HISTORY, MACHINES, RETRIES
+from fleet_retry.deployment import MACHINES
 from fleet_retry.doctor.notifications import OPERATORS_QUEUE
 from fleet_retry.doctor.resources import (
     MAILING,
@@ -28,12 +29,9 @@ from fleet_retry.doctor.resources import (
     RULES_OF_SUCCESS,
     STEPS,
 )
-from fleet_retry.settings import TABLES
-from fleet_retry.times import iso
+from tests.unit.conftest import BACKUP, CAMPAIGNS, HISTORY, RETRIES, TABLES
 
 REGION = "eu-west-1"
-KEYS = {RETRIES: ["deviceId"], BACKUP: ["deviceId"], HISTORY: ["deviceId", "at"]}
-KEYS |= {CAMPAIGNS: ["campaign"]}
 HOUR = 3600
 DAY = 24 * HOUR
 STATES = f"arn:aws:states:{REGION}:123456789012"
@@ -49,7 +47,21 @@ ENVIRONMENT = {
     "JOB_EVENTS_ENABLED": "true",
     "ALERTS_TOPIC_ARN": "",
     "OPERATOR_TOPIC_ARN": "",
-    **{variable: table for table, variable in TABLES.items()},
+    "OPERATOR_QUEUE_URL": "",
+    "ALERT_DIGEST_THRESHOLD": "5",
+    "RETRIES_TABLE": RETRIES,
+    "BACKUP_TABLE": BACKUP,
+    "HISTORY_TABLE": HISTORY,
+    "CAMPAIGNS_TABLE": CAMPAIGNS,
+    "COOL_DOWN_SECONDS": "[86400]",
+    "COOL_DOWN_JITTER": "0.1",
+    "SETTLE_SECONDS": "900",
+    "IGNORED_REASONS": "[]",
+    "FATAL_REASONS": "[]",
+    "BREAKER": "null",
+    "NAME_PREFIX": "",
+    "COOL_DOWN_STATE_MACHINE_ARN": f"{STATES}:stateMachine:{MACHINES['cool_down']}",
+    "ESCALATION_STATE_MACHINE_ARN": f"{STATES}:stateMachine:{MACHINES['escalation']}",
 }
 
 
@@ -141,7 +153,7 @@ def healthy(fleet: Fleet) -> Fleet:
 
 def _create_tables() -> None:
     dynamodb: Any = boto3.client("dynamodb")
-    for table, keys in KEYS.items():
+    for table, keys in TABLES.items():
         dynamodb.create_table(
             TableName=table,
             KeySchema=[

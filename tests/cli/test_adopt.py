@@ -22,11 +22,11 @@ from firmware_retry.handlers import (
     reconcile_devices,
     release_device,
 )
+from firmware_retry.settings import Settings
 from fleet_retry import adoption, cdk_stack, records
-from fleet_retry.adoption import Adopted, Fate
+from fleet_retry.adoption import Adopted, AdoptionOutcome
 from fleet_retry.cli import app
 from fleet_retry.deployment import Deployment
-from fleet_retry.settings import Settings
 from tests.unit.conftest import (  # noqa: F401 -- fixtures
     BACKUP,
     GROUP,
@@ -84,9 +84,9 @@ class Stack:
     def adopt(self, dry_run: bool = False) -> list[Adopted]:
         return list(adoption.adopt(self.deployment, dry_run))
 
-    def fate(self) -> Fate:
+    def outcome(self) -> AdoptionOutcome:
         (adopted,) = self.adopt()
-        return adopted.fate
+        return adopted.outcome
 
     def items(self) -> tuple[Any, Any]:
         return self.cloud.record(), self.cloud.backup()
@@ -128,7 +128,7 @@ def reconcile(later: int = 60) -> dict[str, int]:
 
 def test_what_was_counted_goes_on_counting_in_its_cycle(stack: Stack) -> None:
     stack.leaves(1, cycles=1, thing=ORIGINAL)
-    assert stack.adopt() == [Adopted("dev-1", Fate.TRACKED, "at 1 in cycle 2")]
+    assert stack.adopt() == [Adopted("dev-1", AdoptionOutcome.TRACKED, "at 1 in cycle 2")]
     assert fails()["outcome"] == "counted"
     record = stack.cloud.record()
     assert record is not None
@@ -138,7 +138,7 @@ def test_what_was_counted_goes_on_counting_in_its_cycle(stack: Stack) -> None:
 
 def test_a_limit_that_the_stack_did_not_act_on_is_acted_on(stack: Stack) -> None:
     stack.leaves(10, thing=ORIGINAL)
-    assert stack.fate() is Fate.TRACKED
+    assert stack.outcome() is AdoptionOutcome.TRACKED
     assert reconcile() == {"started": 1}
 
 
@@ -176,7 +176,7 @@ def test_its_history_says_where_it_comes_from(stack: Stack) -> None:
 def test_what_was_moved_out_comes_back_when_the_stack_would_have_restored_it(stack: Stack) -> None:
     until = int(time.time()) + 3600
     stack.leaves(0, 1, MOVED_OUT, waitsSince=until - 86400, waitsUntil=until)
-    assert stack.fate() is Fate.COOLING_DOWN
+    assert stack.outcome() is AdoptionOutcome.COOLING_DOWN
     assert reconcile(3500) == {}
     assert stack.cloud.attributes() == MOVED_OUT
     assert reconcile(3700) == {"restored": 1}
@@ -193,7 +193,7 @@ def test_what_was_moved_out_comes_back_when_the_stack_would_have_restored_it(sta
 
 def test_it_comes_back_at_once_where_nobody_noted_when(stack: Stack) -> None:
     stack.leaves(0, 1, MOVED_OUT)
-    assert stack.adopt() == [Adopted("dev-1", Fate.COOLING_DOWN, "restored at once")]
+    assert stack.adopt() == [Adopted("dev-1", AdoptionOutcome.COOLING_DOWN, "restored at once")]
     assert reconcile() == {"restored": 1}
 
 
@@ -208,7 +208,7 @@ def test_without_originals_it_needs_a_person_and_stays_as_it_is(stack: Stack) ->
     stack.leaves(0, 1, MOVED_OUT, backup=None)
     before = stack.items()
     (adopted,) = stack.adopt()
-    assert adopted.fate is Fate.NEEDS_A_PERSON
+    assert adopted.outcome is AdoptionOutcome.NEEDS_A_PERSON
     assert "no original of FW and model" in adopted.why
     assert stack.items() == before
     assert stack.cloud.attributes() == MOVED_OUT
@@ -225,7 +225,7 @@ def test_after_a_person_has_set_its_attributes_it_is_adopted(stack: Stack) -> No
     stack.leaves(0, 1, MOVED_OUT, backup=None)
     stack.adopt()
     stack.cloud.iot.update_thing(thingName="dev-1", attributePayload={"attributes": ORIGINAL})
-    assert stack.fate() is Fate.TRACKED
+    assert stack.outcome() is AdoptionOutcome.TRACKED
 
 
 # A device that failed
@@ -233,7 +233,7 @@ def test_after_a_person_has_set_its_attributes_it_is_adopted(stack: Stack) -> No
 
 def test_what_is_in_the_failed_group_was_told_and_waits_for_its_operator(stack: Stack) -> None:
     stack.leaves(10, 2, FAILED, in_group=True)
-    assert stack.fate() is Fate.FAILED
+    assert stack.outcome() is AdoptionOutcome.FAILED
     assert reconcile() == {"failed": 1}
     assert stack.cloud.messages() == []
     assert release_device.handler({"deviceId": "dev-1"}, None) == {"released": ["dev-1"]}
@@ -244,7 +244,7 @@ def test_what_is_in_the_failed_group_was_told_and_waits_for_its_operator(stack: 
 
 def test_who_put_its_attributes_right_has_yet_to_release_it(stack: Stack) -> None:
     stack.leaves(10, 2, ORIGINAL, in_group=True)
-    assert stack.fate() is Fate.FAILED
+    assert stack.outcome() is AdoptionOutcome.FAILED
     stack.cloud.remove_from(GROUP)
     assert reconcile() == {"released": 1}
     assert stack.items() == (None, None)
@@ -253,7 +253,7 @@ def test_who_put_its_attributes_right_has_yet_to_release_it(stack: Stack) -> Non
 
 def test_what_was_still_on_its_way_into_the_group_is_moved_and_told(stack: Stack) -> None:
     stack.leaves(10, 2, FAILED)
-    assert stack.fate() is Fate.FAILED
+    assert stack.outcome() is AdoptionOutcome.FAILED
     assert reconcile() == {"told": 1}
     assert stack.cloud.members() == ["dev-1"]
     (message,) = stack.cloud.messages()
@@ -262,7 +262,7 @@ def test_what_was_still_on_its_way_into_the_group_is_moved_and_told(stack: Stack
 
 def test_what_a_person_has_put_right_is_forgotten(stack: Stack) -> None:
     stack.leaves(10, 2, ORIGINAL)
-    assert stack.fate() is Fate.FORGOTTEN
+    assert stack.outcome() is AdoptionOutcome.FORGOTTEN
     assert stack.items() == (None, None)
 
 
@@ -271,25 +271,25 @@ def test_what_a_person_has_put_right_is_forgotten(stack: Stack) -> None:
 
 def test_what_has_no_thing_any_more_is_forgotten(stack: Stack) -> None:
     stack.leaves(3, thing=None)
-    assert stack.adopt() == [Adopted("dev-1", Fate.FORGOTTEN, "the thing is gone")]
+    assert stack.adopt() == [Adopted("dev-1", AdoptionOutcome.FORGOTTEN, "the thing is gone")]
     assert stack.items() == (None, None)
 
 
 def test_a_backup_without_a_record_is_forgotten(stack: Stack) -> None:
     stack.leaves(None, thing=ORIGINAL)
-    assert stack.fate() is Fate.FORGOTTEN
+    assert stack.outcome() is AdoptionOutcome.FORGOTTEN
     assert stack.items() == (None, None)
 
 
 def test_a_moved_out_device_without_a_record_needs_a_person(stack: Stack) -> None:
     stack.leaves(None, thing=MOVED_OUT)
-    assert stack.fate() is Fate.NEEDS_A_PERSON
+    assert stack.outcome() is AdoptionOutcome.NEEDS_A_PERSON
 
 
 @pytest.mark.parametrize("fault", [{"RetryCounter": "three"}, {"timestamp": "yesterday"}])
 def test_what_the_stack_did_not_write_needs_a_person(stack: Stack, fault: dict[str, Any]) -> None:
     stack.leaves(3, thing=ORIGINAL, **fault)
-    assert stack.fate() is Fate.NEEDS_A_PERSON
+    assert stack.outcome() is AdoptionOutcome.NEEDS_A_PERSON
 
 
 # The command
@@ -318,7 +318,7 @@ def test_nothing_is_taken_from_a_stack_that_still_counts(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stack.leaves(1, thing=ORIGINAL)
-    read = adoption._thing
+    read = adoption._read_thing
 
     def counted_meanwhile(iot: Any, name: str) -> Any:
         stack.table(RETRIES).update_item(
@@ -328,8 +328,8 @@ def test_nothing_is_taken_from_a_stack_that_still_counts(
         )
         return read(iot, name)
 
-    monkeypatch.setattr(adoption, "_thing", counted_meanwhile)
-    assert stack.fate() is Fate.CHANGED
+    monkeypatch.setattr(adoption, "_read_thing", counted_meanwhile)
+    assert stack.outcome() is AdoptionOutcome.CHANGED
     record, backup = stack.items()
     assert (record["RetryCounter"], "state" in record) == (2, False)
     assert "attributes" not in backup

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from fleet_retry.deployment import CAMPAIGNS
-from fleet_retry.times import moment
+from firmware_retry.clock import epoch
+from tests.unit.conftest import CAMPAIGNS
 
 from .conftest import Fleet
 
@@ -30,7 +30,7 @@ def test_pause_writes_who_when_and_why(fleet: Fleet) -> None:
     assert code == 0
     assert output.startswith("2.27 is paused. 2 of its devices cool down now")
     assert "`fleet-retry resume -- 2.27`" in output
-    assert abs(time.time() - moment(paused_at)) < 10
+    assert abs(time.time() - epoch(paused_at)) < 10
     assert item(fleet) == {
         "campaign": "2.27",
         "pausedAt": paused_at,

@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,48 @@ import typer
 from typer.testing import CliRunner
 
 from fleet_retry.cli import app
-from fleet_retry.deployment import Deployment
+from fleet_retry.commands import _options
+from fleet_retry.deployment import Deployment, DeploymentError
 
-from .conftest import Fleet
+from .conftest import ENVIRONMENT, Fleet
 
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 DOCS = Path(__file__).resolve().parents[2] / "docs/fleet-retry.md"
+WHICH = {
+    "prefix": "a-",
+    "terraform_outputs": "outputs.json",
+    "region": "eu-north-1",
+    "profile": "me",
+    "endpoint_url": "http://localhost:1",
+}
+"""A value for each option that names the deployment."""
+
+
+def flag(option: str) -> str:
+    return f"--{option.replace('_', '-')}"
+
+
+def variable(option: str) -> str:
+    return f"FLEET_RETRY_{option.upper()}"
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, str]]:
+    """Reads a command line; returns the options that name the deployment and have a value."""
+    found: dict[str, str | None] = {}
+
+    def find(**options: str | None) -> Deployment:
+        found.update(options)
+        raise DeploymentError("not needed")
+
+    def invoke(*arguments: str) -> dict[str, str]:
+        found.clear()
+        assert CliRunner().invoke(app, arguments).exit_code == 2
+        assert found.keys() == WHICH.keys()
+        return {option: value for option, value in found.items() if value is not None}
+
+    monkeypatch.setattr(_options, "find_deployment", find)
+    return invoke
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -30,6 +67,13 @@ def test_each_has_help_with_an_example_and_the_common_options(command: str) -> N
     assert f"  fleet-retry {command}" in result.output
     for option in ("prefix", "terraform-outputs", "region", "profile", "endpoint-url"):
         assert f"--{option} " in result.output
+
+
+def test_help_without_a_command_shows_the_common_options() -> None:
+    result = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "100"})
+    for option in WHICH:
+        assert f"{flag(option)} " in result.output
+        assert f"[env var: {variable(option)}]" in result.output
 
 
 def test_the_docs_have_a_section_for_each_in_the_same_order() -> None:
@@ -47,7 +91,7 @@ def test_the_docs_say_what_each_may_do(command: str) -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_an_option_that_is_a_switch_only_switches_on(command: str) -> None:
     """``--no-dry-run`` is a trap."""
-    off = [of for parameter in COMMANDS[command].params for of in parameter.secondary_opts]
+    off = [name for parameter in COMMANDS[command].params for name in parameter.secondary_opts]
     assert off == []
 
 
@@ -68,6 +112,56 @@ def test_each_has_a_section_in_the_docs_with_its_options(command: str) -> None:
 def test_without_a_command_it_says_what_there_is() -> None:
     result = CliRunner().invoke(app, [])
     assert "redrive" in result.output
+
+
+@pytest.mark.parametrize(("option", "value"), WHICH.items())
+def test_option_is_accepted_before_and_after_the_command(
+    read: Callable[..., dict[str, str]], option: str, value: str
+) -> None:
+    assert read(flag(option), value, "list") == {option: value}
+    assert read("list", flag(option), value) == {option: value}
+
+
+@pytest.mark.parametrize("option", WHICH)
+def test_option_after_the_command_wins(read: Callable[..., dict[str, str]], option: str) -> None:
+    assert read(flag(option), "before", "list", flag(option), "after") == {option: "after"}
+    assert read(flag(option), "before", "list", flag(option), "") == {option: ""}
+
+
+@pytest.mark.parametrize("option", WHICH)
+def test_option_in_either_place_wins_over_the_environment(
+    read: Callable[..., dict[str, str]], monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    monkeypatch.setenv(variable(option), "environment")
+    assert read("list") == {option: "environment"}
+    assert read(flag(option), "before", "list") == {option: "before"}
+    assert read("list", flag(option), "after") == {option: "after"}
+
+
+def test_options_before_and_after_the_command_add_up(
+    read: Callable[..., dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable("profile"), "me")
+    mixed = read("--prefix", "a-", "--region", "eu-west-1", "list", "--region", "eu-north-1")
+    assert mixed == {"prefix": "a-", "region": "eu-north-1", "profile": "me"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--prefix", "a-", "--region", "eu-north-1", "list"),
+        ("list", "--prefix", "a-", "--region", "eu-north-1"),
+        ("--region", "eu-north-1", "list", "--prefix", "a-"),
+        ("--prefix", "b-", "list", "--prefix", "a-", "--region", "eu-north-1"),
+    ],
+    ids=" ".join,
+)
+def test_the_deployment_is_looked_up_where_the_options_say(
+    fleet: Fleet, arguments: tuple[str, ...]
+) -> None:
+    code, output = fleet.run(*arguments)
+    assert code == 2
+    assert "there is no function a-ReconcileDevices in eu-north-1" in output
 
 
 def test_options_come_from_the_environment_too(
@@ -100,8 +194,8 @@ def test_what_goes_wrong_is_one_line_on_stderr(fleet: Fleet) -> None:
 @pytest.mark.parametrize(
     ("environment", "said"),
     [
-        ({}, "none of this module in this version (KeyError('RETRY_LIMIT')"),
-        ({"Variables": {"RETRY_LIMIT": "many"}}, "invalid literal"),
+        ({}, "is not of this version of the module (KeyError("),
+        ({"Variables": {**ENVIRONMENT, "RETRY_LIMIT": "many"}}, "invalid literal"),
         ({"Error": {"ErrorCode": "x", "Message": "no kms:Decrypt"}}, "no kms:Decrypt"),
     ],
 )
@@ -144,11 +238,12 @@ def test_no_region_is_said(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> Non
     assert output == "AWS cannot be asked: You must specify a region.\n"
 
 
+@pytest.mark.parametrize("typed", ["fleet-retry re", "fleet-retry --prefix a- re"])
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_shells_complete_it(shell: str) -> None:
+def test_shells_complete_it(shell: str, typed: str) -> None:
     """As the installed ``fleet-retry`` is called by the script that it prints."""
-    ask = {"_FLEET_RETRY_COMPLETE": f"complete_{shell}", "_TYPER_COMPLETE_ARGS": "fleet-retry re"}
-    words = {"COMP_WORDS": "fleet-retry re", "COMP_CWORD": "1", "_TYPER_COMPLETE_FISH_ACTION": ""}
+    ask = {"_FLEET_RETRY_COMPLETE": f"complete_{shell}", "_TYPER_COMPLETE_ARGS": typed}
+    words = {"COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
     words["_TYPER_COMPLETE_FISH_ACTION"] = "get-args"
     program = "from fleet_retry.cli import app; app(prog_name='fleet-retry')"
     completed = subprocess.run(

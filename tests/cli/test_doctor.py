@@ -243,7 +243,7 @@ def test_a_device_that_is_away_and_still_in_its_groups(
 def test_the_longest_away_are_looked_at_and_it_is_said_that_there_are_more(
     healthy: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fleet_retry.doctor.context.MOST_LOOKED_AT", 1)
+    monkeypatch.setattr("fleet_retry.doctor.context.SAMPLE_SIZE", 1)
     iot = boto3.client("iot")
     iot.create_thing_group(thingGroupName="firmware")
     for hours in (2, 3):

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from fleet_retry.cli import app
-from fleet_retry.deployment import HISTORY
+from tests.unit.conftest import HISTORY
 
 from .conftest import Fleet
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from fleet_retry.times import iso
+from firmware_retry.clock import iso
 
 from .conftest import DAY, HOUR, Fleet
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fleet_retry.deployment import DeploymentError
-from fleet_retry.outputs import Whereabouts, read
+from fleet_retry.outputs import Location, read
 
 from .conftest import REGION, Fleet
 
@@ -41,13 +41,13 @@ def outputs(**values: Any) -> str:
     ids=["the root's own", "in one output", "deep in one", "one output", "deep in one output"],
 )
 def test_the_module_is_found_wherever_it_is(text: str) -> None:
-    assert read(text, None) == Whereabouts("a-", REGION)
+    assert read(text, None) == Location("a-", REGION)
 
 
 def test_of_several_the_prefix_says_which() -> None:
     text = outputs(fleets={"a": module(), "b": module("b-", "us-east-1")})
-    assert read(text, "b-") == Whereabouts("b-", "us-east-1")
-    assert read(text, "") == Whereabouts("", REGION)
+    assert read(text, "b-") == Location("b-", "us-east-1")
+    assert read(text, "") == Location("", REGION)
     with pytest.raises(DeploymentError, match='--prefix; there are: "", "b-"'):
         read(text, None)
 

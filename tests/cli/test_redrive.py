@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from fleet_retry import dead_letters
 from fleet_retry.cli import app
-from fleet_retry.dead_letters import Fate, read
+from fleet_retry.dead_letters import RedriveOutcome, read
 from fleet_retry.deployment import Deployment
 
 REGION = "eu-west-1"
@@ -319,14 +319,14 @@ class Storm:
             is_bad = number < unreadable
             self.queue.put("not json" if is_bad else intake_letter())
 
-    def redrive(self, **options: Any) -> Counter[Fate]:
-        return Counter(self.fates(**options))
+    def redrive(self, **options: Any) -> Counter[RedriveOutcome]:
+        return Counter(self.outcomes(**options))
 
-    def fates(self, **options: Any) -> Iterator[Fate]:
+    def outcomes(self, **options: Any) -> Iterator[RedriveOutcome]:
         clients = {"sqs": self.queue, "stepfunctions": self.states, "iot": None}
         deployment = Deployment(_clients=clients)
         deployment._state_machine_arns = {"FirmwareUpdateStateMachine": "arn"}
-        return (fate for _, fate in dead_letters.redrive(deployment, **options))
+        return (outcome for _, outcome in dead_letters.redrive(deployment, **options))
 
 
 @pytest.fixture
@@ -337,14 +337,14 @@ def storm() -> Storm:
 
 def test_of_many_letters_all_are_redriven_but_those_that_cannot_be_read(storm: Storm) -> None:
     storm.left(2000, unreadable=1)
-    assert storm.redrive() == {Fate.REDRIVEN: 1999, Fate.UNREADABLE: 1}
+    assert storm.redrive() == {RedriveOutcome.REDRIVEN: 1999, RedriveOutcome.UNREADABLE: 1}
     assert len(set(storm.states.names)) == 1999
     assert list(storm.queue.visible_at) == storm.queue.seen() == ["m10000"]
 
 
 def test_a_dry_run_shows_them_all_and_leaves_them_for_who_comes_next(storm: Storm) -> None:
     storm.left(2000)
-    assert storm.redrive(dry_run=True) == {Fate.REDRIVEN: 2000}
+    assert storm.redrive(dry_run=True) == {RedriveOutcome.REDRIVEN: 2000}
     assert storm.states.names == []
     assert len(storm.queue.seen()) == 2000
 
@@ -354,18 +354,18 @@ def test_what_shows_again_meanwhile_is_told_once_and_stops_nothing(
 ) -> None:
     monkeypatch.setattr(dead_letters, "_HIDDEN_SECONDS", 3)
     storm.left(500, unreadable=25)
-    assert storm.redrive() == {Fate.REDRIVEN: 475, Fate.UNREADABLE: 25}
+    assert storm.redrive() == {RedriveOutcome.REDRIVEN: 475, RedriveOutcome.UNREADABLE: 25}
     assert len(storm.queue.seen()) == 25
 
 
 def test_who_is_slow_receives_what_shows_again_and_goes_on_all_the_same(storm: Storm) -> None:
     storm.left(200, unreadable=80)
-    seen: Counter[Fate] = Counter()
-    for fate in storm.fates():
-        seen[fate] += 1
+    seen: Counter[RedriveOutcome] = Counter()
+    for outcome in storm.outcomes():
+        seen[outcome] += 1
         if seen.total() == 80:
             storm.queue.clock += 2 * 3600
-    assert seen == {Fate.REDRIVEN: 120, Fate.UNREADABLE: 80}
+    assert seen == {RedriveOutcome.REDRIVEN: 120, RedriveOutcome.UNREADABLE: 80}
 
 
 def test_what_fails_again_does_not_go_round_and_round(storm: Storm) -> None:
@@ -375,7 +375,7 @@ def test_what_fails_again_does_not_go_round_and_round(storm: Storm) -> None:
 
     storm.states.then = fail_again
     storm.left(100)
-    assert storm.redrive() == {Fate.REDRIVEN: 100}
+    assert storm.redrive() == {RedriveOutcome.REDRIVEN: 100}
     assert len(storm.queue.seen()) == 100
 
 
@@ -383,7 +383,7 @@ def test_several_are_started_at_once(storm: Storm) -> None:
     barrier = threading.Barrier(8)
     storm.states.then = lambda _: barrier.wait(10)
     storm.left(160)
-    assert storm.redrive() == {Fate.REDRIVEN: 160}
+    assert storm.redrive() == {RedriveOutcome.REDRIVEN: 160}
 
 
 def test_when_one_cannot_be_started_all_that_are_left_show_again_at_once(storm: Storm) -> None:

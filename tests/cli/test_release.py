@@ -127,8 +127,8 @@ def test_many_are_released_fifty_a_call(releasing: Fleet, tmp_path: Path) -> Non
 
 
 def test_what_became_of_each_is_said(releasing: Fleet) -> None:
-    fates = {"released": ["a"], "releasing": ["b"], "not_tracked": ["c"], "gone": ["d"]}
-    releasing.answers["Invoke"] = function(lambda _: fates)
+    outcomes = {"released": ["a"], "releasing": ["b"], "not_tracked": ["c"], "gone": ["d"]}
+    releasing.answers["Invoke"] = function(lambda _: outcomes)
     code, output = releasing.run("release", "a", "b", "c", "d", "--yes")
     assert code == 0
     assert output.splitlines() == [
@@ -143,8 +143,8 @@ def test_those_that_are_refused_are_named_and_of_the_others_is_said_what_became(
     releasing: Fleet,
 ) -> None:
     refused = {"b": "TransientError: throttled", "c": "BackupMissingError: no backup of c: set it"}
-    fates = {"released": ["a"], "gone": ["d"], "refused": refused}
-    releasing.answers["Invoke"] = function(lambda _: fates)
+    outcomes = {"released": ["a"], "gone": ["d"], "refused": refused}
+    releasing.answers["Invoke"] = function(lambda _: outcomes)
     code, output = releasing.run("release", "a", "b", "c", "d", "--yes")
     assert code == 1
     assert output.splitlines()[:4] == [
@@ -174,7 +174,7 @@ def test_devices_are_either_named_or_selected(releasing: Fleet, arguments: list[
 def test_what_cannot_be_a_name_is_refused_before_anything_is_done(releasing: Fleet) -> None:
     code, output = releasing.run("release", "failed-1", "no such/thing", "--yes")
     assert (code, invoked(releasing)) == (2, [])
-    assert "'no such/thing' is no thing's name" in output
+    assert "'no such/thing' is not a thing's name" in output
 
 
 def test_a_file_that_is_not_there_is_said(releasing: Fleet) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import boto3
 
-from fleet_retry.deployment import BACKUP, HISTORY
+from tests.unit.conftest import BACKUP, HISTORY
 
 from .conftest import REGION, STATES, Fleet
 

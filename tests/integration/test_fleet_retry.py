@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from firmware_retry.clock import iso
 from fleet_retry.cli import app
 from fleet_retry.doctor import resources
-from fleet_retry.times import iso
 from localcloud import LocalCloud, eventually
 from localcloud.fleet import Fleet
 from tests.integration.plugin import Deployment

@@ -13,9 +13,9 @@ from typing import Any, Literal
 from boto3.dynamodb.types import TypeDeserializer
 
 from fleet_retry import campaigns, dead_letters
-from fleet_retry.dead_letters import Fate
+from fleet_retry.dead_letters import RedriveOutcome
 from fleet_retry.deployment import Deployment
-from fleet_retry.history import transitions
+from fleet_retry.history import read_transitions
 from localcloud import Call, Device, Hold, LocalCloud, LocalCloudError, eventually
 
 Machine = Literal["intake", "cool_down", "escalation"]
@@ -179,7 +179,7 @@ class Fleet:
         """From, to and reason of each change of the device, as ``fleet-retry history`` has them."""
         return [
             (change.before, change.after, change.reason)
-            for change in transitions(self._deployment, device)
+            for change in read_transitions(self._deployment, device)
         ]
 
     def _item(self, table: str, device: str) -> dict[str, Any] | None:
@@ -325,7 +325,7 @@ class Fleet:
     def redrive(self) -> int:
         """``fleet-retry redrive``: how many letters went on their way again."""
         letters = dead_letters.redrive(self._deployment)
-        return sum(fate is Fate.REDRIVEN for _, fate in letters)
+        return sum(outcome is RedriveOutcome.REDRIVEN for _, outcome in letters)
 
     def pause(self, campaign: str) -> None:
         """``fleet-retry pause``."""

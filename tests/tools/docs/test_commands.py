@@ -69,6 +69,9 @@ def test_a_command_of_fleet_retry_exists_with_its_options(command: Command) -> N
     group = typer.main.get_command(cli.app)
     options = {opt for parameter in group.params for opt in parameter.opts}
     while (commands := getattr(group, "commands", None)) is not None:
+        # The options before a command's name all take a value.
+        while words and words[0] in options:
+            words = words[2:]
         assert words, f"{command.page}: `{command.text}` names no command"
         assert words[0] in commands
         group = commands[words.pop(0)]

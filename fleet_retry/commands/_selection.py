@@ -1,38 +1,40 @@
-"""The options that say which devices are meant."""
+"""The options that select devices."""
 
 from typing import Annotated
 
 import typer
 
+from firmware_retry.record import State
 from fleet_retry import times
-from fleet_retry.records import State
 
 _PANEL = "Which devices"
 
 
-def _seconds(age: str) -> float:
+def _parse_age(age: str) -> float:
     try:
-        return times.seconds(age)
+        return times.parse_age(age)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
 
 
 ByState = Annotated[
-    State | None, typer.Option("--state", help="Those in this state.", rich_help_panel=_PANEL)
+    State | None, typer.Option("--state", help="Devices in this state.", rich_help_panel=_PANEL)
 ]
 ByCampaign = Annotated[
     str | None,
     typer.Option(
-        "--campaign", help="Those of this campaign: a job id or firmware.", rich_help_panel=_PANEL
+        "--campaign",
+        help="Devices of this campaign: a job id or firmware.",
+        rich_help_panel=_PANEL,
     ),
 ]
 ByAge = Annotated[
     float | None,
     typer.Option(
         "--older-than",
-        parser=_seconds,
+        parser=_parse_age,
         metavar="AGE",
-        help="Those that have been where they are for longer: 90m, 2h, 3d.",
+        help="Devices that entered their state longer ago: 90m, 2h, 3d.",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -41,7 +43,7 @@ ByReason = Annotated[
     typer.Option(
         "--reason",
         metavar="PATTERN",
-        help="Those whose last failure had such a reason: '*battery*'.",
+        help="Devices whose last failure had a matching reason: `'*battery*'`.",
         rich_help_panel=_PANEL,
     ),
 ]

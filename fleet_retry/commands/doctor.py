@@ -1,4 +1,4 @@
-"""``doctor``: whether all that the module needs is switched on, and in order."""
+"""``doctor``: diagnosis of the deployment."""
 
 from collections import Counter
 from typing import Annotated
@@ -6,12 +6,12 @@ from typing import Annotated
 import typer
 
 from fleet_retry import doctor, terminal
-from fleet_retry.commands.looking import AsJson
+from fleet_retry.commands._options import AsJson
 from fleet_retry.deployment import Deployment
-from fleet_retry.doctor.context import Patient
+from fleet_retry.doctor.context import Context
 from fleet_retry.doctor.findings import Result, Status
 
-_NUMBERED = {
+_LABELS = {
     Status.FINDING: ("finding", "findings"),
     Status.NOT_CHECKED: ("not checked", "not checked"),
     Status.NOTE: ("note", "notes"),
@@ -19,23 +19,22 @@ _NUMBERED = {
 }
 
 
-def examine(
+def diagnose(
     deployment: Deployment,
     ignore_group: Annotated[
         list[str] | None,
         typer.Option(
             envvar="FLEET_RETRY_IGNORE_GROUP",
             metavar="PATTERN",
-            help="Dynamic groups that no firmware updates go to; may be given several times.",
+            help="Dynamic groups that get no firmware updates; may be repeated.",
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Looks whether all that the module needs is switched on, and in order.
+    """Check that all that the module needs is enabled and in order.
 
-    Changes nothing. Says for each finding why it matters and what to type. Ends with 0 when all is
-    in order, with 1 when there are findings; what AWS does not answer is not checked, and no
-    finding.
+    Changes nothing. Prints for each finding why it matters and what to type. Exits with 1 when
+    there are findings; what AWS does not answer is not checked, and is not a finding.
 
     ```
     fleet-retry doctor
@@ -43,21 +42,24 @@ def examine(
     ```
     """
     counts: Counter[Status] = Counter()
-    for result in doctor.examine(Patient(deployment, ignore_group or ())):
+    for result in doctor.run_checks(Context(deployment, ignore_group or ())):
         counts[result.finding.status] += 1
         if as_json:
             terminal.say_json(result.as_dict())
         else:
             _say(result)
     if not as_json:
-        numbered = (
-            f"{counts[status]} {words[counts[status] != 1]}"
-            for status, words in _NUMBERED.items()
-            if counts[status]
-        )
-        terminal.say(f"\n{', '.join(numbered)}")
+        terminal.say(f"\n{_summarize(counts)}")
     if counts[Status.FINDING]:
         raise typer.Exit(1)
+
+
+def _summarize(counts: Counter[Status]) -> str:
+    return ", ".join(
+        f"{counts[status]} {labels[counts[status] != 1]}"
+        for status, labels in _LABELS.items()
+        if counts[status]
+    )
 
 
 def _say(result: Result) -> None:
