@@ -156,7 +156,7 @@ def test_who_leaves_a_static_group_is_told_of_once() -> None:
     iot = IoT(
         thing_id=lambda: "id",
         later=lambda action: action(),
-        left=lambda *who: left.append(who),
+        on_leave=lambda *who: left.append(who),
         groups={"static": {}},
     )
     member = {"thingName": "t", "thingGroupName": "static"}
@@ -176,7 +176,7 @@ def test_a_dynamic_group_lags_and_takes_nobody_by_hand() -> None:
     iot = IoT(
         thing_id=lambda: "id",
         later=waiting.append,
-        joined=joined.append,
+        on_join=joined.append,
         dynamic_groups={"trying": DynamicGroup(lambda attributes: attributes.get("a") == "x")},
     )
     iot.create_thing({"thingName": "t", "attributePayload": {"attributes": {"a": "x"}}})
@@ -288,10 +288,10 @@ def test_a_fifo_queue_gives_what_was_not_deleted_again_and_forgets_the_handle() 
     clock[0] += VISIBILITY_SECONDS
     (again,) = here.receive_message(ask)["Messages"]
     here.delete_message_batch({"QueueUrl": "q", "Entries": [{"Id": "0", "ReceiptHandle": first}]})
-    assert [letter.body for letter in here.letters] == ["a"]
+    assert [message.body for message in here.messages] == ["a"]
     entry = {"Id": "0", "ReceiptHandle": again["ReceiptHandle"]}
     here.delete_message_batch({"QueueUrl": "q", "Entries": [entry]})
-    assert here.letters == []
+    assert here.messages == []
 
 
 def step_functions(scheduler: Scheduler) -> StepFunctions:
@@ -319,7 +319,9 @@ def test_names_of_executions(cloud: LocalCloud) -> None:
     )["stateMachineArn"]
     scheduler = Scheduler(0.0)
     here = step_functions(scheduler)
-    here.machines[arn] = StateMachine("sleeper", arn, asl.compiled(definition), is_express=False)
+    here.machines[arn] = StateMachine(
+        "sleeper", arn, asl.compile_machine(definition), is_express=False
+    )
     for name, text in [
         ("one", '{"a": 1}'),
         ("one", '{"a": 1}'),

@@ -18,7 +18,7 @@ def one_state(**state: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("machine", definitions.MACHINES)
 def test_every_definition_is_understood(machine: str) -> None:
-    compiled = asl.compiled(definitions.definition(machine))
+    compiled = asl.compile_machine(definitions.definition(machine))
     assert compiled.start in compiled.states
 
 
@@ -47,7 +47,7 @@ def test_every_definition_is_understood(machine: str) -> None:
 )
 def test_what_is_not_known_is_refused(state: dict[str, Any]) -> None:
     with pytest.raises(UnknownDefinitionError):
-        asl.compiled(one_state(**state))
+        asl.compile_machine(one_state(**state))
 
 
 def test_intervals_grow_to_their_longest_and_are_spread() -> None:
@@ -59,10 +59,10 @@ def test_intervals_grow_to_their_longest_and_are_spread() -> None:
         "JitterStrategy": "NONE",
     }
     chance = random.Random(1)
-    plain = asl.compiled(one_state(**TASK, Retry=[entry])).states["A"]
+    plain = asl.compile_machine(one_state(**TASK, Retry=[entry])).states["A"]
     assert isinstance(plain, asl.Task)
     assert [plain.retry[0].wait(n, chance) for n in range(4)] == [2, 6, 10, 10]
-    spread = asl.compiled(one_state(**TASK, Retry=[{**entry, "JitterStrategy": "FULL"}]))
+    spread = asl.compile_machine(one_state(**TASK, Retry=[{**entry, "JitterStrategy": "FULL"}]))
     state = spread.states["A"]
     assert isinstance(state, asl.Task)
     waits = [state.retry[0].wait(1, chance) for _ in range(500)]
@@ -89,10 +89,10 @@ def test_which_errors_are_covered(wanted: str, error: str, covers: bool) -> None
 
 def test_results_are_placed() -> None:
     data = {"a": 1, "b": {"c": 2}}
-    assert asl.placed(data, None, 9) == data
-    assert asl.placed(data, (), 9) == 9
-    assert asl.placed(data, ("d",), 9) == {**data, "d": 9}
-    assert asl.placed(data, ("b", "d"), 9) == {"a": 1, "b": {"c": 2, "d": 9}}
+    assert asl.place(data, None, 9) == data
+    assert asl.place(data, (), 9) == 9
+    assert asl.place(data, ("d",), 9) == {**data, "d": 9}
+    assert asl.place(data, ("b", "d"), 9) == {"a": 1, "b": {"c": 2, "d": 9}}
     assert data == {"a": 1, "b": {"c": 2}}
 
 
@@ -117,7 +117,7 @@ def test_choices_are_decided() -> None:
             **{f"N{n}": {"Type": "Succeed"} for n in range(3)},
         },
     }
-    state = asl.compiled(definition).states["A"]
+    state = asl.compile_machine(definition).states["A"]
     assert isinstance(state, asl.Choice)
     (first, _), (second, _), (third, _) = state.rules
     assert first({"a": 1})
@@ -129,7 +129,7 @@ def test_choices_are_decided() -> None:
 
 
 def test_a_failure_gives_its_data_as_text() -> None:
-    state = asl.compiled(
+    state = asl.compile_machine(
         one_state(Type="Fail", ErrorPath="$.e", CausePath="States.JsonToString($.f)")
     ).states["A"]
     assert isinstance(state, asl.Fail)

@@ -11,10 +11,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from simulator import liveness_checks
+from simulator import liveness_checks, scenario
 from simulator.faults import CALL_FAULTS, INTEGRATION_FAULTS, INVOCATION_FAULTS, Fault, Faults
 from simulator.options import FATAL, IGNORED, Options
-from simulator.world import World
 
 DEVICES = st.sampled_from(["device-1", "device-2", "device-3"])
 REPORTERS = st.sampled_from([("device",), ("jobs",), ("device", "jobs"), ("jobs", "device")])
@@ -42,11 +41,12 @@ class Fleet(RuleBasedStateMachine):
     def begin(self, seed: int, limit: int, ladder: tuple[int, ...], **more: Any) -> None:
         chance = random.Random(seed)
         options = Options(retry_limit=limit, cool_down_seconds=ladder, indexing_seconds=1.0, **more)
-        self.world = World(chance, options, Faults(chance))
+        built = scenario.build(chance, options, Faults(chance))
+        self.world, self.operators, self.checks = built.world, built.operators, built.checks
         self.stack.enter_context(self.world.installed())
         for name in ("device-1", "device-2"):
-            self.world.people.create(name, {"model": "wo:v8", "FW": "2.26"})
-        self.world.people.vanished.add("device-3")
+            self.world.edits.create(name, {"model": "wo:v8", "FW": "2.26"})
+        self.world.edits.ever_missing.add("device-3")
 
     @rule(device=DEVICES, storm=st.integers(1, 4), reporters=REPORTERS, reason=REASONS)
     def fail(self, device: str, storm: int, reporters: tuple[str, ...], reason: str) -> None:
@@ -101,17 +101,19 @@ class Fleet(RuleBasedStateMachine):
         value=st.sampled_from(["p-1", "p-2", ""]),
     )
     def change(self, device: str, attribute: str, value: str) -> None:
-        if device in self.world.iot.things:
-            self.world.people.change(device, attribute, value)
+        if device in self.world.account.iot.things:
+            self.world.edits.change(device, attribute, value)
 
     @rule(device=DEVICES)
     def delete_or_make(self, device: str) -> None:
-        if device in self.world.iot.things:
-            self.world.people.delete(device)
+        if device in self.world.account.iot.things:
+            self.world.edits.delete(device)
         # What is under way may not hit the successor of a thing, see ``simulator.scenario``.
         self.world.advance(600)
-        if device not in self.world.iot.things and device in {m["deviceId"] for m in self.sent}:
-            self.world.people.create(device, {"model": "wo:v9"})
+        if device not in self.world.account.iot.things and device in {
+            m["deviceId"] for m in self.sent
+        }:
+            self.world.edits.create(device, {"model": "wo:v9"})
 
     @rule(devices=st.lists(DEVICES, min_size=1, unique=True))
     def release(self, devices: list[str]) -> None:
@@ -122,7 +124,7 @@ class Fleet(RuleBasedStateMachine):
     def take_out(self, device: str) -> None:
         # An operator is told first, and has to read it.
         self.world.advance(600)
-        self.world.take_out(device)
+        self.operators.take_out(device)
 
     @rule(
         service=st.sampled_from(["dynamodb", "iot", "sns", "stepfunctions"]),
@@ -154,20 +156,20 @@ class Fleet(RuleBasedStateMachine):
     @invariant()
     def nothing_is_violated(self) -> None:
         if hasattr(self, "world"):
-            assert not self.world.violations, self._story()
+            assert not self.checks.violations, self._history()
 
     def teardown(self) -> None:
         try:
             if hasattr(self, "world"):
                 self.world.settle()
-                liveness_checks.check(self.world)
+                liveness_checks.check(self.checks)
                 self.nothing_is_violated()
         finally:
             self.stack.close()
 
-    def _story(self) -> str:
-        story = "\n".join(line[:200] for line in self.world.trace.lines())
-        return f"{story}\n{self.world.violations}"
+    def _history(self) -> str:
+        events = "\n".join(line[:200] for line in self.world.trace.lines())
+        return f"{events}\n{self.checks.violations}"
 
 
 TestFleet = Fleet.TestCase

@@ -11,7 +11,6 @@ from simulator import definitions, liveness_checks, scenario, soak
 from simulator.faults import Fault, Faults
 from simulator.machines import Execution
 from simulator.options import Options
-from simulator.world import World
 
 
 @pytest.fixture(scope="module")
@@ -42,13 +41,14 @@ def test_an_intake_may_outlast_its_five_minutes_only_in_a_storm(
     failures: int, comes_to: tuple[int, list[str]]
 ) -> None:
     chance = random.Random(1)
-    world = World(chance, Options.drawn(chance), Faults.drawn(chance))
+    built = scenario.build(chance, Options.draw(chance), Faults.draw(chance))
+    world, checks = built.world, built.checks
     message = {"kind": "failed", "deviceId": "device-1", "eventId": "1"}
     intake = world.states.machines[definitions.machine_arn("intake")]
     execution = Execution(intake, "delivery-1", message, now=0.0)
     execution.status, execution.failures = "TIMED_OUT", failures
-    liveness_checks.check_intake(world, execution)
-    assert (world.overtime, [violation.name for violation in world.violations]) == comes_to
+    liveness_checks.check_intake(checks, execution)
+    assert (checks.overtime, [violation.name for violation in checks.violations]) == comes_to
 
 
 def test_the_report_says_it_all(tally: soak.Tally) -> None:

@@ -46,7 +46,9 @@ _NAME = "run"
 def follow(case: Case, definition: dict[str, Any]) -> tuple[Execution, list[str]]:
     """A run of a case on fake time, when it is over, and the attempts that it made."""
     chance, scheduler, trace = random.Random(1), Scheduler(0.0), Trace()
-    machine = StateMachine(case.machine, "arn", asl.compiled(definition), case.machine == "intake")
+    machine = StateMachine(
+        case.machine, "arn", asl.compile_machine(definition), case.machine == "intake"
+    )
     mocks = _Mocks(scheduler, case, machine)
     tasks = (state for state in definition["States"].values() if state["Type"] == "Task")
     steps = {task["Resource"]: task["Resource"] for task in tasks}

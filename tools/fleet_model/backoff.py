@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator import asl
-from simulator.world import rendered_machines
+from simulator.machines import load_machines
 
 _THROTTLED = {True: "TransientError", False: "StepFunctions.SdkClientException"}
 """What a state sees of a throttled call: of its handler's, or of its own."""
@@ -34,7 +34,7 @@ class Backoff:
         Raises:
             ValueError: there is none with full jitter; the model knows no other.
         """
-        task = rendered_machines()[machine].states[state]
+        task = load_machines()[machine].states[state]
         if not isinstance(task, asl.Task):
             raise ValueError(f"{state} is no task")  # noqa: TRY004 -- of the definition
         error = _THROTTLED[":lambda:" in task.resource]

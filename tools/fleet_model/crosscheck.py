@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from fleet_model.model import Setup
 from fleet_model.workload import SUCCESS, Ints, Story
 from pricing.quotas import Account
+from simulator import scenario
 from simulator.aws.errors import client_error
 from simulator.faults import Faults
-from simulator.functions import Call, FunctionRun
+from simulator.functions import Call, FunctionRun, Perform
 from simulator.options import FAILED_GROUP, RETRIES, Options
-from simulator.world import START, World
+from simulator.world import START
 
 _SETTLED = 3600
 """Seconds from the making of the things until the story begins."""
@@ -67,7 +68,8 @@ class _Witness:
             indexing_seconds=float(story.indexing_seconds),
         )
         chance = random.Random(story.seed)  # noqa: S311 -- must be repeatable
-        self._world = World(chance, options, Faults(chance))
+        built = scenario.build(chance, options, Faults(chance))
+        self._world, self._checks = built.world, built.checks
         self._account = Account(setup.quotas)
         self._second = 0
         self._names = [f"device-{number}" for number in range(story.size)]
@@ -82,24 +84,23 @@ class _Witness:
         self._ended_at = 0
         self._sent: dict[tuple[int, int], int] = {}
         """When each message was sent, milliseconds: its copies say the same."""
-        self._perform, self._world.cloud_call = self._world.cloud_call, self._call  # type: ignore[method-assign]
-        self._watched = self._world.functions.finished
-        self._world.functions.finished = self._finished
+        self._world.intercept(self._limit)
+        self._world.functions.on_finish.append(self._note_result)
 
     def testimony(self) -> Testimony:
         world, story = self._world, self._story
         with world.installed():
             for name in self._names:
-                world.people.create(name, {"model": "wo:v8", "FW": "2.26"})
+                world.edits.create(name, {"model": "wo:v8", "FW": "2.26"})
             world.advance(_SETTLED)
-            world.iot.joined = self._rejoined
+            world.account.iot.on_join = self._rejoin
             for number, start in enumerate(story.starts):
                 world.scheduler.after(float(start), partial(self._try, number))
             world.scheduler.run(most=100_000_000)
         counted = [
             self._before[number] + self._recorded(name) for name, number in self._numbers.items()
         ]
-        members = world.iot.groups[FAILED_GROUP]
+        members = world.account.iot.groups[FAILED_GROUP]
         return Testimony(
             counted=np.array(counted, np.int32),
             failed=self._failed,
@@ -108,7 +109,7 @@ class _Witness:
             told=self._told,
             waits=np.array(self._waits, np.int32),
             ended_at=self._ended_at,
-            violations=[str(violation) for violation in world.violations],
+            violations=[str(violation) for violation in self._checks.violations],
         )
 
     @property
@@ -124,7 +125,7 @@ class _Witness:
 
     # -- the devices, as in ``devices`` ----------------------------------------------------------
 
-    def _rejoined(self, name: str) -> None:
+    def _rejoin(self, name: str) -> None:
         self._world.scheduler.after(0, partial(self._try, self._numbers[name]))
 
     def _try(self, number: int) -> None:
@@ -164,7 +165,8 @@ class _Witness:
 
     # -- the account, and what is noted ----------------------------------------------------------
 
-    def _call(self, call: Call) -> Any:
+    def _limit(self, call: Call, perform: Perform) -> Any:
+        """Throttle a call of AWS IoT that is beyond its quota."""
         name = f"{call.service}.{call.operation}"
         if call.service == "iot":
             second = int(self._world.scheduler.now - START)
@@ -175,7 +177,7 @@ class _Witness:
                 raise client_error("ThrottlingException", "The rate exceeds the limit.")
         if call.operation == "transact_write_items":
             self._note_end(call)
-        return self._perform(call)
+        return perform(call)
 
     def _note_end(self, call: Call) -> None:
         first = call.parameters["TransactItems"][0]
@@ -183,8 +185,7 @@ class _Witness:
             name = first["Delete"]["Key"]["deviceId"]["S"]
             self._before[self._numbers[name]] += self._recorded(name)
 
-    def _finished(self, run: FunctionRun, error: str | None, result: Any) -> None:
-        self._watched(run, error, result)
+    def _note_result(self, run: FunctionRun, error: str | None, result: Any) -> None:
         if error is not None:
             return
         if run.step == "IncrementRetryCounter" and "recoveryId" in result:

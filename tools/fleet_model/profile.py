@@ -15,7 +15,7 @@ from typing import Any
 from pricing import dynamodb
 from simulator.faults import Fault, Faults
 from simulator.functions import Call as HandlerCall
-from simulator.functions import FunctionRun
+from simulator.functions import FunctionRun, Perform
 from simulator.options import BACKUP, HISTORY, RETRIES, Options
 from simulator.world import World
 
@@ -86,10 +86,8 @@ class _Journeys:
         """By the number of the run that makes them."""
         self._steps: dict[str, Step] = {}
         self._sent = 0
-        self._perform = self._world.cloud_call
-        self._watched = self._world.functions.finished
-        self._world.cloud_call = self._measured  # type: ignore[method-assign]
-        self._world.functions.finished = self._finished
+        self._world.intercept(self._measure)
+        self._world.functions.on_finish.append(self._record_step)
 
     def profile(self) -> Profile:
         with self._world.installed():
@@ -137,7 +135,7 @@ class _Journeys:
         self._faults.forced.clear()
 
     def _make(self, device: str) -> None:
-        self._world.people.create(device, {"model": "wo:v8", "FW": "2.26"})
+        self._world.edits.create(device, {"model": "wo:v8", "FW": "2.26"})
         self._world.advance(3600)
 
     def _tell(self, device: str, kind: str) -> None:
@@ -162,11 +160,11 @@ class _Journeys:
 
     # -- what is recorded ----------------------------------------------------------------------
 
-    def _measured(self, call: HandlerCall) -> Any:
+    def _measure(self, call: HandlerCall, perform: Perform) -> Any:
         keys = list(self._touched(call))
         before = [self._size(*key) for key in keys]
         try:
-            return self._perform(call)
+            return perform(call)
         finally:
             sizes = [max(was, self._size(*key)) for was, key in zip(before, keys, strict=True)]
             names = [table for table, _ in keys]
@@ -186,12 +184,11 @@ class _Journeys:
             yield parameters["TableName"], parameters.get("Key", parameters.get("Item"))
 
     def _size(self, name: str, key: Any) -> int:
-        table = self._world.dynamodb.tables[name]
+        table = self._world.account.dynamodb.tables[name]
         item = table.items.get(table.key_of(key)) if key else None
         return dynamodb.item_bytes(item) if item else 0
 
-    def _finished(self, run: FunctionRun, error: str | None, result: Any) -> None:
-        self._watched(run, error, result)
+    def _record_step(self, run: FunctionRun, error: str | None, result: Any) -> None:
         calls = self._calls.pop(run.number, [])
         name = _name_of(run.step, error, calls, result)
         if name is None:

@@ -14,7 +14,7 @@ from fleet_model.records import FREE, NOT_YET, Flags, Ints, Records
 from fleet_model.recoveries import Recoveries
 from pricing.bill import LAMBDA_SECONDS
 from pricing.dynamodb import read_units
-from simulator.world import RECONCILE_SECONDS
+from simulator.schedules import RECONCILE_SECONDS
 
 LOOKED_AT_A_SECOND = 100
 """Devices that one pass looks at in a second: eight at once, 80 ms each, which is an assumption."""

@@ -109,7 +109,7 @@ class Records:
         self.due_at[devices] = NOT_YET
 
     def mark_notified(self, devices: Ints) -> None:
-        """People were told; nothing more is due."""
+        """Operators were notified; nothing more is due."""
         self.told[devices] += 1
         self.due_at[devices] = NOT_YET
 

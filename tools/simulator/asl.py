@@ -125,7 +125,7 @@ class Machine:
     states: Mapping[str, State]
 
 
-def compiled(definition: Data) -> Machine:
+def compile_machine(definition: Data) -> Machine:
     """Checks a definition; raises UnknownDefinitionError."""
     _only(definition, {"Comment", "StartAt", "States"}, "the definition")
     states = {name: _state(name, text) for name, text in definition["States"].items()}
@@ -155,14 +155,14 @@ def read(path: tuple[str, ...], data: Any) -> Any:
     return data
 
 
-def placed(data: Any, path: tuple[str, ...] | None, result: Any) -> Any:
+def place(data: Any, path: tuple[str, ...] | None, result: Any) -> Any:
     """The state's output: its input with the result at ResultPath."""
     if path is None:
         return data
     if not path:
         return result
     inner = data.get(path[0], {}) if len(path) > 1 else None
-    return {**data, path[0]: placed(inner, path[1:], result)}
+    return {**data, path[0]: place(inner, path[1:], result)}
 
 
 def _state(name: str, text: Data) -> State:

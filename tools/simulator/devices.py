@@ -47,12 +47,12 @@ class Device:
             self._is_idle = False
             self._next()
 
-    def repaired(self) -> None:
+    def repair(self) -> None:
         """Somebody worked on it: it has some more attempts."""
         self._attempts += self._most(0.7)
         self.begin()
 
-    def messages(self, *, has_failed: bool = True) -> list[dict[str, Any]]:
+    def compose_messages(self, *, has_failed: bool = True) -> list[dict[str, Any]]:
         """What the rules hand on of one more attempt: the device's own report, the job's event."""
         says: dict[str, Callable[[str], dict[str, Any]]] = {DEVICE: self._report, JOBS: self._event}
         kind, given = ("failed", self._reason()) if has_failed else ("succeeded", {})
@@ -73,14 +73,14 @@ class Device:
 
     def _attempt(self) -> None:
         world, chance = self._world, self._world.random
-        if self.name not in world.trying or self._attempts <= 0:
+        if self.name not in world.update_group or self._attempts <= 0:
             self._is_idle = True
             return
         self._attempts -= 1
         has_failed = chance.random() < self._fails
         if has_failed and chance.random() < self._changes_campaign:
             self.change_campaign()
-        for message in self.messages(has_failed=has_failed):
+        for message in self.compose_messages(has_failed=has_failed):
             what = (message["kind"], message["reportedBy"], message["timestamp"])
             world.trace.add(world.scheduler.now, "device", self.name, *what)
             world.publish(message)
@@ -96,7 +96,7 @@ class Device:
         if self._world.random.random() < 0.5:
             self.change_campaign()
             later = self._world.random.choice((60.0, 3600.0, 2 * _DAY))
-            self._world.scheduler.after(later * self._world.random.random(), self.repaired)
+            self._world.scheduler.after(later * self._world.random.random(), self.repair)
 
     def _reason(self) -> dict[str, Any]:
         chance = self._world.random

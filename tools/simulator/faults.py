@@ -20,8 +20,8 @@ class Fault(StrEnum):
     STRAGGLER = "no answer, effect much later"
     SLOW_CALL = "slow call"
     HUNG_CALL = "hung call, function timed out"
-    DIED_BEFORE = "process died before the call"
-    DIED_AFTER = "process died after the call"
+    CRASHED_BEFORE = "process died before the call"
+    CRASHED_AFTER = "process died after the call"
     # Of one invocation of a function by a state machine.
     NOT_INVOKED = "invocation refused"
     CONNECTION_LOST = "invocation lost, function runs on"
@@ -58,8 +58,8 @@ CALL_FAULTS = (
     Fault.STRAGGLER,
     Fault.SLOW_CALL,
     Fault.HUNG_CALL,
-    Fault.DIED_BEFORE,
-    Fault.DIED_AFTER,
+    Fault.CRASHED_BEFORE,
+    Fault.CRASHED_AFTER,
 )
 INVOCATION_FAULTS = (Fault.NOT_INVOKED, Fault.CONNECTION_LOST, Fault.SLOW_START)
 INTEGRATION_FAULTS = (Fault.INTEGRATION_BEFORE, Fault.INTEGRATION_AFTER)
@@ -111,7 +111,7 @@ class Faults:
     the next of those), before any that is drawn."""
 
     @classmethod
-    def drawn(cls, chance: Random) -> "Faults":
+    def draw(cls, chance: Random) -> "Faults":
         """Draws which faults a world has, and how often: none at all in one of ten worlds."""
         faults = cls(chance)
         if chance.random() < 0.1:
@@ -139,18 +139,18 @@ class Faults:
         }
         return faults
 
-    def one_of(self, group: tuple[Fault, ...], forced: str) -> Fault | None:
+    def draw_from(self, group: tuple[Fault, ...], forced: str) -> Fault | None:
         """The fault of this call, or None, which is by far the most frequent."""
         waiting = self.forced.get(forced)
         if waiting:
-            return self.happened(waiting.pop(0))
+            return self.count(waiting.pop(0))
         draw = self.random.random()
         if draw >= self.busy.get(group, 0.0):
             return None
         for fault in group:
             draw -= self.rates.get(fault, 0.0)
             if draw < 0:
-                return self.happened(fault)
+                return self.count(fault)
         return None
 
     def happens(self, fault: Fault) -> bool:
@@ -158,19 +158,24 @@ class Faults:
         rate = self.rates.get(fault, 0.0)
         if not rate or self.random.random() >= rate:
             return False
-        self.happened(fault)
+        self.count(fault)
         return True
 
-    def happened(self, fault: Fault) -> Fault:
+    def count(self, fault: Fault) -> Fault:
         """Counts a fault."""
         self.counts[fault] += 1
         return fault
+
+    @property
+    def is_in_order(self) -> bool:
+        """Whether writes took effect in the order of the clocks of their writers."""
+        return not any(self.counts[fault] for fault in DISORDERLY)
 
     def outage(self, service: str, now: float) -> Outage | None:
         """The outage of a service that a call meets now."""
         for outage in self.outages:
             is_on = outage.service == service and outage.start <= now < outage.end
             if is_on and self.random.random() < 0.97:
-                self.happened(Fault.OUTAGE)
+                self.count(Fault.OUTAGE)
                 return outage
         return None

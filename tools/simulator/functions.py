@@ -99,11 +99,7 @@ class Call:
 
 
 class Functions:
-    """Invokes functions, and lets their calls meet faults.
-
-    ``finished`` is called with each run that came to its end, and its outcome, before the state
-    machine gets it.
-    """
+    """Invoke functions, and inject faults into their calls."""
 
     def __init__(
         self, scheduler: Scheduler, faults: Faults, trace: Trace, perform: Perform
@@ -115,18 +111,19 @@ class Functions:
         self._hub = getcurrent()
         self._running: FunctionRun | None = None
         self._number = 0
-        self.finished: Callable[[FunctionRun, str | None, Any], None] = lambda *_: None
-        self.started: Callable[[FunctionRun], None] = lambda _: None
-        """Called with each run that starts."""
-        self._fates: Mapping[Fault, Callable[[Call, float, Effect], None]] = {
+        # Called with each run that starts.
+        self.on_start: list[Callable[[FunctionRun], None]] = []
+        # Called with each run that ends by itself, and its outcome, before the state machine is.
+        self.on_finish: list[Callable[[FunctionRun, str | None, Any], None]] = []
+        self._injectors: Mapping[Fault, Callable[[Call, float, Effect], None]] = {
             Fault.REFUSED_BEFORE: self._refuse,
             Fault.LOST_ANSWER: self._lose_answer,
             Fault.SENT_TWICE: self._send_twice,
             Fault.STRAGGLER: self._straggle,
             Fault.SLOW_CALL: self._slow_down,
             Fault.HUNG_CALL: self._hang,
-            Fault.DIED_BEFORE: self._die_before,
-            Fault.DIED_AFTER: self._die_after,
+            Fault.CRASHED_BEFORE: self._crash_before,
+            Fault.CRASHED_AFTER: self._crash_after,
         }
         self.invocations = 0
         self.calls = 0
@@ -146,7 +143,7 @@ class Functions:
         """
         self._number += 1
         run = FunctionRun(self._number, step, event, done)
-        fault = self._faults.one_of(INVOCATION_FAULTS, "invocation")
+        fault = self._faults.draw_from(INVOCATION_FAULTS, "invocation")
         chance = self._faults.random
         delay = 0.001 + 0.02 * chance.random()
         if self._faults.happens(Fault.CLOCK_SKEW):
@@ -161,7 +158,7 @@ class Functions:
             self._scheduler.after(delay, partial(done, error, "simulated"))
         elif fault is Fault.CONNECTION_LOST:
             # The state machine gives up; the function starts all the same, sooner or later.
-            run.done = _nobody
+            run.done = _ignore_outcome
             lost = delay + 10 * chance.random() ** 3
             self._scheduler.after(lost, partial(done, "Lambda.SdkClientException", "simulated"))
             self._scheduler.after(delay + 20 * chance.random() ** 3, partial(self._start, run))
@@ -173,9 +170,10 @@ class Functions:
     def _start(self, run: FunctionRun) -> None:
         self.invocations += 1
         run.deadline = self._scheduler.now + FUNCTION_SECONDS
-        run.fibre = greenlet(partial(_run_handler, handler_of(run.step), run.event), self._hub)
+        run.fibre = greenlet(partial(_run_handler, load_handler(run.step), run.event), self._hub)
         self._trace.add(self._scheduler.now, "start", run, run.event)
-        self.started(run)
+        for listener in self.on_start:
+            listener(run)
         self._resume(run)
 
     def _resume(self, run: FunctionRun, answer: Any = None, error: Exception | None = None) -> None:
@@ -197,7 +195,8 @@ class Functions:
     def _end(self, run: FunctionRun, error: str | None, result: Any) -> None:
         run.is_over = True
         self._trace.add(self._scheduler.now, "end", run, error or "ok", result)
-        self.finished(run, error, result)
+        for listener in self.on_finish:
+            listener(run, error, result)
         run.done(error, result)
 
     def _kill(self, run: FunctionRun, error: str) -> None:
@@ -229,7 +228,7 @@ class Functions:
         fault: Fault | None = None
         outage = faults.outage(service, moment) if faults.outages else None
         if outage is None:
-            fault = faults.one_of(CALL_FAULTS, service)
+            fault = faults.draw_from(CALL_FAULTS, service)
             if fault is None:
                 self._scheduler.at(moment, partial(self._answer, run, effect))
                 return
@@ -239,7 +238,7 @@ class Functions:
         else:
             fault = Fault.REFUSED_BEFORE
         self._trace.add(self._scheduler.now, "fault", run, f"{service}.{call.operation}", fault)
-        self._fates[fault](call, moment, effect)
+        self._injectors[fault](call, moment, effect)
 
     def _refuse(self, call: Call, moment: float, _: Effect) -> None:
         code = self._faults.random.choice(_REFUSALS[call.service])
@@ -273,12 +272,12 @@ class Functions:
             self._scheduler.at(moment + 2 * FUNCTION_SECONDS * chance.random(), effect)
         self._by_deadline(call.run, call.run.deadline, effect)
 
-    def _die_before(self, call: Call, moment: float, _: Effect) -> None:
+    def _crash_before(self, call: Call, moment: float, _: Effect) -> None:
         self._scheduler.at(moment, partial(self._kill, call.run, "Runtime.ExitError"))
 
-    def _die_after(self, call: Call, moment: float, effect: Effect) -> None:
+    def _crash_after(self, call: Call, moment: float, effect: Effect) -> None:
         self._scheduler.at(moment, effect)
-        self._die_before(call, moment, effect)
+        self._crash_before(call, moment, effect)
 
     def _give_up(self, call: Call, moment: float) -> None:
         """The SDK waits for an answer in vain."""
@@ -315,7 +314,7 @@ class Functions:
         return answer
 
     @contextmanager
-    def intending(self, intent: Intent) -> Iterator[None]:
+    def intend(self, intent: Intent) -> Iterator[None]:
         """Has the running function's calls say what they are for."""
         run = self._running
         if run is None:
@@ -343,7 +342,7 @@ class Client:
         return method
 
 
-def handler_of(step: str) -> Callable[[Any, None], Any]:
+def load_handler(step: str) -> Callable[[Any, None], Any]:
     """A step's handler: ``SendSNSNotification`` is ``handlers.send_sns_notification.handler``."""
     handler: Callable[[Any, None], Any] = _module_of(step).handler
     return handler
@@ -368,5 +367,5 @@ def _no_answer() -> ReadTimeoutError:
     return ReadTimeoutError(endpoint_url="https://simulated")
 
 
-def _nobody(error: str | None, result: Any) -> None:
+def _ignore_outcome(error: str | None, result: Any) -> None:
     """The caller has hung up."""

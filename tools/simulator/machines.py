@@ -5,10 +5,10 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
-from simulator import asl
+from simulator import asl, definitions
 from simulator.aws.errors import client_error, only
 from simulator.aws.sqs import Queue
 from simulator.faults import INTEGRATION_FAULTS, Fault, Faults
@@ -96,7 +96,7 @@ class StateMachine:
 
 
 class StepFunctions:
-    """All state machines, and their API. ``ended`` is called with each execution that ended."""
+    """All state machines, and their API."""
 
     def __init__(  # noqa: PLR0913 -- the world's parts, by name
         self,
@@ -116,7 +116,8 @@ class StepFunctions:
         self._steps = steps
         self._queues = queues
         self.machines: dict[str, StateMachine] = {}
-        self.ended: Callable[[Execution], None] = lambda _: None
+        # Called with each execution that ended.
+        self.on_end: Callable[[Execution], None] = lambda _: None
         self.transitions = 0
 
     # -- the API -----------------------------------------------------------------------------
@@ -253,7 +254,7 @@ class StepFunctions:
         execution.status, execution.error, execution.cause = status, error, cause
         execution.ended_at = self._scheduler.now
         self._trace.add(self._scheduler.now, "ended", execution, status, execution.state, error)
-        self.ended(execution)
+        self.on_end(execution)
 
     # -- tasks -------------------------------------------------------------------------------
 
@@ -270,7 +271,7 @@ class StepFunctions:
             if self._scheduler.now >= execution.deadline:
                 self._finish(execution, "TIMED_OUT", "States.Timeout", "")
             elif error is None:
-                execution.data = asl.placed(execution.data, task.result_path, result)
+                execution.data = asl.place(execution.data, task.result_path, result)
                 self._leave(execution, task.next)
             else:
                 self._failed(execution, task, error, result)
@@ -301,7 +302,7 @@ class StepFunctions:
         for catcher in task.catch:
             if asl.matches(catcher.errors, error):
                 failure = {"Error": error, "Cause": cause}
-                execution.data = asl.placed(execution.data, catcher.result_path, failure)
+                execution.data = asl.place(execution.data, catcher.result_path, failure)
                 self._enter(execution, catcher.next)
                 return
         self._finish(execution, "FAILED", error, str(cause))
@@ -314,7 +315,7 @@ class StepFunctions:
         action = self._integration(resource, given)
         service = resource.rpartition(":::")[2].partition(":")[0]
         prefix = {"states": "StepFunctions", "sqs": "SQS"}[service]
-        fault = self._faults.one_of(INTEGRATION_FAULTS, "integration")
+        fault = self._faults.draw_from(INTEGRATION_FAULTS, "integration")
         if fault is None and self._faults.outages:
             down = self._faults.outage(service, self._scheduler.now)
             fault = Fault.INTEGRATION_BEFORE if down else None
@@ -349,6 +350,14 @@ class StepFunctions:
         except Exception as error:  # noqa: BLE001 -- its code is what the state machine sees
             return f"{_code(error)}Exception"
         return None
+
+
+@lru_cache(maxsize=1)
+def load_machines() -> Mapping[str, asl.Machine]:
+    """Return the state machines as the module renders them, by name."""
+    return {
+        name: asl.compile_machine(definitions.definition(name)) for name in definitions.MACHINES
+    }
 
 
 def _code(error: Exception) -> str:

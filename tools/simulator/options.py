@@ -32,7 +32,7 @@ class Breaker:
     pauses: bool = True
 
     @classmethod
-    def drawn(cls, chance: random.Random) -> "Breaker | None":
+    def draw(cls, chance: random.Random) -> "Breaker | None":
         """Draws one, or none."""
         if chance.random() < 0.5:
             return None
@@ -71,7 +71,7 @@ class Options:
     """How much the registry lists at once."""
 
     @classmethod
-    def drawn(cls, chance: random.Random) -> "Options":
+    def draw(cls, chance: random.Random) -> "Options":
         """Draws a configuration."""
         moved, failed = chance.choice(_ATTRIBUTES)
         return cls(
@@ -88,7 +88,7 @@ class Options:
             is_never_left=chance.random() < 0.15,
             has_membership_events=chance.random() < 0.5,
             job_events_enabled=chance.random() < 0.85,
-            breaker=Breaker.drawn(chance),
+            breaker=Breaker.draw(chance),
             page=chance.choice((1, 25)),
         )
 

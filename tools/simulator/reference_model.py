@@ -71,35 +71,35 @@ class Episode:
     """Of that failure."""
     is_fatal: bool = False
     """No further try is worth it."""
-    held_by: str = ""
+    recovery: str = ""
     """The recovery that has the device."""
     is_away: bool = False
     """Its attributes are overwritten, and the recovery knows."""
     has_used_up: bool = False
     """It used up a cycle, at least one."""
-    leaves: frozenset[str] = frozenset()
+    groups_to_leave: frozenset[str] = frozenset()
     """The groups that it is to leave for a while."""
     checks: int = 0
     """How often it was found in one of them nevertheless."""
-    is_told: bool = False
+    is_notified: bool = False
     """It was told that it failed."""
     ending: str = ""
     """Why the episode is to end."""
     notifications: int = 0
-    is_healed: bool = False
+    is_recovery_notified: bool = False
     """It was told that it succeeded after all."""
 
     @property
     def stage(self) -> Stage:
         """What an end depends on."""
-        return self.name, self.state, self.cycles, self.reporter, self.is_told
+        return self.name, self.state, self.cycles, self.reporter, self.is_notified
 
 
 @dataclass(slots=True)
 class Campaign:
     """What was told of a campaign, and what people did with it."""
 
-    is_told: bool = False
+    is_notified: bool = False
     """The breaker told of it, and it was not resumed since."""
     paused_since: float | None = None
 
@@ -119,7 +119,7 @@ class Model:
     episodes: dict[str, Episode] = field(default_factory=dict)
     history: dict[str, list[Step]] = field(default_factory=dict)
     """By device: each change of its state."""
-    past: dict[str, int] = field(default_factory=dict)
+    stale_before: dict[str, int] = field(default_factory=dict)
     """By device: when its last episode ended; what was sent before is late."""
 
     campaigns: dict[str, Campaign] = field(default_factory=dict)
@@ -127,19 +127,19 @@ class Model:
     # -- campaigns -----------------------------------------------------------------------------
 
     def pause(self, campaign: str, now: float) -> None:
-        """People pause a campaign, if it is not paused already."""
+        """Pause a campaign, if it is not paused already."""
         known = self.campaigns.setdefault(campaign, Campaign())
         known.paused_since = now if known.paused_since is None else known.paused_since
 
     def resume(self, campaign: str) -> None:
-        """People resume a campaign: all is forgiven."""
+        """Resume a campaign: what happened before no longer counts."""
         self.campaigns[campaign] = Campaign()
 
     def trip(self, campaign: str, now: float, *, pauses: bool) -> None:
         """The breaker told of a campaign, and may pause it."""
         self.campaigns[campaign] = Campaign(True, now if pauses else None)
 
-    def held_since(self, device: str) -> float | None:
+    def on_hold_since(self, device: str) -> float | None:
         """Since when a device that is away is not to come back, whatever its time; or None."""
         episode = self.episodes.get(device)
         if episode is None or episode.state != COOLING_DOWN or episode.ending:
@@ -157,7 +157,7 @@ class Model:
         """Whether no further try is worth it after a failure."""
         return any(reason in self.fatal for reason in report.reasons)
 
-    def failure(self, report: Report) -> str:  # noqa: PLR0911 -- one a case
+    def count_failure(self, report: Report) -> str:  # noqa: PLR0911 -- one a case
         """A failure comes to be counted; what becomes of it."""
         episode = self.episodes.get(report.device)
         if episode is None:
@@ -165,12 +165,12 @@ class Model:
         if report.sent_at < episode.not_before:
             return "stale"
         is_by_other = report.reporter != episode.reporter
-        if not is_by_other and not _is_of(report, episode):
+        if not is_by_other and not _is_about(report, episode):
             return "campaign_changed" if episode.started_at < report.sent_at else "stale"
         if episode.state != TRACKING:
             return episode.state
         if is_by_other and not self.is_used_up(report.device):
-            return self._what_becomes_of_others(report, episode)
+            return self._outcome_of_other_reporter(report, episode)
         is_new = report.event not in episode.counted
         if is_new and not self.is_used_up(report.device):
             episode.failures += 1
@@ -182,7 +182,7 @@ class Model:
             return "escalation_due" if self._is_last(episode) else "cool_down_due"
         return "counted" if is_new else "duplicate"
 
-    def _what_becomes_of_others(self, report: Report, episode: Episode) -> str:
+    def _outcome_of_other_reporter(self, report: Report, episode: Episode) -> str:
         """AWS IoT Jobs is believed before a device, and both tell of the same failures."""
         if report.reporter != (JOBS if self.has_job_events else DEVICE):
             return "counted_by_other"
@@ -216,7 +216,7 @@ class Model:
             return is_own and report.sent_at >= episode.started_at
         is_by_other = report.reporter != episode.reporter
         is_later = max(episode.started_at + 1, episode.not_before) <= report.sent_at
-        return not is_by_other and not _is_of(report, episode) and is_later
+        return not is_by_other and not _is_about(report, episode) and is_later
 
     def is_used_up(self, device: str) -> bool:
         """Whether a tracked device is to be taken by a recovery."""
@@ -234,11 +234,11 @@ class Model:
             self.episodes[report.device] = Episode(
                 name, report.campaign, report.reporter, report.sent_at, not_before
             )
-            self._went(report.device, name, FREE, TRACKING)
+            self._record_change(report.device, name, FREE, TRACKING)
 
     def ask_to_end(self, device: str, recovery: str, why: str) -> None:
         """The episode of a device that a recovery has is to end; the first reason stays."""
-        if self.holds(device, recovery):
+        if self.is_owned_by(device, recovery):
             self.episodes[device].ending = self.episodes[device].ending or why
 
     def end(self, device: str, stage: Stage, up_to: int) -> None:
@@ -249,59 +249,59 @@ class Model:
         episode = self.episodes.get(device)
         if episode is None or episode.stage != stage:
             return
-        self.past[device] = max(up_to, episode.not_before)
+        self.stale_before[device] = max(up_to, episode.not_before)
         del self.episodes[device]
-        self._went(device, episode.name, episode.state, FREE)
+        self._record_change(device, episode.name, episode.state, FREE)
 
-    def _went(self, device: str, name: str, before: str, after: str) -> None:
+    def _record_change(self, device: str, name: str, before: str, after: str) -> None:
         self.history.setdefault(device, []).append((name, before, after))
 
     # -- its recoveries ------------------------------------------------------------------------
 
-    def take(self, device: str, name: str, cycle: int, groups: frozenset[str]) -> None:
+    def claim(self, device: str, name: str, cycle: int, groups: frozenset[str]) -> None:
         """A recovery wants the device after a cycle; it is to leave these groups."""
         episode = self.episodes.get(device)
         if episode is None or episode.name != name or episode.state != TRACKING:
             return
         if self.is_used_up(device) and episode.cycles == cycle - 1:
             episode.state = FAILED if self._is_last(episode) else COOLING_DOWN
-            episode.failures, episode.cycles, episode.held_by = 0, cycle, f"{name}-{cycle}"
-            episode.leaves, episode.has_used_up = groups, True
-            self._went(device, name, TRACKING, episode.state)
+            episode.failures, episode.cycles, episode.recovery = 0, cycle, f"{name}-{cycle}"
+            episode.groups_to_leave, episode.has_used_up = groups, True
+            self._record_change(device, name, TRACKING, episode.state)
 
-    def holds(self, device: str, recovery: str) -> bool:
+    def is_owned_by(self, device: str, recovery: str) -> bool:
         """Whether a recovery has the device."""
         episode = self.episodes.get(device)
-        return episode is not None and episode.held_by == recovery
+        return episode is not None and episode.recovery == recovery
 
-    def look_again(self, device: str, recovery: str) -> None:
+    def count_check(self, device: str, recovery: str) -> None:
         """A device that is to try again has not left its groups."""
-        if self.holds(device, recovery):
+        if self.is_owned_by(device, recovery):
             self.episodes[device].checks += 1
 
-    def give_back(self, device: str, recovery: str) -> None:
+    def release(self, device: str, recovery: str) -> None:
         """A recovery is done with a device that is to try again."""
-        if self.holds(device, recovery) and not self.episodes[device].ending:
+        if self.is_owned_by(device, recovery) and not self.episodes[device].ending:
             episode = self.episodes[device]
-            episode.state, episode.held_by = TRACKING, ""
-            episode.is_away, episode.leaves, episode.checks = False, frozenset(), 0
-            self._went(device, episode.name, COOLING_DOWN, TRACKING)
+            episode.state, episode.recovery = TRACKING, ""
+            episode.is_away, episode.groups_to_leave, episode.checks = False, frozenset(), 0
+            self._record_change(device, episode.name, COOLING_DOWN, TRACKING)
 
-    def away(self, device: str, recovery: str) -> None:
+    def mark_away(self, device: str, recovery: str) -> None:
         """A recovery has overwritten a device's attributes."""
-        if self.holds(device, recovery):
+        if self.is_owned_by(device, recovery):
             self.episodes[device].is_away = True
 
-    def told(self, device: str, recovery: str) -> None:
+    def mark_notified(self, device: str, recovery: str) -> None:
         """It was told that the device failed."""
-        if self.holds(device, recovery):
-            self.episodes[device].is_told = True
+        if self.is_owned_by(device, recovery):
+            self.episodes[device].is_notified = True
 
     def is_due(self, device: str) -> bool:
         """Whether a recovery has something left to do for a device."""
         episode = self.episodes[device]
-        return bool(episode.held_by) and not episode.is_told
+        return bool(episode.recovery) and not episode.is_notified
 
 
-def _is_of(report: Report, episode: Episode) -> bool:
+def _is_about(report: Report, episode: Episode) -> bool:
     return report.campaign in (episode.campaign, UNKNOWN)

@@ -20,13 +20,14 @@ Each check reports, with the first word its name:
 
 import json
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from firmware_retry.message import Message
 from simulator.aws.sns import Published
 from simulator.aws.values import Item
-from simulator.campaigns import ABOUT_SECONDS, Campaigns
-from simulator.functions import Call, FunctionRun
+from simulator.campaign_checks import ABOUT_SECONDS, CampaignChecks
+from simulator.checks import Checks
+from simulator.functions import Call, FunctionRun, Perform
 from simulator.options import ALERTS, BACKUP, CAMPAIGNS, FAILED_GROUP, HISTORY, RETRIES
 from simulator.reference_model import (
     COOLING_DOWN,
@@ -38,24 +39,8 @@ from simulator.reference_model import (
     Report,
     Step,
 )
+from simulator.schedules import WRITES
 
-if TYPE_CHECKING:
-    from simulator.world import World
-
-INTENTS = (
-    "count",
-    "take_over",
-    "create",
-    "claim",
-    "postpone",
-    "mark_away",
-    "check_again",
-    "release",
-    "mark_notified",
-    "ask_to_end",
-    "end",
-)
-"""The functions of ``firmware_retry.record`` that write."""
 MOST_CHECKS = 4
 """How often a device is found in groups that it should have left, before that is accepted."""
 
@@ -74,50 +59,50 @@ _EDGES = frozenset(
         (FAILED, FREE),
     }
 )
-_WRITES = frozenset({"update_item", "put_item", "delete_item", "transact_write_items"})
-_LOOKED_AGAIN = (None, "RecoverySupersededError", "ThingNotFoundError")
+_SAW_THE_DEVICE = (None, "RecoverySupersededError", "ThingNotFoundError")
 """How MoveDeviceToFailedGroup ends when it saw what became of the device."""
 
 
-class Watch:
-    """Lets the calls of the package take effect in a world, and checks what they do."""
+class SafetyChecks:
+    """Check each call of the package as it takes effect, and each result of a function."""
 
-    def __init__(self, world: "World") -> None:
-        self._world = world
-        self.campaigns = Campaigns(world)
-        self._special: Mapping[str, Callable[[Call], Any]] = {
+    def __init__(self, checks: Checks) -> None:
+        self._checks = checks
+        self._world = checks.world
+        self._model = checks.model
+        self._campaigns = CampaignChecks(checks)
+        self._check_call: Mapping[str, Callable[[Call, Perform], Any]] = {
             "update_thing": self._update_thing,
             "publish": self._publish,
             "add_thing_to_thing_group": self._add_to_group,
             "get_item": self._read,
             "query": self._read_history,
-            "scan": self.campaigns.scan,
-            **dict.fromkeys(_WRITES, self._write),
+            "scan": self._campaigns.scan,
+            **dict.fromkeys(WRITES, self._write),
         }
-        model = world.model
-        self._tell_model: Mapping[str, Callable[..., None]] = {
+        self._update_model: Mapping[str, Callable[..., None]] = {
             "count": self._count,
             "take_over": self._take_over,
             "create": self._create,
             "claim": self._claim,
             "postpone": lambda *_: None,
-            "mark_away": _of_run(model.away),
-            "check_again": _of_run(model.look_again),
-            "release": _of_run(model.give_back),
-            "mark_notified": _of_run(model.told),
+            "mark_away": _by_recovery(self._model.mark_away),
+            "check_again": _by_recovery(self._model.count_check),
+            "release": _by_recovery(self._model.release),
+            "mark_notified": _by_recovery(self._model.mark_notified),
             "ask_to_end": self._ask_to_end,
             "end": self._end,
         }
+        # When each episode ended that a recovery owned, by the name of the recovery.
         self._ended: dict[str, float] = {}
-        """When the episodes ended that a recovery held, by its name."""
 
-    def perform(self, call: Call) -> Any:
-        """Makes a call take effect; gives its answer or raises ClientError."""
-        special = self._special.get(call.operation)
-        return special(call) if special else self._world.cloud_call(call)
+    def check_call(self, call: Call, perform: Perform) -> Any:
+        """Make a call take effect and check it; return its answer or raise ClientError."""
+        check = self._check_call.get(call.operation)
+        return check(call, perform) if check else perform(call)
 
-    def finished(self, run: FunctionRun, error: str | None, result: Any) -> None:
-        """Checks what a function says at its end."""
+    def check_result(self, run: FunctionRun, error: str | None, result: Any) -> None:
+        """Check the result of a function."""
         check = {
             "IncrementRetryCounter": self._check_outcome,
             "CheckIfDeviceExists": self._check_late,
@@ -125,197 +110,194 @@ class Watch:
         }.get(run.step)
         if check:
             check(run, error, result)
-        self.campaigns.finished(run, error, result)
+        self._campaigns.check_finish(run, error, result)
         name = run.event.get("deviceId")
-        if error in _LOOKED_AGAIN and self._world.late_members.get(name) is run:
-            del self._world.late_members[name]
+        if error in _SAW_THE_DEVICE and self._checks.late_members.get(name) is run:
+            del self._checks.late_members[name]
 
     # -- what is answered --------------------------------------------------------------------
 
     def _check_outcome(self, run: FunctionRun, error: str | None, result: Any) -> None:
         if error is not None:
             return
-        report, said = report_of(run.event), result["outcome"]
-        wanted = "ignored" if self._world.model.is_ignored(report) else run.verdict
+        report, said = parse_report(run.event), result["outcome"]
+        wanted = "ignored" if self._model.is_ignored(report) else run.verdict
         if said != wanted:
-            self._world.violated("outcome", f"{run} said {said}, the model {wanted}")
-        self._world.presented.add((report.device, report.event))
+            self._checks.violate("outcome", f"{run} said {said}, the model {wanted}")
+        self._checks.processed.add((report.device, report.event))
 
-    def _read_history(self, call: Call) -> Any:
-        answer = self._world.cloud_call(call)
-        model, report = self._world.model, report_of(call.run.event)
+    def _read_history(self, call: Call, perform: Perform) -> Any:
+        answer = perform(call)
+        model, report = self._model, parse_report(call.run.event)
         # Where an episode is on its record decides, whatever is said here; and where writes took
         # effect in another order than their writers' clocks say, the newest line is not the last.
-        lines = [step_of(line) for line in answer["Items"]]
+        lines = [parse_step(line) for line in answer["Items"]]
         is_sure = (
             report.device not in model.episodes
             and lines == model.history.get(report.device, [])[-1:]
         )
-        call.run.verdict = model.past.get(report.device, 0) if is_sure else None
+        call.run.verdict = model.stale_before.get(report.device, 0) if is_sure else None
         return answer
 
     def _check_late(self, run: FunctionRun, error: str | None, result: Any) -> None:
         if run.verdict is None or error not in (None, "StaleMessageError"):
             return
-        is_late = report_of(run.event).sent_at < run.verdict
+        is_late = parse_report(run.event).sent_at < run.verdict
         if is_late != (error is not None) or (not is_late and result["notBefore"] != run.verdict):
             said = error or result
-            self._world.violated(
+            self._checks.violate(
                 "outcome", f"{run} said {said}, late is what is before {run.verdict}"
             )
 
-    def _read(self, call: Call) -> Any:
+    def _read(self, call: Call, perform: Perform) -> Any:
         if call.run.step == "ClearDeviceRecord" and call.parameters["TableName"] == RETRIES:
-            report, has_succeeded = report_of(call.run.event), _has_succeeded(call.run)
-            is_over = self._world.model.is_ended_by(report, has_succeeded=has_succeeded)
-            call.run.verdict = self._world.model.episodes[report.device].name if is_over else None
-        return self._world.cloud_call(call)
+            report, has_succeeded = parse_report(call.run.event), _has_succeeded(call.run)
+            is_over = self._model.is_ended_by(report, has_succeeded=has_succeeded)
+            call.run.verdict = self._model.episodes[report.device].name if is_over else None
+        return perform(call)
 
     def _check_cleared(self, run: FunctionRun, error: str | None, _: Any) -> None:
-        episode = self._world.model.episodes.get(run.event["deviceId"])
+        episode = self._model.episodes.get(run.event["deviceId"])
         if error is None and episode and episode.name == run.verdict and not episode.ending:
-            self._world.violated("ended", f"{run} did not end {episode.name}")
+            self._checks.violate("ended", f"{run} did not end {episode.name}")
 
     # -- the record --------------------------------------------------------------------------
 
-    def _write(self, call: Call) -> Any:
+    def _write(self, call: Call, perform: Perform) -> Any:
         table = call.parameters.get("TableName")
         if table == CAMPAIGNS:
-            return self.campaigns.write(call)
+            return self._campaigns.write(call, perform)
         if call.intent is None:
             if table != BACKUP:
-                self._world.violated("unasked", f"{call.run} {call.operation} on {table}")
-            return self._world.cloud_call(call)
-        what, (of, *details) = call.intent
-        before = self._world.record(of.device_id)
-        known = len(self._world.model.history.get(of.device_id, ()))
+                self._checks.violate("unasked", f"{call.run} {call.operation} on {table}")
+            return perform(call)
+        function, (record, *details) = call.intent
+        before = self._world.record(record.device_id)
+        known = len(self._model.history.get(record.device_id, ()))
         if call.run.step == "ReconcileDevices":
-            self._check_alive(call.run, of.device_id, of.recovery_id)
+            self._check_run_alive(call.run, record.device_id, record.recovery_id)
         written: list[Step] = []
         try:
-            answer = self._world.cloud_call(call)
-            written = _history_of(call)
+            answer = perform(call)
+            written = _history_steps(call)
             return answer
         finally:
-            self._tell_model[what](call, of, *details)
-            self._compare(of.device_id, before, call)
-            wanted = self._world.model.history.get(of.device_id, [])[known:]
+            self._update_model[function](call, record, *details)
+            self._compare(record.device_id, before, call)
+            wanted = self._model.history.get(record.device_id, [])[known:]
             if written != wanted:
-                self._world.violated("history", f"{call.run} wrote {written}, not {wanted}")
+                self._checks.violate("history", f"{call.run} wrote {written}, not {wanted}")
 
-    def _check_alive(self, run: FunctionRun, device: str, recovery: str) -> None:
-        episode = self._world.model.episodes.get(device)
+    def _check_run_alive(self, run: FunctionRun, device: str, recovery: str) -> None:
+        episode = self._model.episodes.get(device)
         # What comes much later than it was sent may find that the episode has ended.
         if episode is None or not recovery.startswith(episode.name):
             return
         # What is to end may be ended by anybody, once the device is away; and after everybody was
         # told, a run has nothing left to do.
-        if (episode.ending and episode.is_away) or not self._is_on_its_way(device):
+        if (episode.ending and episode.is_away) or not self._has_steps_left(device):
             return
         for execution in self._world.executions("cool_down", "escalation"):
             # What began in these very seconds cannot be known.
             age = self._world.scheduler.now - execution.since
             if execution.name == recovery and execution.is_running and age > 180:
-                self._world.violated("alive", f"{run} acts for {execution}")
+                self._checks.violate("alive", f"{run} acts for {execution}")
 
-    def _is_on_its_way(self, device: str) -> bool:
-        model = self._world.model
+    def _has_steps_left(self, device: str) -> bool:
+        model = self._model
         return model.episodes[device].state != FAILED or model.is_due(device)
 
-    def _count(self, call: Call, of: Any, is_fatal: bool = False) -> None:
-        report = report_of(call.run.event)
-        call.run.verdict = self._world.model.failure(report)
-        self._world.presented.add((report.device, report.event))
-        if self._world.model.is_ignored(report) or is_fatal != self._world.model.is_fatal(report):
-            self._world.violated("outcome", f"{call.run} misread {of.reasons}")
+    def _count(self, call: Call, record: Any, is_fatal: bool = False) -> None:
+        report = parse_report(call.run.event)
+        call.run.verdict = self._model.count_failure(report)
+        self._checks.processed.add((report.device, report.event))
+        if self._model.is_ignored(report) or is_fatal != self._model.is_fatal(report):
+            self._checks.violate("outcome", f"{call.run} misread {record.reasons}")
 
-    def _take_over(self, call: Call, of: Any, _: Any, __: bool = False) -> None:
-        report = report_of(call.run.event)
-        call.run.verdict = self._world.model.take_over(
-            report, of.tracking_id, str(of.reported_by), of.last_sent_at
+    def _take_over(self, call: Call, record: Any, _: Any, __: bool = False) -> None:
+        report = parse_report(call.run.event)
+        call.run.verdict = self._model.take_over(
+            report, record.tracking_id, str(record.reported_by), record.last_sent_at
         )
 
     def _create(self, call: Call, _: Any, not_before: int) -> None:
         name = call.parameters["TransactItems"][0]["Put"]["Item"]["trackingId"]["S"]
-        self._world.model.begin(report_of(call.run.event), name, not_before)
+        self._model.begin(parse_report(call.run.event), name, not_before)
 
-    def _claim(self, _: Call, of: Any, __: str, ___: int, groups: frozenset[str]) -> None:
-        self._world.model.take(of.device_id, of.tracking_id, of.cycle, groups)
-        self._world.look_soon()
+    def _claim(self, _: Call, record: Any, __: str, ___: int, groups: frozenset[str]) -> None:
+        self._model.claim(record.device_id, record.tracking_id, record.cycle, groups)
 
-    def _ask_to_end(self, call: Call, of: Any, why: str, _: int) -> None:
-        if self._world.model.holds(of.device_id, of.recovery_id):
-            self._check_reason(call.run, of.device_id, why)
-        self._world.model.ask_to_end(of.device_id, of.recovery_id, why)
+    def _ask_to_end(self, call: Call, record: Any, why: str, _: int) -> None:
+        if self._model.is_owned_by(record.device_id, record.recovery_id):
+            self._check_reason(call.run, record.device_id, why)
+        self._model.ask_to_end(record.device_id, record.recovery_id, why)
 
-    def _end(self, call: Call, of: Any, why: str, up_to: int) -> None:
-        episode = self._world.model.episodes.get(of.device_id)
+    def _end(self, call: Call, record: Any, why: str, up_to: int) -> None:
+        episode = self._model.episodes.get(record.device_id)
         stage = (
-            of.tracking_id,
-            str(of.state),
-            of.reset_retry_count,
-            str(of.reported_by),
-            bool(of.notified_at),
+            record.tracking_id,
+            str(record.state),
+            record.reset_retry_count,
+            str(record.reported_by),
+            bool(record.notified_at),
         )
         if episode and episode.stage == stage:
-            self._check_end(call.run, of.device_id, episode, why)
+            self._check_end(call.run, record.device_id, episode, why)
             if why != SUCCEEDED and up_to > max(episode.counted.values(), default=0) + 1:
-                self._world.violated("ended", f"{of.device_id}: what it sends next is late")
-            self._ended[episode.held_by] = self._world.scheduler.now
-        self._world.model.end(of.device_id, stage, up_to)
+                self._checks.violate("ended", f"{record.device_id}: what it sends next is late")
+            self._ended[episode.recovery] = self._world.scheduler.now
+        self._model.end(record.device_id, stage, up_to)
 
     def _check_end(self, run: FunctionRun, device: str, episode: Episode, why: str) -> None:
         if why == "thing is gone":
             # Nobody forgets a device whose thing is there (for longer than a call may be late).
-            if self._world.people.has_lasted(device, 300):
-                self._world.violated("ended", f"{device} was forgotten, but its thing is there")
+            if self._world.edits.has_existed_for(device, 300):
+                self._checks.violate("ended", f"{device} was forgotten, but its thing is there")
             return
         if episode.ending and why != episode.ending:
-            self._world.violated("ended", f"{device}: {why}, but it was {episode.ending}")
+            self._checks.violate("ended", f"{device}: {why}, but it was {episode.ending}")
         if episode.state == TRACKING:
             self._check_reason(run, device, why)
         elif not (episode.ending and episode.is_away):
-            self._world.violated("ended", f"{device} is {episode.state}, and nobody asked ({run})")
-        if episode.is_told and why == SUCCEEDED and not episode.is_healed:
-            self._world.violated("told", f"{device} healed, and nobody was told")
+            self._checks.violate("ended", f"{device} is {episode.state}, and nobody asked ({run})")
+        if episode.is_notified and why == SUCCEEDED and not episode.is_recovery_notified:
+            self._checks.violate("told", f"{device} healed, and nobody was told")
 
     def _check_reason(self, run: FunctionRun, device: str, why: str) -> None:
         """Whether who asks for an end may do so."""
         if run.step == "ClearDeviceRecord":
             has_succeeded = _has_succeeded(run)
-            report = report_of(run.event)
-            is_right = self._world.model.is_ended_by(report, has_succeeded=has_succeeded)
+            report = parse_report(run.event)
+            is_right = self._model.is_ended_by(report, has_succeeded=has_succeeded)
             is_right &= has_succeeded == (why == SUCCEEDED)
         elif run.step == "ReconcileDevices":
-            is_right = device not in self._world.iot.groups[FAILED_GROUP]
+            is_right = device not in self._world.account.iot.groups[FAILED_GROUP]
         else:
             is_right = run.step == "ReleaseDevice"
         if not is_right:
-            self._world.violated("ended", f"{device}: {run} says {why}")
+            self._checks.violate("ended", f"{device}: {run} says {why}")
 
     def _compare(self, device: str, earlier: Item | None, call: Call) -> None:
         item = self._world.record(device)
-        before, after = _state(earlier), _state(item)
+        before, after = _state_of(earlier), _state_of(item)
         if (before, after) not in _EDGES:
-            self._world.violated("edge", f"{device} went from {before} to {after}")
+            self._checks.violate("edge", f"{device} went from {before} to {after}")
         if item and earlier and earlier.get("notifiedAt", "") not in ("", item.get("notifiedAt")):
-            self._world.violated("told", f"{device}: when people were told has changed")
-        episode = self._world.model.episodes.get(device)
-        wanted = episode and _of_episode(episode, is_due=self._world.model.is_due(device))
-        found = item and _of_item(item)
+            self._checks.violate("told", f"{device}: when people were told has changed")
+        episode = self._model.episodes.get(device)
+        wanted = episode and _episode_state(episode, is_due=self._model.is_due(device))
+        found = item and _item_state(item)
         if found != wanted:
             here, there = _differences(found or {}, wanted or {})
-            self._world.violated("record", f"{device} is {here}, the model {there} ({call.run})")
-        if item is not None:
-            self._world.care_for(item)
+            self._checks.violate("record", f"{device} is {here}, the model {there} ({call.run})")
 
     # -- the thing ---------------------------------------------------------------------------
 
-    def _update_thing(self, call: Call) -> Any:
+    def _update_thing(self, call: Call, perform: Perform) -> Any:
         name = call.parameters["thingName"]
-        thing = self._world.iot.things.get(name)
+        thing = self._world.account.iot.things.get(name)
         before = thing.attributes if thing else {}
-        answer = self._world.cloud_call(call)
+        answer = perform(call)
         if thing is None:
             return answer
         changed = [
@@ -323,17 +305,17 @@ class Watch:
             for attribute in sorted({*before, *thing.attributes})
             if before.get(attribute) != thing.attributes.get(attribute)
         ]
-        self._world.people.overruled(name, changed)
-        episode = self._world.model.episodes.get(name)
+        self._world.edits.note_overwritten(name, changed)
+        episode = self._model.episodes.get(name)
         if changed and (episode is None or episode.state == TRACKING):
-            self._world.violated("held", f"{call.run} changed {name}, which no recovery holds")
+            self._checks.violate("held", f"{call.run} changed {name}, which no recovery holds")
         for attribute in changed:
             was, value = before.get(attribute), thing.attributes.get(attribute)
-            original = self._world.people.wanted(name).get(attribute)
+            original = self._world.edits.expected_attributes(name).get(attribute)
             if self._world.options.is_overwritten(attribute, value):
                 self._check_backup(name, thing.thing_id, attribute, original)
             elif not self._world.options.is_overwritten(attribute, was) or value != original:
-                self._world.violated(
+                self._checks.violate(
                     "restored", f"{name} {attribute}: {was} became {value}, not {original}"
                 )
         if any(
@@ -341,17 +323,18 @@ class Watch:
             and not self._world.options.is_overwritten(attribute, thing.attributes.get(attribute))
             for attribute in changed
         ):
-            self.campaigns.check_back(call.run, name)
+            self._campaigns.check_restore(call.run, name)
         if episode and dict(before).items() >= self._world.options.moved_out.items():
             self._check_rejoins(name, episode, thing.attributes)
         return answer
 
     def _check_rejoins(self, name: str, episode: Episode, after: Mapping[str, str]) -> None:
         """A device that was moved out, and that nobody touched since, gets its attributes back."""
-        is_back = not any(self._world.options.is_overwritten(*one) for one in after.items())
-        groups = self._world.iot.dynamic_groups
+        options = self._world.options
+        is_back = not any(options.is_overwritten(*attribute) for attribute in after.items())
+        groups = self._world.account.iot.dynamic_groups
         # Groups that have nothing to do with the update are never left: one that it left is enough.
-        is_there = [name in groups[group].members for group in episode.leaves]
+        is_there = [name in groups[group].members for group in episode.groups_to_leave]
         if (
             is_back
             and is_there
@@ -359,70 +342,69 @@ class Watch:
             and not episode.ending
             and episode.checks < MOST_CHECKS
         ):
-            self._world.violated("rejoins", f"{name} was restored, and has not left its groups")
+            self._checks.violate("rejoins", f"{name} was restored, and has not left its groups")
 
     def _check_backup(
         self, device: str, thing_id: str, attribute: str, original: str | None
     ) -> None:
-        item = self._world.dynamodb.tables[BACKUP].items.get((device,))
+        item = self._world.account.dynamodb.tables[BACKUP].items.get((device,))
         kept = item and (
             item["thingId"]["S"],
             item["attributes"]["M"].get(attribute, {}).get("S"),
         )
         if kept != (thing_id, original):
-            self._world.violated(
+            self._checks.violate(
                 "originals", f"{device} {attribute}: {original} is lost, the backup has {kept}"
             )
 
-    def _add_to_group(self, call: Call) -> Any:
+    def _add_to_group(self, call: Call, perform: Perform) -> Any:
         """A thing may join the failed when its episode is over: whoever adds it looks again.
 
         Not who dies or gives up just then. That is left as it is: it takes an episode that ends
         while such a call is under way.
         """
         name = call.parameters["thingName"]
-        answer = self._world.cloud_call(call)
-        episode = self._world.model.episodes.get(name)
+        answer = perform(call)
+        episode = self._model.episodes.get(name)
         if episode is None or episode.state != FAILED or episode.ending:
-            self._world.late_members[name] = call.run
+            self._checks.late_members[name] = call.run
         return answer
 
     # -- the topic ---------------------------------------------------------------------------
 
-    def _publish(self, call: Call) -> Any:
-        published = self._world.sns.published
+    def _publish(self, call: Call, perform: Perform) -> Any:
+        published = self._world.account.sns.published
         known = len(published)
-        answer = self._world.cloud_call(call)
+        answer = perform(call)
         if call.run.step == "ReconcileDevices" and "deviceId" not in call.parameters["Message"]:
-            self.campaigns.published(json.loads(call.parameters["Message"]), call.run)
+            self._campaigns.check_alert(json.loads(call.parameters["Message"]), call.run)
             return answer
         if len(published) > known and published[-1].topic_arn == ALERTS:
-            self._check_told(published[-1], call.run)
+            self._check_alert(published[-1], call.run)
         return answer
 
-    def _check_told(self, message: Published, run: FunctionRun) -> None:
+    def _check_alert(self, message: Published, run: FunctionRun) -> None:
         event = json.loads(message.message)["event"]
-        episode = self._world.model.episodes.get(message.group)
+        episode = self._model.episodes.get(message.group)
         recovery = message.deduplication_id.removesuffix("-healed")
-        if episode is None or episode.held_by != recovery:
+        if episode is None or episode.recovery != recovery:
             # It may have ended while somebody was about to tell of it, or still is.
             age = self._world.scheduler.now - self._ended.get(recovery, 0.0)
             if event != "failed" or age > ABOUT_SECONDS:
-                self._world.violated("told", f"{message.group}: {event}, and it is over ({run})")
+                self._checks.violate("told", f"{message.group}: {event}, and it is over ({run})")
         elif event == "healed":
-            episode.is_healed = True
-            if not episode.is_told or episode.ending != SUCCEEDED:
-                self._world.violated("told", f"{message.group} healed, but has not failed")
+            episode.is_recovery_notified = True
+            if not episode.is_notified or episode.ending != SUCCEEDED:
+                self._checks.violate("told", f"{message.group} healed, but has not failed")
         elif episode.state != FAILED:
-            self._world.violated("told", f"{message.group} was told of, but has not failed")
-        elif episode.is_told:
-            self._world.violated("told", f"{message.group} was told of again")
+            self._checks.violate("told", f"{message.group} was told of, but has not failed")
+        elif episode.is_notified:
+            self._checks.violate("told", f"{message.group} was told of again")
         else:
             episode.notifications += 1
-            self._world.alarmed(message.group)
 
 
-def report_of(event: Mapping[str, Any]) -> Report:
+def parse_report(event: Mapping[str, Any]) -> Report:
     """What the input of an intake step says."""
     message = Message.parse(event)
     return Report(
@@ -439,27 +421,27 @@ def _has_succeeded(run: FunctionRun) -> bool:
     return bool(run.event["kind"] == "succeeded")
 
 
-def _of_run(tell: Callable[[str, str], None]) -> Callable[..., None]:
-    return lambda _, run, *details: tell(run.device_id, run.recovery_id)
+def _by_recovery(update: Callable[[str, str], None]) -> Callable[..., None]:
+    return lambda _, run, *details: update(run.device_id, run.recovery_id)
 
 
-def _history_of(call: Call) -> list[Step]:
+def _history_steps(call: Call) -> list[Step]:
     """The changes of state that a write also writes into the history."""
     puts = [action.get("Put", {}) for action in call.parameters.get("TransactItems", ())]
-    return [step_of(put["Item"]) for put in puts if put.get("TableName") == HISTORY]
+    return [parse_step(put["Item"]) for put in puts if put.get("TableName") == HISTORY]
 
 
-def step_of(line: Item) -> Step:
+def parse_step(line: Item) -> Step:
     """What an item of the history says."""
     return line["trackingId"]["S"], str(line["from"]["S"]), str(line["to"]["S"])
 
 
-def _state(item: Item | None) -> str:
+def _state_of(item: Item | None) -> str:
     # A write without a condition may make an item that is none of a device's.
     return item.get("state", {}).get("S", "none") if item else FREE
 
 
-def _of_episode(episode: Episode, *, is_due: bool) -> dict[str, Any]:
+def _episode_state(episode: Episode, *, is_due: bool) -> dict[str, Any]:
     return {
         "state": episode.state,
         "RetryCounter": episode.failures,
@@ -473,18 +455,18 @@ def _of_episode(episode: Episode, *, is_due: bool) -> dict[str, Any]:
         "isFatal": episode.is_fatal,
         "trackingId": episode.name,
         "countedEvents": set(episode.counted),
-        "recoveryId": episode.held_by,
+        "recoveryId": episode.recovery,
         "usedUpAt": episode.has_used_up,
-        "leftGroups": episode.leaves,
+        "leftGroups": episode.groups_to_leave,
         "leaveChecks": episode.checks,
         "awaySince": episode.is_away,
-        "notifiedAt": episode.is_told,
+        "notifiedAt": episode.is_notified,
         "ending": episode.ending,
         "dueAt": is_due,
     }
 
 
-def _of_item(item: Item) -> dict[str, Any]:
+def _item_state(item: Item) -> dict[str, Any]:
     def text(name: str) -> str:
         return str(item.get(name, {}).get("S", ""))
 
@@ -510,13 +492,13 @@ def _of_item(item: Item) -> dict[str, Any]:
 
 
 def _differences(
-    one: dict[str, Any], other: dict[str, Any]
+    left: dict[str, Any], right: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What two mappings do not have in common."""
-    names = [name for name in one | other if one.get(name) != other.get(name)]
+    """Return what only the left and only the right mapping holds."""
+    names = [name for name in left | right if left.get(name) != right.get(name)]
     return (
-        {name: one[name] for name in names if name in one},
-        {name: other[name] for name in names if name in other},
+        {name: left[name] for name in names if name in left},
+        {name: right[name] for name in names if name in right},
     )
 
 

@@ -46,15 +46,15 @@ class IoT:
     """The registry.
 
     ``thing_id`` makes the id of a new thing; ``later`` is called with an action that brings the
-    dynamic groups in line, after the lag of fleet indexing; ``joined`` with the name of a thing
-    that became a member of a dynamic group; ``left`` with the names of a static group and of a
+    dynamic groups in line, after the lag of fleet indexing; ``on_join`` with the name of a thing
+    that became a member of a dynamic group; ``on_leave`` with the names of a static group and of a
     thing that is no member of it any more. Lists come in pages of ``page``, or of what is asked.
     """
 
     thing_id: Callable[[], str]
     later: Callable[[Callable[[], None]], None]
-    joined: Callable[[str], None] = lambda _: None
-    left: Callable[[str, str], None] = lambda *_: None
+    on_join: Callable[[str], None] = lambda _: None
+    on_leave: Callable[[str, str], None] = lambda *_: None
     page: int = 25
     things: dict[str, Thing] = field(default_factory=dict)
     groups: dict[str, dict[str, None]] = field(default_factory=dict)
@@ -158,7 +158,7 @@ class IoT:
     def _leave(self, group: str, name: str) -> None:
         if name in self.groups[group]:
             del self.groups[group][name]
-            self.left(group, name)
+            self.on_leave(group, name)
 
     def _membership(self, parameters: Parameters) -> tuple[str, str]:
         only(parameters, ("thingName", "thingGroupName"))
@@ -191,7 +191,7 @@ class IoT:
             member = thing is not None and group.wanted(thing.attributes)
             if member and name not in group.members:
                 group.members[name] = None
-                self.joined(name)
+                self.on_join(name)
             elif not member:
                 group.members.pop(name, None)
 

@@ -46,6 +46,8 @@ class SNS:
     published: list[Published] = field(default_factory=list)
     subscribed: dict[str, FifoQueue] = field(default_factory=dict)
     """Which queue gets what is published, by topic."""
+    on_publish: Callable[[Published], None] = lambda _: None
+    """Called with each message that subscribers get."""
     _accepted: dict[tuple[str, str], tuple[float, str]] = field(default_factory=dict)
 
     def publish(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,7 +75,9 @@ class SNS:
         if is_fifo:
             self._accepted[topic, deduplication_id] = (now, message_id)
         body = parameters["Message"]
-        self.published.append(Published(now, topic, body, group, deduplication_id, subject))
+        published = Published(now, topic, body, group, deduplication_id, subject)
+        self.published.append(published)
         if topic in self.subscribed:
             self.subscribed[topic].send(body, group)
+        self.on_publish(published)
         return {"MessageId": message_id}

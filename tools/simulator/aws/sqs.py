@@ -12,15 +12,15 @@ VISIBILITY_SECONDS = 360.0
 
 @dataclass
 class Queue:
-    """A standard queue. ``arrived`` is called after each message."""
+    """A standard queue. ``on_arrival`` is called after each message."""
 
-    arrived: Callable[[], None] = lambda: None
+    on_arrival: Callable[[], None] = lambda: None
     messages: list[Any] = field(default_factory=list)
 
     def send(self, body: Any) -> None:
         """SendMessage."""
         self.messages.append(body)
-        self.arrived()
+        self.on_arrival()
 
     def take(self) -> list[Any]:
         """Receives and deletes everything there is."""
@@ -29,7 +29,7 @@ class Queue:
 
 
 @dataclass
-class _Letter:
+class _Message:
     body: str
     group: str
     visible_at: float = 0.0
@@ -44,26 +44,26 @@ class FifoQueue:
     """
 
     now: Callable[[], float]
-    arrived: Callable[[], None] = lambda: None
+    on_arrival: Callable[[], None] = lambda: None
     """Called after each message."""
-    letters: list[_Letter] = field(default_factory=list)
+    messages: list[_Message] = field(default_factory=list)
     _receipts: int = 0
 
     def send(self, body: str, group: str) -> None:
         """What the topic delivers."""
-        self.letters.append(_Letter(body, group))
-        self.arrived()
+        self.messages.append(_Message(body, group))
+        self.on_arrival()
 
     def receive_message(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Gives the oldest messages of the groups that nobody is just busy with."""
         only(parameters, frozenset({"QueueUrl", "MaxNumberOfMessages"}))
         now = self.now()
-        busy = {letter.group for letter in self.letters if letter.visible_at > now}
-        free = [letter for letter in self.letters if letter.group not in busy]
+        busy = {message.group for message in self.messages if message.visible_at > now}
+        free = [message for message in self.messages if message.group not in busy]
         given = free[: parameters["MaxNumberOfMessages"]]
-        for letter in given:
+        for message in given:
             self._receipts += 1
-            letter.visible_at, letter.receipt = now + VISIBILITY_SECONDS, str(self._receipts)
+            message.visible_at, message.receipt = now + VISIBILITY_SECONDS, str(self._receipts)
         if not given:
             return {}
         return {"Messages": [{"Body": one.body, "ReceiptHandle": one.receipt} for one in given]}
@@ -72,5 +72,5 @@ class FifoQueue:
         """Deletes what was received under these handles, and not again since."""
         only(parameters, frozenset({"QueueUrl", "Entries"}))
         handles = {entry["ReceiptHandle"] for entry in parameters["Entries"]}
-        self.letters = [letter for letter in self.letters if letter.receipt not in handles]
+        self.messages = [message for message in self.messages if message.receipt not in handles]
         return {"Successful": [{"Id": entry["Id"]} for entry in parameters["Entries"]]}

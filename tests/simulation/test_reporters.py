@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from simulator import liveness_checks
+from simulator import liveness_checks, scenario
 from simulator.faults import Faults
 from simulator.options import RETRIES, Options
-from simulator.world import START, World
+from simulator.world import START
 
 DEVICE, JOB = ("device", "jobs")
 
@@ -27,16 +27,17 @@ def message(reporter: str, number: int, now: float, **more: Any) -> dict[str, An
 def counted(sent: list[tuple[str, int]], pause: float) -> tuple[int, int]:
     """RetryCounter and the events counted, after messages that came in this order."""
     chance = random.Random(1)
-    world = World(chance, Options(retry_limit=10), Faults(chance))
+    built = scenario.build(chance, Options(retry_limit=10), Faults(chance))
+    world, checks = built.world, built.checks
     with world.installed():
-        world.people.create("device-1", {"model": "wo:v8", "FW": "2.26"})
+        world.edits.create("device-1", {"model": "wo:v8", "FW": "2.26"})
         for reporter, number in sent:
             world.deliver(message(reporter, number, world.scheduler.now))
             world.advance(pause)
         world.settle()
-        liveness_checks.check(world)
-        assert not world.violations
-        item = world.dynamodb.tables[RETRIES].items["device-1",]
+        liveness_checks.check(checks)
+        assert not checks.violations
+        item = world.account.dynamodb.tables[RETRIES].items["device-1",]
     return int(item["RetryCounter"]["N"]), len(item["countedEvents"]["SS"])
 
 
@@ -60,17 +61,18 @@ def test_a_device_whose_job_events_do_not_come_is_counted_by_its_own_reports() -
 
 def test_a_late_report_of_what_a_job_has_ended_begins_nothing() -> None:
     chance = random.Random(1)
-    world = World(chance, Options(retry_limit=10), Faults(chance))
+    built = scenario.build(chance, Options(retry_limit=10), Faults(chance))
+    world, checks = built.world, built.checks
     with world.installed():
-        world.people.create("device-1", {"model": "wo:v8", "FW": "2.26"})
+        world.edits.create("device-1", {"model": "wo:v8", "FW": "2.26"})
         late = [message(reporter, 1, world.scheduler.now) for reporter in (DEVICE, JOB)]
         world.deliver(late[1])
         world.advance(60)
         world.deliver(message(JOB, 2, world.scheduler.now, kind="succeeded"))
         world.advance(60)
-        for one in late:
-            world.deliver(one)
+        for report in late:
+            world.deliver(report)
         world.settle()
-        liveness_checks.check(world)
-        assert not world.violations
+        liveness_checks.check(checks)
+        assert not checks.violations
         assert world.record("device-1") is None
