@@ -1,14 +1,18 @@
-"""Tries tests on mutations of the package: each in a process of its own, forked from one of pytest.
+"""Run the unit tests and the simulator without each clause of each condition of the package.
 
-``make mutants`` prints which test misses each safeguard, and which seed of the simulator.
+Each clause gets a process of its own, forked from that of pytest. ``make mutants`` prints the test
+that fails and the seed of the simulator that notices, and records the seeds in ``seeds.json``, from
+which ``test_mutations`` takes them.
 """
 
 import gc
+import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import zip_longest
+from pathlib import Path
 
 import pytest
 
@@ -18,19 +22,20 @@ from tests.simulation.mutations import REDUNDANT, Mutation, conditions
 JOBS = 2
 _SECONDS = 60
 SEEDS = range(1, 1001)
+RECORD = Path(__file__).parent / "seeds.json"
 _QUIET = ("-q", "-s", "--tb=no", "--no-header", "-p", "no:terraform", "-p", "no:cacheprovider")
 
 
 class _Trials:
-    """A plugin of pytest: instead of all tests, runs those of each mutation, in a fork of its own.
+    """A plugin of pytest that runs the tests once per mutation, in forks of one process.
 
-    Everything is collected once, and what a session shares is made once.
+    The tests are collected once, and the fixtures of the session are made once.
     """
 
     def __init__(self, wanted: Sequence[Mutation]) -> None:
         self._wanted = wanted
+        # The test that failed first, by mutation; empty when all passed.
         self.failed: dict[Mutation, str] = {}
-        """The test that failed first, by mutation; empty when all passed."""
         self._first_failure = ""
         self._running: dict[int, tuple[Mutation, int]] = {}
 
@@ -40,10 +45,10 @@ class _Trials:
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         first, *others = session.items
-        # What is to come keeps what the session shares from being torn down.
+        # A following test keeps the fixtures of the session from being torn down.
         _run([first, next(item for item in others if item.path != first.path)], until=lambda: True)
         assert not self._first_failure, f"{self._first_failure} fails without any mutation"
-        gc.freeze()  # or each fork would copy all that is in memory to look at it
+        gc.freeze()  # or the collector of each fork would touch, and so copy, all memory
         for mutation in self._wanted:
             self._start(mutation, session.items)
         while self._running:
@@ -56,7 +61,7 @@ class _Trials:
         read_end, write_end = os.pipe()
         child = os.fork()
         if child == 0:
-            signal.alarm(_SECONDS)  # a mutation may let a test run for ever
+            signal.alarm(_SECONDS)  # a mutation may keep a test from ending
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             with mutation.applied():
                 _run(items, until=lambda: bool(self._first_failure))
@@ -79,35 +84,67 @@ def _run(items: Sequence[pytest.Item], until: Callable[[], bool]) -> None:
             return
 
 
-def first_seed(mutation: Mutation, seeds: range) -> str:
-    """The first seed of the simulator that notices, and the invariant; empty when none does."""
-    for seed in seeds:
-        with mutation.applied():
-            violations = scenario.run(seed).violations
-        # Only what is well without the mutation is found by it.
-        if violations and not scenario.run(seed).violations:
-            return f"seed {seed} ({violations[0].name})"
-    return ""
+def notices(mutation: Mutation, seed: int) -> str:
+    """Return the invariant that a seed of the simulator violates with a mutation, or "".
+
+    A seed that violates an invariant without the mutation as well notices nothing.
+    """
+    with mutation.applied():
+        violations = scenario.run(seed, stops_at_violation=True).violations
+    if not violations or scenario.run(seed, stops_at_violation=True).violations:
+        return ""
+    return violations[0].name
 
 
-def main(options: Sequence[str]) -> int:
-    """Print a line per clause: its name, the test that fails, and the first seed that notices.
+def first_seed(mutation: Mutation, seeds: Iterable[int]) -> int | None:
+    """Return the first seed of the simulator that notices a mutation."""
+    return next((seed for seed in seeds if notices(mutation, seed)), None)
+
+
+def read_seeds() -> dict[str, int | None]:
+    """Return the first seed that notices each clause, None where no seed of ``SEEDS`` does."""
+    seeds: dict[str, int | None] = json.loads(RECORD.read_text("utf-8"))
+    return seeds
+
+
+def record_seeds(mutations: Iterable[Mutation]) -> dict[str, int | None]:
+    """Find the seed of each mutation and write it into ``RECORD``.
+
+    A seed that still notices stays; clauses that the package no longer has are dropped.
+    """
+    recorded = read_seeds()
+    for mutation in mutations:
+        seed = recorded.get(str(mutation))
+        if seed is None or not notices(mutation, seed):
+            recorded[str(mutation)] = first_seed(mutation, SEEDS)
+    present = (str(mutation) for mutation in conditions())
+    seeds = {name: recorded[name] for name in present if name in recorded}
+    RECORD.write_text(json.dumps(seeds, indent=2) + "\n", "utf-8")
+    return seeds
+
+
+def main(words: Sequence[str]) -> int:
+    """Print per clause its name, the unit test that fails, and the seed that notices.
 
     Args:
-        options: ``--without-seeds`` leaves the simulator out.
+        words: only clauses whose name contains one of these; all clauses if there is none.
 
     Returns:
-        The exit status: 1 when there is a clause that no unit test misses.
+        The exit status: 1 if no unit test fails without some clause.
     """
-    wanted = [mutation for mutation in conditions() if str(mutation) not in REDUNDANT]
-    trials = _Trials(wanted)
-    tests = ["tests/unit"]
-    code = pytest.main([*_QUIET, *tests], plugins=[trials])
+    clauses = [
+        mutation
+        for mutation in conditions()
+        if str(mutation) not in REDUNDANT and (not words or any(w in str(mutation) for w in words))
+    ]
+    trials = _Trials(clauses)
+    code = pytest.main([*_QUIET, "tests/unit"], plugins=[trials])
     if not trials.failed:
         return int(code)
-    for mutation, failed in trials.failed.items():
-        seed = "" if "--without-seeds" in options else first_seed(mutation, SEEDS)
-        print(mutation, failed or "NO TEST FAILS", seed, sep="\t", flush=True)
+    seeds = record_seeds(clauses)
+    for mutation in clauses:
+        failed, seed = trials.failed[mutation], seeds[str(mutation)]
+        print(mutation, failed or "NO TEST FAILS", seed or "no seed", sep="\t")
     return int(not all(trials.failed.values()))
 
 

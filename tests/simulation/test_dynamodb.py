@@ -177,11 +177,12 @@ def plain(value: Any) -> Any:
 def both(other: Any, item: dict[str, Any] | None) -> tuple[DynamoDB, Any]:
     """The stand-in and the other, with one item or none."""
     here = DynamoDB({"table": Table(("deviceId",))})
-    for name in ("d", "e"):
-        other.delete_item(TableName="table", Key={"deviceId": {"S": name}})
+    keys = [{"deviceId": {"S": name}} for name in ("d", "e")]
+    writes = [{"DeleteRequest": {"Key": key}} for key in keys[bool(item) :]]
     if item:
-        other.put_item(TableName="table", Item=item)
         here.put_item({"TableName": "table", "Item": item})
+        writes.append({"PutRequest": {"Item": item}})
+    other.batch_write_item(RequestItems={"table": writes})
     return here, other
 
 

@@ -50,6 +50,8 @@ class Checks:
         self.late_members: dict[str, FunctionRun] = {}
         # Messages whose intake met faults until its five minutes were over.
         self.overtime = 0
+        # Whether the first violation ends the run.
+        self.stops_at_violation = False
         operators.on_take_out.append(self._note_taken_out)
         operators.on_pause.append(lambda name: self.model.pause(name, world.scheduler.now))
         operators.on_resume.append(self.model.resume)
@@ -60,6 +62,8 @@ class Checks:
         self.world.trace.add(now, "VIOLATED", name, text)
         if len(self.violations) < _MOST_VIOLATIONS:
             self.violations.append(Violation(now, name, text))
+        if self.stops_at_violation:
+            self.world.scheduler.stop()
 
     def _note_taken_out(self, name: str) -> None:
         episode = self.model.episodes.get(name)

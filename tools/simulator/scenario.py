@@ -77,12 +77,18 @@ def build(
     return Scenario(world, operators, checks)
 
 
-def run(seed: int, machines: Mapping[str, asl.Machine] | None = None) -> Result:
+def run(
+    seed: int,
+    machines: Mapping[str, asl.Machine] | None = None,
+    *,
+    stops_at_violation: bool = False,
+) -> Result:
     """Run one seed to its end.
 
     Args:
         seed: decides everything.
         machines: other definitions than the rendered ones, by name.
+        stops_at_violation: end with the first violation.
 
     Returns:
         The result; ``violations`` is empty when all is well.
@@ -91,12 +97,14 @@ def run(seed: int, machines: Mapping[str, asl.Machine] | None = None) -> Result:
     options = Options.draw(chance)
     scenario = build(chance, options, Faults.draw(chance), machines)
     world, checks = scenario.world, scenario.checks
+    checks.stops_at_violation = stops_at_violation
     with world.installed():
         devices = [Device(world, f"device-{n + 1}") for n in range(chance.choice(_SIZES))]
         _populate(scenario, devices)
         try:
             world.settle()
-            liveness_checks.check(checks)
+            if not (stops_at_violation and checks.violations):
+                liveness_checks.check(checks)
         except RunawayError as error:
             checks.violate("stuck", str(error))
     known = {device for device, _ in checks.processed}

@@ -1,4 +1,4 @@
-"""Many journeys: as many seeds as it takes, on some processes, and what was found."""
+"""Many journeys: as many seeds as they take, on some processes, and the figures."""
 
 import multiprocessing
 import time
@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from simulator import scenario
 from simulator.faults import Fault
 
-_CHUNK = 50
 _MOST_KEPT = 20
 
 
@@ -34,7 +33,7 @@ class Tally:
     """Seeds that violate an invariant, and the first thing that each violates; 20 at most."""
 
     def add(self, other: "Tally") -> None:
-        """Adds the range of seeds that follows this one."""
+        """Add the range of seeds that follows this one."""
         self.next_seed = other.next_seed
         self.journeys += other.journeys
         self.invocations += other.invocations
@@ -46,7 +45,7 @@ class Tally:
         self.kept = (self.kept + other.kept)[:_MOST_KEPT]
 
     def report(self) -> str:
-        """The figures, for a reader."""
+        """Format the figures."""
         rate = self.journeys / self.seconds * 60 if self.seconds else 0
         lines = [
             f"journeys simulated  {self.journeys:,}  ({_counts(self.ends)})",
@@ -64,23 +63,28 @@ class Tally:
 
 
 def run(
-    journeys: int, seed: int = 1, jobs: int = 1, progress: Callable[[Tally], None] = lambda _: None
+    journeys: int,
+    seed: int = 1,
+    jobs: int = 1,
+    progress: Callable[[Tally], None] = lambda _: None,
+    chunk: int = 50,
 ) -> Tally:
-    """Runs seeds, from one on, until there were as many journeys as wanted.
+    """Run seeds until there were as many journeys as wanted.
 
     Args:
         journeys: how many at least.
         seed: the first seed.
         jobs: processes.
-        progress: called from time to time with what there is so far.
+        progress: called after each chunk with the figures so far.
+        chunk: how many seeds a process runs at a time.
 
     Returns:
-        What was found; the same for any number of jobs, but for the time.
+        What was found; except for the time, it does not depend on ``jobs``.
     """
     total = Tally(seed, seed)
     start = time.perf_counter()
     with ExitStack() as stack:
-        for part in _parts(seed, jobs, stack):
+        for part in _parts(seed, jobs, chunk, stack):
             total.add(part)
             total.seconds = time.perf_counter() - start
             progress(total)
@@ -89,26 +93,26 @@ def run(
     return total
 
 
-def _parts(seed: int, jobs: int, stack: ExitStack) -> Iterator[Tally]:
-    """The tallies of one chunk of seeds after the other, in order."""
+def _parts(seed: int, jobs: int, chunk: int, stack: ExitStack) -> Iterator[Tally]:
+    """Yield the tallies of chunks of seeds, in order."""
     if jobs == 1:
         while True:
-            yield _chunk(seed)
-            seed += _CHUNK
-    # Unlike multiprocessing's own pool this one says so when a process dies, instead of waiting.
+            yield _run_chunk(seed, chunk)
+            seed += chunk
+    # Unlike multiprocessing's own pool, this one reports a crashed process instead of waiting.
     pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"))
     stack.callback(pool.shutdown, cancel_futures=True)
     waiting: list[Future[Tally]] = []
     while True:
         while len(waiting) < 2 * jobs:
-            waiting.append(pool.submit(_chunk, seed))
-            seed += _CHUNK
+            waiting.append(pool.submit(_run_chunk, seed, chunk))
+            seed += chunk
         yield waiting.pop(0).result()
 
 
-def _chunk(first: int) -> Tally:
-    tally = Tally(first, first + _CHUNK)
-    for seed in range(first, first + _CHUNK):
+def _run_chunk(first: int, size: int) -> Tally:
+    tally = Tally(first, first + size)
+    for seed in range(first, first + size):
         result = scenario.run(seed)
         tally.journeys += result.journeys
         tally.invocations += result.invocations
