@@ -13,7 +13,7 @@ unexport AWS_PROFILE AWS_ENDPOINT_URL AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AW
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo local bench soak million simulate mutants test undeployed localcloud deployed examples lint package docs pictures requirements clean
+.PHONY: help demo local bench soak million simulate mutants nightly test undeployed localcloud deployed examples lint package docs pictures requirements clean
 
 help: ## Says what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 22
@@ -39,13 +39,18 @@ simulate: .venv/ready ## Tries ladders on a fleet of one's own (make simulate FL
 mutants: .venv/ready ## Takes out each safeguard, one at a time: which test and which simulated seed notices
 	$(BIN)/python -m tests.simulation.mutants
 
+nightly: .venv/ready ## Checks that are too slow for each change: the fleet model's tests, mutants, a long soak
+	$(BIN)/pytest -p no:terraform -n 2 --dist loadfile tests/tools/fleet_model
+	$(MAKE) --no-print-directory mutants
+	$(MAKE) --no-print-directory soak N=$(or $(N),5000)
+
 # Side by side, since what is on a deployed module waits most of its time; that what only computes
 # gives way to it keeps its clocks right.
 test: ## Everything that CI runs
 	@$(MAKE) --no-print-directory --jobs 5 --output-sync=target lint undeployed localcloud deployed examples
 
 undeployed: .venv/ready $(DIAGRAMS)/ready ## The tests that need no deployment
-	nice $(BIN)/pytest -p no:terraform -n 2 --dist loadfile --ignore=tests/integration --ignore=tests/workflow --ignore=tests/examples --ignore=tests/tools/demo --ignore=tests/tools/localcloud
+	nice $(BIN)/pytest -p no:terraform -n 2 --dist loadfile --ignore=tests/integration --ignore=tests/workflow --ignore=tests/examples --ignore=tests/tools/demo --ignore=tests/tools/localcloud --ignore=tests/tools/fleet_model
 
 localcloud: .venv/ready ## The tests of the local cloud itself
 	$(BIN)/pytest -p no:terraform tests/tools/localcloud

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from tests.simulation.mutations import REDUNDANT, Mutation, conditions
 JOBS = 2
 _SECONDS = 60
 SEEDS = range(1, 1001)
+_MOST_EVENTS = 10_000
+"""Events per seed; seeds 1 to 299 have 290 on average and 4,158 at most."""
 RECORD = Path(__file__).parent / "seeds.json"
 _QUIET = ("-q", "-s", "--tb=no", "--no-header", "-p", "no:terraform", "-p", "no:cacheprovider")
 
@@ -63,7 +66,7 @@ class _Trials:
         if child == 0:
             signal.alarm(_SECONDS)  # a mutation may keep a test from ending
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-            with mutation.applied():
+            with mutation.apply():
                 _run(items, until=lambda: bool(self._first_failure))
             os.write(write_end, self._first_failure.encode())
             os._exit(0)
@@ -89,11 +92,10 @@ def notices(mutation: Mutation, seed: int) -> str:
 
     A seed that violates an invariant without the mutation as well notices nothing.
     """
-    with mutation.applied():
-        violations = scenario.run(seed, stops_at_violation=True).violations
-    if not violations or scenario.run(seed, stops_at_violation=True).violations:
-        return ""
-    return violations[0].name
+    run = partial(scenario.run, seed, stops_at_violation=True, most=_MOST_EVENTS)
+    with mutation.apply():
+        violations = run().violations
+    return violations[0].name if violations and not run().violations else ""
 
 
 def first_seed(mutation: Mutation, seeds: Iterable[int]) -> int | None:

@@ -34,7 +34,7 @@ class Mutation:
         return f"{self.function}: {self.safeguard.strip()}{self.how and f' ({self.how})'}"
 
     @contextmanager
-    def applied(self) -> Iterator[None]:
+    def apply(self) -> Iterator[None]:
         """Has the package run with the changed function for the length of the block."""
         place, _, name = self.function.rpartition(".")
         owner = pkgutil.resolve_name(f"firmware_retry.{place}")
@@ -176,10 +176,10 @@ class Removal:
     errors: tuple[str, ...]
 
     def __str__(self) -> str:
-        of = f" {', '.join(self.errors)}" if self.kind == "Catch" else ""
-        return f"{self.machine}.{self.state}: {self.kind}{of}"
+        errors = f" {', '.join(self.errors)}" if self.kind == "Catch" else ""
+        return f"{self.machine}.{self.state}: {self.kind}{errors}"
 
-    def applied(self) -> dict[str, Any]:
+    def apply(self) -> dict[str, Any]:
         """The definition without the entry."""
         changed = definitions.definition(self.machine)
         del changed["States"][self.state][self.kind][self.place]

@@ -129,14 +129,14 @@ def test_groups_in_pages(cloud: LocalCloud) -> None:
     theirs = pages(lambda **more: there.list_thing_groups_for_thing(**thing, **more))
     assert [len(page["thingGroups"]) for page in mine] == [2, 1]
     assert [
-        sorted(one["groupName"] for page in of for one in page["thingGroups"])
-        for of in (mine, theirs)
+        sorted(group["groupName"] for page in answer for group in page["thingGroups"])
+        for answer in (mine, theirs)
     ] == [sorted(groups)] * 2
-    one = {"thingGroupName": groups[0]}
-    assert here.list_things_in_thing_group(one) == {"things": [name]}
-    assert there.list_things_in_thing_group(**one)["things"] == [name]
-    assert "queryString" not in here.describe_thing_group(one)
-    assert "queryString" not in there.describe_thing_group(**one)
+    first = {"thingGroupName": groups[0]}
+    assert here.list_things_in_thing_group(first) == {"things": [name]}
+    assert there.list_things_in_thing_group(**first)["things"] == [name]
+    assert "queryString" not in here.describe_thing_group(first)
+    assert "queryString" not in there.describe_thing_group(**first)
     unknown = {"thingGroupName": "nowhere"}
     for operation in ("describe_thing_group", "list_things_in_thing_group"):
         mine_code = code_of(lambda o=operation: getattr(here, o)(unknown))
@@ -151,7 +151,7 @@ def pages(call: Any) -> list[Any]:
     return found
 
 
-def test_who_leaves_a_static_group_is_told_of_once() -> None:
+def test_thing_that_leaves_a_static_group_is_reported_once() -> None:
     left: list[tuple[str, str]] = []
     iot = IoT(
         thing_id=lambda: "id",
@@ -170,7 +170,7 @@ def test_who_leaves_a_static_group_is_told_of_once() -> None:
     assert left == [("static", "t")] * 2
 
 
-def test_a_dynamic_group_lags_and_takes_nobody_by_hand() -> None:
+def test_dynamic_group_lags_and_rejects_edits() -> None:
     waiting: list[Any] = []
     joined: list[str] = []
     iot = IoT(
@@ -216,7 +216,9 @@ def test_a_fifo_topic_delivers_once(cloud: LocalCloud) -> None:
         here.publish(parameters)
         topics.publish(**parameters)
     got = queues.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
-    assert [one.message for one in here.published] == [one["Body"] for one in got]
+    assert [published.message for published in here.published] == [
+        message["Body"] for message in got
+    ]
     bare = {"TopicArn": topic, "Message": "m"}
     # The local cloud gives the name of the exception for its code.
     theirs = code_of(lambda: topics.publish(**bare)).removesuffix("Exception")
@@ -235,7 +237,7 @@ def test_a_fifo_topic_forgets_after_five_minutes() -> None:
     for moment in (0.0, DEDUPLICATION_SECONDS - 1.0, DEDUPLICATION_SECONDS + 1.0):
         clock[0] = moment
         here.publish(message)
-    assert [one.at for one in here.published] == [0.0, DEDUPLICATION_SECONDS + 1.0]
+    assert [message.at for message in here.published] == [0.0, DEDUPLICATION_SECONDS + 1.0]
 
 
 def test_a_fifo_queue_holds_a_group_back_while_one_is_busy_with_it(cloud: LocalCloud) -> None:
@@ -256,8 +258,8 @@ def test_a_fifo_queue_holds_a_group_back_while_one_is_busy_with_it(cloud: LocalC
         parameters = {"QueueUrl": url, "MaxNumberOfMessages": most}
         ours = here.receive_message(parameters).get("Messages", [])
         theirs = queues.receive_message(**parameters).get("Messages", [])
-        bodies = [one["Body"] for one in ours]
-        assert bodies == [one["Body"] for one in theirs]
+        bodies = [message["Body"] for message in ours]
+        assert bodies == [message["Body"] for message in theirs]
         if ours:
             here.delete_message_batch({"QueueUrl": url, "Entries": _of_group_g(ours)})
             queues.delete_message_batch(QueueUrl=url, Entries=_of_group_g(theirs))
@@ -273,9 +275,9 @@ def test_a_fifo_queue_holds_a_group_back_while_one_is_busy_with_it(cloud: LocalC
 
 def _of_group_g(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [
-        {"Id": one["Body"], "ReceiptHandle": one["ReceiptHandle"]}
-        for one in messages
-        if one["Body"] not in "35"
+        {"Id": message["Body"], "ReceiptHandle": message["ReceiptHandle"]}
+        for message in messages
+        if message["Body"] not in "35"
     ]
 
 
@@ -336,12 +338,12 @@ def test_names_of_executions(cloud: LocalCloud) -> None:
         parameters = {"stateMachineArn": arn, "name": name, "input": text}
         mine = code_of(lambda p=parameters: here.start_execution(p))
         assert mine == code_of(lambda p=parameters: there.start_execution(**p)), parameters
-    one = f"{arn.replace(':stateMachine:', ':execution:')}:one"
-    unknown = {"executionArn": f"{one}-unknown"}
+    execution = f"{arn.replace(':stateMachine:', ':execution:')}:one"
+    unknown = {"executionArn": f"{execution}-unknown"}
     assert code_of(lambda: here.describe_execution(unknown)) == code_of(
         lambda: there.describe_execution(**unknown)
     )
-    key = {"executionArn": one}
+    key = {"executionArn": execution}
     assert here.describe_execution(key)["status"] == "RUNNING"
     here.stop_execution(key)
     there.stop_execution(**key)

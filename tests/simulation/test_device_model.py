@@ -1,4 +1,4 @@
-"""Hypothesis draws what happens to a few devices; the reference model says what is to come of it.
+"""Hypothesis draws what happens to a few devices; the reference model defines what becomes of them.
 
 The world checks itself: ``simulator.safety_checks`` at every write, ``liveness_checks`` at the end.
 """
@@ -22,7 +22,7 @@ WAITS = st.sampled_from([0.01, 1.0, 60.0, 901.0, 3600.0, 86400.0])
 
 
 class Fleet(RuleBasedStateMachine):
-    """Three devices, their people, and a cloud that fails when told to."""
+    """Three devices, their operators, and an account whose calls fail on request."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class Fleet(RuleBasedStateMachine):
         options = Options(retry_limit=limit, cool_down_seconds=ladder, indexing_seconds=1.0, **more)
         built = scenario.build(chance, options, Faults(chance))
         self.world, self.operators, self.checks = built.world, built.operators, built.checks
-        self.stack.enter_context(self.world.installed())
+        self.stack.enter_context(self.world.install())
         for name in ("device-1", "device-2"):
             self.world.edits.create(name, {"model": "wo:v8", "FW": "2.26"})
         self.world.edits.ever_missing.add("device-3")

@@ -134,8 +134,8 @@ def other(request: pytest.FixtureRequest) -> Iterator[Any]:
 def used(*expressions: str) -> dict[str, Any]:
     """The names and values that the expressions use, as parameters."""
     text = " ".join(expressions)
-    names = {key: of for key, of in NAMES.items() if key in text}
-    values = {key: of for key, of in VALUES.items() if key in text}
+    names = {key: content for key, content in NAMES.items() if key in text}
+    values = {key: content for key, content in VALUES.items() if key in text}
     return {
         **({"ExpressionAttributeNames": names} if names else {}),
         **({"ExpressionAttributeValues": values} if values else {}),
@@ -162,14 +162,15 @@ def outcome(call: Any, **parameters: Any) -> Any:
             for reason in response.get("CancellationReasons", [])
         ]
         return code, plain(response.get("Item")), reasons
-    return plain({key: of for key, of in answer.items() if key in ("Attributes", "Item")})
+    return plain({key: content for key, content in answer.items() if key in ("Attributes", "Item")})
 
 
 def plain(value: Any) -> Any:
     """Values with sets as sets."""
     if isinstance(value, dict):
         return {
-            key: frozenset(of) if key in ("SS", "NS") else plain(of) for key, of in value.items()
+            key: frozenset(content) if key in ("SS", "NS") else plain(content)
+            for key, content in value.items()
         }
     return value
 

@@ -29,7 +29,7 @@ def counted(sent: list[tuple[str, int]], pause: float) -> tuple[int, int]:
     chance = random.Random(1)
     built = scenario.build(chance, Options(retry_limit=10), Faults(chance))
     world, checks = built.world, built.checks
-    with world.installed():
+    with world.install():
         world.edits.create("device-1", {"model": "wo:v8", "FW": "2.26"})
         for reporter, number in sent:
             world.deliver(message(reporter, number, world.scheduler.now))
@@ -63,7 +63,7 @@ def test_a_late_report_of_what_a_job_has_ended_begins_nothing() -> None:
     chance = random.Random(1)
     built = scenario.build(chance, Options(retry_limit=10), Faults(chance))
     world, checks = built.world, built.checks
-    with world.installed():
+    with world.install():
         world.edits.create("device-1", {"model": "wo:v8", "FW": "2.26"})
         late = [message(reporter, 1, world.scheduler.now) for reporter in (DEVICE, JOB)]
         world.deliver(late[1])

@@ -87,4 +87,4 @@ def test_an_error_leads_where_it_should(row: Row) -> None:
 @pytest.mark.parametrize("removal", tuple(removals()), ids=str)
 def test_a_catch_or_retry_that_is_taken_out_is_missed(removal: Removal) -> None:
     rows = [row for row in ERROR_ROWS if row[:2] == (removal.machine, removal.state)]
-    assert not all(leads_where_it_should(row, removal.applied()) for row in rows)
+    assert not all(leads_where_it_should(row, removal.apply()) for row in rows)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fleet_model.audit_log import Fate, Ledger
+from fleet_model.audit_log import AuditLog, CountOutcome
 from fleet_model.devices import Devices
 from fleet_model.records import FAILED, Flags, Records
 
@@ -29,7 +29,7 @@ class Audit:
     """They are in the group of the failed, and people were told."""
     lost: int
     """Neither: nobody would ever come for them."""
-    told_twice: int
+    notified_twice: int
     """Devices of which people were told more than once."""
     failures: int
     """How many failures happened."""
@@ -48,47 +48,53 @@ class Audit:
     beyond what was counted."""
 
 
-def audit(devices: Devices, records: Records, ledger: Ledger) -> Audit:
-    """Looks at a fleet at rest."""
+def audit(devices: Devices, records: Records, log: AuditLog) -> Audit:
+    """Audit a fleet at rest."""
     has_failed = devices.failed > 0
     everyone = np.arange(len(has_failed), dtype=np.int32)
-    recorded = records.counted_before + records.counted_of(everyone).astype(np.int64)
-    is_escalated = (records.state == FAILED) & (records.told > 0)
-    fates, invented = _fates(devices, records, ledger)
+    recorded = records.counted_before + records.count_all(everyone).astype(np.int64)
+    is_escalated = (records.state == FAILED) & (records.notifications > 0)
+    outcomes, invented = _outcomes(devices, records, log)
     return Audit(
         devices=int(has_failed.sum()),
         recovered=int((has_failed & devices.is_healthy).sum()),
         escalated=int((is_escalated & ~devices.is_healthy).sum()),
         lost=int((has_failed & ~devices.is_healthy & ~is_escalated).sum()),
-        told_twice=int((records.told > 1).sum()),
+        notified_twice=int((records.notifications > 1).sum()),
         failures=int(devices.failed.sum()),
-        counted=fates[Fate.COUNTED],
-        after_success=fates[Fate.RECOVERED],
-        in_recovery=fates[Fate.IN_RECOVERY],
-        cycle_full=fates[Fate.FULL],
-        lost_counts=fates[Fate.UNKNOWN] + int(np.maximum(0, ledger.times - recorded).sum()),
-        counted_twice=ledger.again + invented + int(np.maximum(0, recorded - ledger.times).sum()),
+        counted=outcomes[CountOutcome.COUNTED],
+        after_success=outcomes[CountOutcome.RECOVERED],
+        in_recovery=outcomes[CountOutcome.IN_RECOVERY],
+        cycle_full=outcomes[CountOutcome.FULL],
+        lost_counts=outcomes[CountOutcome.UNKNOWN] + int(np.maximum(0, log.times - recorded).sum()),
+        counted_twice=log.again + invented + int(np.maximum(0, recorded - log.times).sum()),
     )
 
 
-def _fates(devices: Devices, records: Records, ledger: Ledger) -> tuple[Counter[Fate], int]:
-    """How many failures came to what, and how many were counted that never happened.
+def _outcomes(
+    devices: Devices, records: Records, log: AuditLog
+) -> tuple[Counter[CountOutcome], int]:
+    """Return how many failures came to what, and how many were counted that never happened.
 
     A reason holds only where the device's own story bears it out: who recovered did, and who was in
     recovery had as many failures counted, each once, as a cycle takes.
     """
-    counted = (ledger.fates == Fate.COUNTED).sum(axis=0)
+    counted = (log.outcomes == CountOutcome.COUNTED).sum(axis=0)
     used_up: Flags = counted >= records.retry_limit
-    holds = {Fate.RECOVERED: devices.is_healthy, Fate.IN_RECOVERY: used_up, Fate.FULL: used_up}
-    found: Counter[Fate] = Counter()
+    holds = {
+        CountOutcome.RECOVERED: devices.is_healthy,
+        CountOutcome.IN_RECOVERY: used_up,
+        CountOutcome.FULL: used_up,
+    }
+    found: Counter[CountOutcome] = Counter()
     invented = 0
-    for event, fates in enumerate(ledger.fates):
+    for event, outcomes in enumerate(log.outcomes):
         happened = devices.failed > event
-        invented += int((~happened & (fates == Fate.COUNTED)).sum())
-        found[Fate.COUNTED] += int((happened & (fates == Fate.COUNTED)).sum())
-        for fate, is_so in holds.items():
-            found[fate] += int((happened & is_so & (fates == fate)).sum())
-    found[Fate.UNKNOWN] = int(devices.failed.sum()) - found.total()
+        invented += int((~happened & (outcomes == CountOutcome.COUNTED)).sum())
+        found[CountOutcome.COUNTED] += int((happened & (outcomes == CountOutcome.COUNTED)).sum())
+        for outcome, is_so in holds.items():
+            found[outcome] += int((happened & is_so & (outcomes == outcome)).sum())
+    found[CountOutcome.UNKNOWN] = int(devices.failed.sum()) - found.total()
     return found, invented
 
 
@@ -96,12 +102,12 @@ _NEVER: Mapping[str, str] = {
     "lost": "devices were lost",
     "lost_counts": "failures were not counted, for no reason that is known",
     "counted_twice": "failures were counted twice",
-    "told_twice": "devices were told of twice",
+    "notified_twice": "devices were told of twice",
 }
 
 
 def wrong_in(figures: Mapping[str, int]) -> list[str]:
-    """What happened that must not, a line each.
+    """List what must not happen, one line per finding.
 
     Args:
         figures: those of an ``Audit``, by name.

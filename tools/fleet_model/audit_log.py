@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fleet_model.records import Ints
 
 
-class Fate(IntEnum):
+class CountOutcome(IntEnum):
     """What became of a failure. Of several messages, the greatest holds."""
 
     UNKNOWN = 0
@@ -24,24 +24,28 @@ class Fate(IntEnum):
     COUNTED = auto()
 
 
-class Ledger:
-    """The fate of each failure of a fleet, a byte each."""
+class AuditLog:
+    """The outcome of each failure of a fleet, a byte each."""
 
     def __init__(self, size: int, events: int) -> None:
         """``size``: devices; ``events``: the most failures that one of them has."""
-        self.fates: NDArray[np.uint8] = np.zeros((events, size), np.uint8)
-        """``Fate``, by failure and device."""
+        self.outcomes: NDArray[np.uint8] = np.zeros((events, size), np.uint8)
+        """``CountOutcome``, by failure and device."""
         self.times = np.zeros(size, np.uint16)
         """How many counts took effect, by device."""
         self.again = 0
         """How many of them were of a failure that had been counted before."""
 
-    def counted(self, devices: Ints, events: Ints) -> None:
-        """Counts took effect; no device twice."""
-        self.again += int((self.fates[events, devices] == Fate.COUNTED).sum())
-        self.fates[events, devices] = Fate.COUNTED
+    def add_counts(self, devices: Ints, events: Ints) -> None:
+        """Count took effect; no device twice."""
+        self.again += int((self.outcomes[events, devices] == CountOutcome.COUNTED).sum())
+        self.outcomes[events, devices] = CountOutcome.COUNTED
         self.times[devices] += 1
 
-    def not_counted(self, devices: Ints, events: Ints, fates: NDArray[np.uint8] | Fate) -> None:
-        """Messages came to nothing; their failures may still count by another copy."""
-        self.fates[events, devices] = np.maximum(self.fates[events, devices], np.uint8(fates))
+    def add_rejections(
+        self, devices: Ints, events: Ints, outcomes: NDArray[np.uint8] | CountOutcome
+    ) -> None:
+        """Note messages that were not counted; another copy may still count."""
+        self.outcomes[events, devices] = np.maximum(
+            self.outcomes[events, devices], np.uint8(outcomes)
+        )

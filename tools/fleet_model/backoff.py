@@ -29,7 +29,7 @@ class Backoff:
 
     @classmethod
     def of(cls, machine: str, state: str) -> Backoff:
-        """The entry that a throttled state of a machine is retried by.
+        """Return the entry that a throttled state of a machine is retried by.
 
         Raises:
             ValueError: there is none with full jitter; the model knows no other.
@@ -49,7 +49,7 @@ class Backoff:
         return sum(self._most(earlier) for earlier in range(self.attempts)) / 2
 
     def waits(self, earlier: NDArray[np.int32], chance: np.random.Generator) -> NDArray[np.int32]:
-        """Whole seconds before the next attempt, at least one, for each number of earlier ones."""
+        """Draw whole seconds before the next attempt, at least 1, by the number of earlier ones."""
         # Beyond that, the power has no use and no place in a float.
         powers = np.minimum(earlier, 60)
         most = np.minimum(self.interval * self.rate**powers, self.longest)

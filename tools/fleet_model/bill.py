@@ -18,7 +18,7 @@ PASS_MEGABYTES = 1024
 
 
 def usage_of(tally: Tally) -> Usage:
-    """The billed units of a run; bytes of alerts, mails, and what is fixed are left out."""
+    """Return the billed units of a run, without bytes of alerts and e-mails, or fixed costs."""
     calls, units = tally.calls, tally.units
     messages, invocations = calls["states.start_express"], calls["lambda.invoke"]
     return (
@@ -45,12 +45,12 @@ def usage_of(tally: Tally) -> Usage:
 
 
 def waits(tally: Tally) -> Usage:
-    """What it costs that a run of the intake waits to try again: it is billed for that time."""
+    """Return the cost of waits of the intake, which is billed for its time."""
     return bill.express_waits(tally.intakes_waited)
 
 
 def passes(tally: Tally) -> Usage:
-    """What it costs that ReconcileDevices counts the fleet and acts; not what its acts call."""
+    """Return the cost of ReconcileDevices without the calls of its actions."""
     return Usage(
         lambda_invocations=tally.passes,
         lambda_gb_seconds=tally.pass_seconds * PASS_MEGABYTES / 1024,
@@ -61,7 +61,7 @@ def passes(tally: Tally) -> Usage:
 
 
 def retries(tally: Tally) -> Usage:
-    """What attempts cost that the recoveries repeat: a transition and an invocation each.
+    """Return what attempts cost that the recoveries repeat: a transition and an invocation each.
 
     The calls that they make before they are refused again are not in it.
     """

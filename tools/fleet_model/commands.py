@@ -54,7 +54,7 @@ def add(commands: Parsers) -> None:
     million.set_defaults(run=_million)
     fleet = commands.add_parser("ladders", help="your own fleet on one ladder, or on several")
     _add_fleet(fleet)
-    fleet.set_defaults(run=_fleet)
+    fleet.set_defaults(run=_ladders)
 
 
 def _add_outputs(parser: argparse.ArgumentParser) -> None:
@@ -103,46 +103,50 @@ def _add_fleet(parser: argparse.ArgumentParser) -> None:
 def _million(given: argparse.Namespace) -> int:
     console = Console()
     attack = million.Storm(devices=given.devices, seed=given.seed, tick=given.tick)
-    with _progress(console) as told:
-        reports = million.run(attack, given.jobs, told)
-    made = {
+    with _show_progress(console) as progress:
+        reports = million.run(attack, given.jobs, progress)
+    tables = {
         "storm": million.figures(reports),
         "runs": million.efforts(reports),
         "quotas": million.rates(reports),
-        "refused": million.refused(reports),
+        "refused": million.rejections(reports),
     }
-    _show(console, made)
+    _show(console, tables)
     _draw(console, given.picture or DRAWN / "million.svg", partial(picture.storm, reports[0]))
     complaints = million.complaints(reports)
     _complain(console, complaints)
     if given.json:
-        _write(given.json, [asdict(one) for one in reports])
+        _write(given.json, [asdict(report) for report in reports])
     if given.docs and not complaints:
-        _write_page(made)
+        _write_page(tables)
         picture.storm(reports[0], STORM_PICTURE)
     return 1 if complaints else 0
 
 
-def _fleet(given: argparse.Namespace) -> int:
+def _ladders(given: argparse.Namespace) -> int:
     console = Console()
     fleet = EXAMPLE if given.docs else _fleet_of(given)
     wanted = EXAMPLE_LADDERS if given.docs else tuple(given.cool_down or [(86_400,)])
     if len(wanted) > _MOST_LADDERS:
         console.print(f"--cool-down was given {len(wanted)} times: {_MOST_LADDERS} at most")
         return 2
-    with _progress(console) as told:
+    with _show_progress(console) as progress:
         outcomes = [
-            ladders.run(fleet, ladder, partial(told, str(list(ladder)))) for ladder in wanted
+            ladders.run(fleet, ladder, partial(progress, str(list(ladder)))) for ladder in wanted
         ]
-    made = {"ladders": ladders.table(fleet, outcomes)}
-    _show(console, made)
-    _draw(console, given.picture or DRAWN / "fleet.svg", partial(picture.ladders, fleet, outcomes))
-    complaints = [f"{list(one.ladder)}: {wrong}" for one in outcomes for wrong in one.wrong]
+    tables = {"ladders": ladders.table(fleet, outcomes)}
+    _show(console, tables)
+    _draw(
+        console, given.picture or DRAWN / "ladders.svg", partial(picture.ladders, fleet, outcomes)
+    )
+    complaints = [
+        f"{list(outcome.ladder)}: {wrong}" for outcome in outcomes for wrong in outcome.wrong
+    ]
     _complain(console, complaints)
     if given.json:
         _write(given.json, ladders.as_json(fleet, outcomes))
     if given.docs and not complaints:
-        _write_page(made)
+        _write_page(tables)
         picture.ladders(fleet, outcomes, LADDERS_PICTURE)
     return 1 if complaints else 0
 
@@ -168,22 +172,22 @@ def _fleet_of(given: argparse.Namespace) -> Fleet:
 
 
 @contextmanager
-def _progress(console: Console) -> Iterator[Callable[[str, int], None]]:
-    """A line for each run, with how far it is in its own time."""
+def _show_progress(console: Console) -> Iterator[Callable[[str, int], None]]:
+    """Show a line per run, with how far it is in its own time."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         lines: dict[str, Any] = {}
 
-        def told(name: str, second: int) -> None:
+        def update(name: str, second: int) -> None:
             if name not in lines:
                 lines[name] = bar.add_task(name, total=None)
             bar.update(lines[name], description=f"{name}: hour {second / 3600:.1f}")
 
-        yield told
+        yield update
 
 
-def _show(console: Console, made: dict[str, Table]) -> None:
-    for table in made.values():
+def _show(console: Console, tables: dict[str, Table]) -> None:
+    for table in tables.values():
         console.print(table.rich())
 
 
@@ -202,8 +206,8 @@ def _write(path: Path, what: Any) -> None:
     path.write_text(json.dumps(what, indent=2) + "\n", encoding="utf-8")
 
 
-def _write_page(made: dict[str, Table]) -> None:
-    PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8"), made), encoding="utf-8")
+def _write_page(tables: dict[str, Table]) -> None:
+    PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8"), tables), encoding="utf-8")
 
 
 # -- what is given -------------------------------------------------------------------------------
@@ -231,7 +235,7 @@ def _number(text: str) -> float:
 
 
 def ladder(text: str) -> Ladder:
-    """The waits of ``cool_down_seconds``, within what the module takes; for ``argparse``."""
+    """Return the waits of ``cool_down_seconds``, within what the module takes; for ``argparse``."""
     waits = [part.strip() for part in text.split(",")] if text.strip() else []
     if not all(wait.isdecimal() and 1 <= int(wait) <= _LONGEST_WAIT for wait in waits):
         raise argparse.ArgumentTypeError(

@@ -1,4 +1,4 @@
-"""The same story, told by the package's own handlers and state machines, under the same quotas.
+"""The same workload, told by the package's own handlers and state machines, under the same quotas.
 
 It is what the model is held against. Slow, so for hundreds of devices; the invariants of ``watch``
 are checked at each call.
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleet_model.model import Setup
-from fleet_model.workload import SUCCESS, Ints, Story
+from fleet_model.workload import SUCCESS, Ints, Workload
 from pricing.quotas import Account
 from simulator import scenario
 from simulator.aws.errors import client_error
@@ -26,12 +26,12 @@ from simulator.options import FAILED_GROUP, RETRIES, Options
 from simulator.world import START
 
 _SETTLED = 3600
-"""Seconds from the making of the things until the story begins."""
+"""Seconds from the making of the things until the workload begins."""
 _MOVES = ("ResetRetryCounterAndMoveOut", "ResetRetryCountToFailedUpdate")
 
 
 @dataclass(frozen=True)
-class Testimony:
+class HandlerResult:
     """What became of the devices, by number."""
 
     counted: Ints
@@ -41,43 +41,43 @@ class Testimony:
     is_healthy: NDArray[np.bool_]
     has_failed: NDArray[np.bool_]
     """Whether it is in the group of the failed."""
-    told: Ints
+    notifications: Ints
     """How often people were told of each."""
     waits: Ints
     """Seconds from each failure that reached the limit until the device was out."""
     ended_at: int
-    """When the last device was restored or told of, seconds of the story."""
+    """When the last device was restored or alerted about, seconds of the workload."""
     violations: list[str]
     """Of the simulator's invariants."""
 
 
-def tell(story: Story, setup: Setup) -> Testimony:
-    """Plays a story to its end; of the quotas, those of AWS IoT hold."""
-    return _Witness(story, setup).testimony()
+def run(workload: Workload, setup: Setup) -> HandlerResult:
+    """Play a workload to its end; of the quotas, those of AWS IoT hold."""
+    return _HandlerRun(workload, setup).run()
 
 
-class _Witness:
-    def __init__(self, story: Story, setup: Setup) -> None:
-        self._story = story
+class _HandlerRun:
+    def __init__(self, workload: Workload, setup: Setup) -> None:
+        self._workload = workload
         self._setup = setup
         options = Options(
             retry_limit=setup.retry_limit,
             cool_down_seconds=setup.cool_down_seconds,
             cool_down_jitter=setup.cool_down_jitter,
             settle_seconds=setup.settle_seconds,
-            indexing_seconds=float(story.indexing_seconds),
+            indexing_seconds=float(workload.indexing_seconds),
         )
-        chance = random.Random(story.seed)  # noqa: S311 -- must be repeatable
+        chance = random.Random(workload.seed)  # noqa: S311 -- must be repeatable
         built = scenario.build(chance, options, Faults(chance))
         self._world, self._checks = built.world, built.checks
-        self._account = Account(setup.quotas)
+        self._quotas = Account(setup.quotas)
         self._second = 0
-        self._names = [f"device-{number}" for number in range(story.size)]
+        self._names = [f"device-{number}" for number in range(workload.size)]
         self._numbers = {name: number for number, name in enumerate(self._names)}
-        self._failed = np.zeros(story.size, np.int32)
-        self._is_healthy = np.zeros(story.size, np.bool_)
-        self._before = np.zeros(story.size, np.int32)
-        self._told = np.zeros(story.size, np.int32)
+        self._failed = np.zeros(workload.size, np.int32)
+        self._is_healthy = np.zeros(workload.size, np.bool_)
+        self._before = np.zeros(workload.size, np.int32)
+        self._notifications = np.zeros(workload.size, np.int32)
         self._reached: dict[str, float] = {}
         """When the limit was reached, by recovery run."""
         self._waits: list[int] = []
@@ -87,26 +87,27 @@ class _Witness:
         self._world.intercept(self._limit)
         self._world.functions.on_finish.append(self._note_result)
 
-    def testimony(self) -> Testimony:
-        world, story = self._world, self._story
-        with world.installed():
+    def run(self) -> HandlerResult:
+        world, workload = self._world, self._workload
+        with world.install():
             for name in self._names:
                 world.edits.create(name, {"model": "wo:v8", "FW": "2.26"})
             world.advance(_SETTLED)
             world.account.iot.on_join = self._rejoin
-            for number, start in enumerate(story.starts):
+            for number, start in enumerate(workload.starts):
                 world.scheduler.after(float(start), partial(self._try, number))
             world.scheduler.run(most=100_000_000)
         counted = [
-            self._before[number] + self._recorded(name) for name, number in self._numbers.items()
+            self._before[number] + self._count_recorded(name)
+            for name, number in self._numbers.items()
         ]
         members = world.account.iot.groups[FAILED_GROUP]
-        return Testimony(
+        return HandlerResult(
             counted=np.array(counted, np.int32),
             failed=self._failed,
             is_healthy=self._is_healthy,
             has_failed=np.array([name in members for name in self._names]),
-            told=self._told,
+            notifications=self._notifications,
             waits=np.array(self._waits, np.int32),
             ended_at=self._ended_at,
             violations=[str(violation) for violation in self._checks.violations],
@@ -116,7 +117,7 @@ class _Witness:
     def _now(self) -> int:
         return int(self._world.scheduler.now - START) - _SETTLED
 
-    def _recorded(self, name: str) -> int:
+    def _count_recorded(self, name: str) -> int:
         item = self._world.record(name)
         if item is None:
             return 0
@@ -129,21 +130,21 @@ class _Witness:
         self._world.scheduler.after(0, partial(self._try, self._numbers[name]))
 
     def _try(self, number: int) -> None:
-        story, tried = self._story, int(self._failed[number])
-        if tried >= story.failures[number]:
+        workload, tried = self._workload, int(self._failed[number])
+        if tried >= workload.failures[number]:
             self._is_healthy[number] = True
-            self._tell(number, SUCCESS)
+            self._report(number, SUCCESS)
             return
-        self._tell(number, tried)
+        self._report(number, tried)
         self._failed[number] += 1
-        if (tried + 1) % story.tries:
-            (gap,) = story.gaps(_one(number), _one(tried + 1))
+        if (tried + 1) % workload.tries:
+            (gap,) = workload.gaps(_array(number), _array(tried + 1))
             self._world.scheduler.after(float(gap), partial(self._try, number))
 
-    def _tell(self, number: int, event: int) -> None:
+    def _report(self, number: int, event: int) -> None:
         self._sent[number, event] = int(self._world.scheduler.now * 1000)
-        for copy in range(self._story.copies):
-            (delay,) = self._story.delays(_one(number), _one(event), copy)
+        for copy in range(self._workload.copies):
+            (delay,) = self._workload.delays(_array(number), _array(event), copy)
             arrive = partial(self._arrive, number, event)
             self._world.scheduler.after(float(delay), arrive)
 
@@ -172,8 +173,8 @@ class _Witness:
             second = int(self._world.scheduler.now - START)
             if second != self._second:
                 self._second = second
-                self._account.begin(second)
-            if not self._account.take(((name, 1.0),), 1):
+                self._quotas.begin(second)
+            if not self._quotas.take(((name, 1.0),), 1):
                 raise client_error("ThrottlingException", "The rate exceeds the limit.")
         if call.operation == "transact_write_items":
             self._note_end(call)
@@ -183,7 +184,7 @@ class _Witness:
         first = call.parameters["TransactItems"][0]
         if "Delete" in first and first["Delete"]["TableName"] == RETRIES:
             name = first["Delete"]["Key"]["deviceId"]["S"]
-            self._before[self._numbers[name]] += self._recorded(name)
+            self._before[self._numbers[name]] += self._count_recorded(name)
 
     def _note_result(self, run: FunctionRun, error: str | None, result: Any) -> None:
         if error is not None:
@@ -196,8 +197,8 @@ class _Witness:
         elif run.step in ("RestoreDeviceAttributes", "SendSNSNotification"):
             self._ended_at = self._now
             if run.step == "SendSNSNotification":
-                self._told[self._numbers[run.event["deviceId"]]] += 1
+                self._notifications[self._numbers[run.event["deviceId"]]] += 1
 
 
-def _one(value: int) -> Ints:
+def _array(value: int) -> Ints:
     return np.array([value], np.int32)

@@ -12,7 +12,7 @@ from enum import IntEnum, auto
 
 import numpy as np
 
-from fleet_model.event_queue import Agenda, Rows
+from fleet_model.event_queue import EventQueue, Rows
 from fleet_model.profile import Step
 from fleet_model.records import Flags, Ints
 from fleet_model.tally import MINUTE, Tally
@@ -38,13 +38,13 @@ class Work(IntEnum):
     MARK_FAILED = auto()
     JOIN_GROUP = auto()
     NOTIFY = auto()
-    LOOK = auto()
+    INSPECT = auto()
     RECONCILE = auto()
     REDRIVE = auto()
     SCAN = auto()
 
 
-_LOOKING = frozenset({Work.RECONCILE, Work.SCAN})
+_INSPECTING = frozenset({Work.RECONCILE, Work.SCAN})
 """What goes on for as long as other work is left, and is none itself."""
 
 
@@ -54,7 +54,7 @@ class Batch:
 
     devices: Ints
     events: Ints
-    """Of a message: which failure it tells of, or ``story.SUCCESS``."""
+    """The failure that a message reports, or ``workload.SUCCESS``."""
     tries: Ints
     """How often it was tried before, in this state."""
     since: Ints
@@ -62,7 +62,7 @@ class Batch:
 
     @classmethod
     def of(cls, devices: Ints, events: Ints | int = 0, tries: int = 0, since: int = 0) -> Batch:
-        """A batch of so many devices, the other columns the same for all where they are numbers."""
+        """Return a batch of devices; a column given as a number is the same for all."""
         size = len(devices)
         return cls(
             devices,
@@ -78,7 +78,7 @@ class Batch:
         return Batch(*(column[which] for column in self._columns))
 
     def fresh(self) -> Batch:
-        """The same, not tried yet: they go on to another state."""
+        """Return the same, not tried yet: they go on to another state."""
         return Batch(self.devices, self.events, np.zeros_like(self.tries), self.since)
 
     @property
@@ -86,7 +86,7 @@ class Batch:
         return self.devices, self.events, self.tries, self.since
 
     def rows(self, work: Work) -> Rows:
-        """For the agenda."""
+        """Return the rows for the event queue."""
         rows = np.empty((len(self), 5), np.int32)
         rows[:, 0] = work
         for place, column in enumerate(self._columns, 1):
@@ -95,7 +95,7 @@ class Batch:
 
     @classmethod
     def of_rows(cls, rows: Rows) -> Batch:
-        """From the agenda."""
+        """Return the batch of rows of the event queue."""
         return cls(rows[:, 1], rows[:, 2], rows[:, 3], rows[:, 4])
 
 
@@ -111,9 +111,9 @@ class Engine:
         self.tally = tally
         self.account = Account(quotas, tick)
         self._tick = tick
-        self.doing: dict[Work, Callable[[Batch], None]] = {}
+        self.workers: dict[Work, Callable[[Batch], None]] = {}
         """Who does which work."""
-        self._agenda = Agenda(columns=5)
+        self._queue = EventQueue(columns=5)
         self._left = 0
         """How much work is left, not counting what looks after others."""
 
@@ -122,32 +122,32 @@ class Engine:
         """Whether nothing is left to do but to look whether something is."""
         return not self._left
 
-    def later(self, work: Work, batch: Batch, seconds: Ints | int = 0) -> None:
-        """Has work done some seconds from now, in the tick that begins then or next."""
+    def schedule(self, work: Work, batch: Batch, seconds: Ints | int = 0) -> None:
+        """Have work done some seconds from now, in the tick that begins then or next."""
         if not len(batch):
             return
         moments = np.full(len(batch), self.now, np.int32) + np.asarray(seconds, np.int32)
         moments += -moments % self._tick
-        self._agenda.add(moments, batch.rows(work))
-        if work not in _LOOKING:
+        self._queue.add(moments, batch.rows(work))
+        if work not in _INSPECTING:
             self._left += len(batch)
 
     def run(self, progress: Callable[[int], None] = lambda _: None) -> None:
-        """Lets time pass until nothing is left to do.
+        """Let time pass until nothing is left to do.
 
         Args:
             progress: called with the time, each minute in which something happens.
         """
         minute = -1
-        while (second := self._agenda.next()) is not None:
+        while (second := self._queue.next()) is not None:
             if second != self.now:
                 self.account.begin(second)
             self.now = second
             if second // MINUTE != minute:
                 minute = second // MINUTE
                 progress(second)
-            self._do(self._agenda.take(second))
-            self.tally.sampled(self.account, second)
+            self._do(self._queue.take(second))
+            self.tally.sample(self.account, second)
         self.account.begin(self.now + self._tick)
 
     def _do(self, rows: Rows) -> None:
@@ -156,12 +156,12 @@ class Engine:
         for kind in self.chance.permutation(kinds):
             part = rows[rows[:, 0] == kind] if len(kinds) > 1 else rows
             work = Work(int(kind))
-            if work not in _LOOKING:
+            if work not in _INSPECTING:
                 self._left -= len(part)
-            self.doing[work](Batch.of_rows(part))
+            self.workers[work](Batch.of_rows(part))
 
     def call(self, step: Step, count: int) -> Ints:
-        """Makes the calls of a step for so many devices, one call after the other.
+        """Make the calls of a step for so many devices, one call after the other.
 
         Returns:
             How many calls each of them got through; as many as the step has where all were granted.
@@ -176,9 +176,9 @@ class Engine:
                 alive = self.chance.permutation(alive)
                 reached[alive[granted:]] = place
                 alive = alive[:granted]
-            self.tally.called(call, granted)
+            self.tally.record_calls(call, granted)
         return reached
 
-    def happened(self, name: str, count: int) -> None:
-        """Something happened now to so many devices."""
-        self.tally.happened(name, count, self.now)
+    def record(self, name: str, count: int) -> None:
+        """Record an event of so many devices, now."""
+        self.tally.record_event(name, count, self.now)

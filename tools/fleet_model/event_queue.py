@@ -15,7 +15,7 @@ _CHUNK = 64
 """Seconds that are put in order together, when the first of them has come."""
 
 
-class Agenda:
+class EventQueue:
     """Rows by the second in which they are due."""
 
     def __init__(self, columns: int) -> None:
@@ -32,7 +32,7 @@ class Agenda:
         self._begun = -1
 
     def add(self, seconds: NDArray[np.int32], rows: Rows) -> None:
-        """Adds rows; none in the past."""
+        """Add rows; none in the past."""
         if not len(rows):
             return
         chunks = seconds // _CHUNK
@@ -59,7 +59,7 @@ class Agenda:
             self._open[second].append(rows[part])
 
     def next(self) -> int | None:
-        """The next second in which something is due; None when nothing is left."""
+        """Return the next second in which something is due; None when nothing is left."""
         if not self._seconds and self._order:
             self._begun = heapq.heappop(self._order)
             parts = self._chunks.pop(self._begun)
@@ -70,7 +70,7 @@ class Agenda:
         return self._seconds[0] if self._seconds else None
 
     def take(self, second: int) -> Rows:
-        """Takes out what is due in a second."""
+        """Take out what is due in a second."""
         if not self._seconds or self._seconds[0] != second:
             return self._nothing
         heapq.heappop(self._seconds)

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from fleet_model import profile
-from fleet_model.audit_log import Fate, Ledger
+from fleet_model.audit_log import AuditLog, CountOutcome
 from fleet_model.backoff import Backoff
 from fleet_model.engine import Batch, Engine, Work
-from fleet_model.profile import Call, Profile, Step, called
+from fleet_model.profile import Call, Profile, Step, single_call
 from fleet_model.records import FREE, TRACKING, Flags, Ints, Records
 from fleet_model.workload import SUCCESS
 from simulator.machines import EXPRESS_SECONDS
@@ -26,8 +26,8 @@ STATES: Mapping[Work, str] = {
     Work.START: "StartCoolDown",
 }
 """In the definition; both states that start a recovery are retried alike."""
-_ARRIVAL: Step = (Call("iot.rules", (("iot.rules", RULES),)), called("states.start_express"))
-_START: Step = (called("stepfunctions.start_execution"),)
+_ARRIVAL: Step = (Call("iot.rules", (("iot.rules", RULES),)), single_call("states.start_express"))
+_START: Step = (single_call("stepfunctions.start_execution"),)
 
 
 class Intake:
@@ -47,13 +47,13 @@ class Intake:
         self._engine = engine
         self._records = records
         self._steps = steps
-        self._start_anew = start
+        self._start_runs = start
         self._backoffs = backoffs
         self.started = np.zeros(len(records.state), np.uint8)
         """The latest cycle for which a run was started: its name is taken."""
         self.dead_letters: list[Batch] = []
-        self.ledger = Ledger(len(records.state), records.most_events)
-        engine.doing |= {
+        self.audit_log = AuditLog(len(records.state), records.most_events)
+        engine.workers |= {
             Work.ARRIVE: self._arrive,
             Work.COUNT: self._count,
             Work.CHECK: self._check,
@@ -65,123 +65,125 @@ class Intake:
 
     def _arrive(self, batch: Batch) -> None:
         granted = self._engine.call(_ARRIVAL, len(batch)) == len(_ARRIVAL)
-        self._engine.happened("arrived", len(batch))
-        self._bury(batch[~granted])
+        self._engine.record("arrived", len(batch))
+        self._send_to_dead_letters(batch[~granted])
         batch = batch[granted]
         is_success = batch.events == SUCCESS
         self._clear(batch[is_success])
         self._count(batch[~is_success])
 
-    def _done(self, work: Work, batch: Batch, step: Step) -> Flags:
-        """Runs a state; which of the batch came through. Those that did not are tried again."""
+    def _run_state(self, work: Work, batch: Batch, step: Step) -> Flags:
+        """Run a state; which of the batch came through. Those that did not are tried again."""
         done: Flags = self._engine.call(step, len(batch)) == len(step)
         if not done.all():
-            self._again(work, batch[~done])
+            self._retry(work, batch[~done])
         return done
 
-    def _again(self, work: Work, batch: Batch) -> None:
+    def _retry(self, work: Work, batch: Batch) -> None:
         backoff = self._backoffs[STATES[work]]
         is_left = batch.tries < backoff.attempts
-        self._bury(batch[~is_left])
+        self._send_to_dead_letters(batch[~is_left])
         batch = batch[is_left]
         waits = backoff.waits(batch.tries, self._engine.chance)
         left = np.maximum(0, int(EXPRESS_SECONDS) - (self._engine.now - batch.since))
         in_time = waits < left
         self._engine.tally.intakes_waited += int(np.minimum(waits, left).sum())
         # It ends in the middle of its wait, and nothing in it sees that.
-        self._engine.happened("timed out", int((~in_time).sum()))
+        self._engine.record("timed out", int((~in_time).sum()))
         batch, waits = batch[in_time], waits[in_time]
-        self._engine.happened("intake retried", len(batch))
-        self._engine.later(
+        self._engine.record("intake retried", len(batch))
+        self._engine.schedule(
             work, Batch(batch.devices, batch.events, batch.tries + 1, batch.since), waits
         )
 
-    def _bury(self, batch: Batch) -> None:
+    def _send_to_dead_letters(self, batch: Batch) -> None:
         if len(batch):
-            self._engine.happened("dead letters", len(batch))
+            self._engine.record("dead letters", len(batch))
             self.dead_letters.append(batch)
 
     def _count(self, batch: Batch) -> None:
-        batch = batch[self._done(Work.COUNT, batch, self._steps["IncrementRetryCounter"])]
+        batch = batch[self._run_state(Work.COUNT, batch, self._steps["IncrementRetryCounter"])]
         while len(batch):
             # Of several messages of a device, one write takes effect after the other.
             _, first = np.unique(batch.devices, return_index=True)
             is_first = np.zeros(len(batch), np.bool_)
             is_first[first] = True
-            self._counted(batch[is_first])
+            self._apply_counts(batch[is_first])
             batch = batch[~is_first]
 
-    def _counted(self, batch: Batch) -> None:
+    def _apply_counts(self, batch: Batch) -> None:
         engine, records = self._engine, self._records
         is_free = records.state[batch.devices] == FREE
         if is_free.any():
-            engine.later(Work.CHECK, batch[is_free].fresh())
+            engine.schedule(Work.CHECK, batch[is_free].fresh())
             batch = batch[~is_free]
         counted = records.count(batch.devices, batch.events)
-        self.ledger.counted(batch.devices[counted], batch.events[counted])
+        self.audit_log.add_counts(batch.devices[counted], batch.events[counted])
         self._note_why(batch[~counted])
-        engine.happened("counted", int(counted.sum()))
-        engine.happened("refused", int((~counted).sum()))
+        engine.record("counted", int(counted.sum()))
+        engine.record("refused", int((~counted).sum()))
         is_due = records.is_used_up(batch.devices)
         if is_due.any():
             self._note_limit(batch.devices[is_due & counted])
-            engine.later(Work.START, batch[is_due].fresh())
+            engine.schedule(Work.START, batch[is_due].fresh())
 
     def _note_why(self, batch: Batch) -> None:
-        """For the audit; of a copy of what was counted there is nothing to say."""
+        """Note for the audit why messages did not count, unless they are copies."""
         records, devices = self._records, batch.devices
-        fates = np.full(len(batch), Fate.UNKNOWN, np.uint8)
-        fates[records.state[devices] != TRACKING] = Fate.IN_RECOVERY
-        fates[records.is_used_up(devices)] = Fate.FULL
-        self.ledger.not_counted(devices, batch.events, fates)
+        outcomes = np.full(len(batch), CountOutcome.UNKNOWN, np.uint8)
+        outcomes[records.state[devices] != TRACKING] = CountOutcome.IN_RECOVERY
+        outcomes[records.is_used_up(devices)] = CountOutcome.FULL
+        self.audit_log.add_rejections(devices, batch.events, outcomes)
 
     def _note_limit(self, devices: Ints) -> None:
         cycles = self._records.cycle[devices]
         self._engine.tally.reached_at[cycles, devices] = self._engine.now
-        self._engine.happened("limit reached", len(devices))
+        self._engine.record("limit reached", len(devices))
 
     def _check(self, batch: Batch) -> None:
         is_late = self._records.has_ended[batch.devices]
         stale = batch[is_late]
-        done = self._done(Work.CHECK, stale, self._steps[profile.STALE])
-        self._engine.happened("stale", int(done.sum()))
-        self.ledger.not_counted(stale.devices[done], stale.events[done], Fate.RECOVERED)
+        done = self._run_state(Work.CHECK, stale, self._steps[profile.STALE])
+        self._engine.record("stale", int(done.sum()))
+        self.audit_log.add_rejections(
+            stale.devices[done], stale.events[done], CountOutcome.RECOVERED
+        )
         new = batch[~is_late]
-        done = self._done(Work.CHECK, new, self._steps["CheckIfDeviceExists"])
-        self._engine.later(Work.STORE, new[done].fresh())
+        done = self._run_state(Work.CHECK, new, self._steps["CheckIfDeviceExists"])
+        self._engine.schedule(Work.STORE, new[done].fresh())
 
     def _store(self, batch: Batch) -> None:
-        done = self._done(Work.STORE, batch, self._steps["StoreDeviceAttributes"])
-        self._engine.later(Work.CREATE, batch[done].fresh())
+        done = self._run_state(Work.STORE, batch, self._steps["StoreDeviceAttributes"])
+        self._engine.schedule(Work.CREATE, batch[done].fresh())
 
     def _create(self, batch: Batch) -> None:
-        done = self._done(Work.CREATE, batch, self._steps["CreateDeviceRecord"])
+        done = self._run_state(Work.CREATE, batch, self._steps["CreateDeviceRecord"])
         self._records.create(np.unique(batch.devices[done]))
-        self._engine.later(Work.COUNT, batch[done].fresh())
+        self._engine.schedule(Work.COUNT, batch[done].fresh())
 
     def _clear(self, batch: Batch) -> None:
         if not len(batch):
             return
         tracked = self._records.state[batch.devices] != FREE
-        self._done(Work.CLEAR, batch[~tracked], self._steps[profile.UNTRACKED])
+        self._run_state(Work.CLEAR, batch[~tracked], self._steps[profile.UNTRACKED])
         batch = batch[tracked]
-        done = self._done(Work.CLEAR, batch, self._steps["ClearDeviceRecord"])
+        done = self._run_state(Work.CLEAR, batch, self._steps["ClearDeviceRecord"])
         devices = np.unique(batch.devices[done])
-        self._engine.happened("recovered", len(devices))
+        self._engine.record("recovered", len(devices))
         self._records.end(devices)
 
     def _start(self, batch: Batch) -> None:
-        batch = batch[self._done(Work.START, batch, _START)]
+        batch = batch[self._run_state(Work.START, batch, _START)]
         self.start(batch.devices)
         # AWS refused them because too many were open: tried again as anything that is refused.
         refused = self._is_to_start(batch.devices)
         if refused.any():
-            self._again(Work.START, batch[refused])
+            self._retry(Work.START, batch[refused])
 
     def start(self, devices: Ints) -> None:
-        """Recoveries begin that have not yet; who asks has made the calls."""
+        """Start recoveries that have not begun; the caller has made the calls."""
         devices = np.unique(devices)
-        begun = self._start_anew(devices[self._is_to_start(devices)])
+        begun = self._start_runs(devices[self._is_to_start(devices)])
         self.started[begun] = self._records.cycle[begun] + 1
 
     def _is_to_start(self, devices: Ints) -> Flags:

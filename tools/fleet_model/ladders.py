@@ -19,15 +19,15 @@ from fleet_model.audit import wrong_in
 from fleet_model.intake import RULES
 from fleet_model.model import Result, Setup
 from fleet_model.tally import UPDATE_THING
-from pricing import recorded_usage as bench_figures
+from pricing import recorded_usage
 from pricing.bill import Usage
 from pricing.quotas import QUOTAS, ROLLOUT_PER_MINUTE
 from reporting.tables import Table, duration
 
 MOST_DEVICES = 5_000_000
-DAYS_OF_A_MONTH = 30
-_RECONCILES_A_DAY = 96
-_MAILS_A_DAY = 288
+DAYS_PER_MONTH = 30
+_RECONCILES_PER_DAY = 96
+_EMAILS_PER_DAY = 288
 _TICK = 5
 _PERCENTILES = (50, 95)
 
@@ -57,8 +57,8 @@ class Fleet:
     """How often each message arrives."""
     seed: int = 1
 
-    def story(self) -> workload.Story:
-        """One release on this fleet."""
+    def make_workload(self) -> workload.Workload:
+        """Draw one release on this fleet."""
         return workload.ordinary_release(
             self.devices,
             self.seed,
@@ -113,8 +113,8 @@ POINTS = tuple(int(x) for x in np.geomspace(60, 10 * 86_400, 60))
 """Seconds since a device's first failure."""
 
 
-def expected(fleet: Fleet, ladder: Ladder) -> Expected:
-    """The shares; attempts fail independently of one another."""
+def expect(fleet: Fleet, ladder: Ladder) -> Expected:
+    """Return the shares; attempts fail independently of one another."""
     tries, well = fleet.retry_limit, 1 - fleet.never
     left, in_cycle, failures = well, [], 0.0
     for cycle in range(len(ladder) + 1):
@@ -130,12 +130,12 @@ def expected(fleet: Fleet, ladder: Ladder) -> Expected:
 
 
 def _failures(fails: float, tries: int) -> float:
-    """Failures of one cycle on average: the n-th attempt fails if all before it did."""
+    """Return the mean failures per cycle: attempt n happens if all before it failed."""
     return sum(fails**attempt for attempt in range(1, tries + 1))
 
 
 def run(fleet: Fleet, ladder: Ladder, progress: Callable[[int], None] = lambda _: None) -> Outcome:
-    """One release on one ladder.
+    """Simulate one release on one ladder.
 
     Args:
         fleet: whose.
@@ -148,13 +148,13 @@ def run(fleet: Fleet, ladder: Ladder, progress: Callable[[int], None] = lambda _
         cool_down_jitter=fleet.jitter,
         tick=_TICK,
     )
-    result = model.run(fleet.story(), setup, progress)
+    result = model.run(fleet.make_workload(), setup, progress)
     devices, waits = result.devices, _waits(result)
     usage = bill.usage_of(result.tally)
-    month = usage * fleet.releases_per_month + _others(fleet) + _fixed()
+    month = usage * fleet.releases_per_month + _usage_of_others(fleet) + _fixed_usage()
     return Outcome(
         ladder=ladder,
-        expected=expected(fleet, ladder),
+        expected=expect(fleet, ladder),
         escalated=result.audit.escalated,
         wrong=tuple(wrong_in(asdict(result.audit))),
         hours=tuple(np.percentile(waits, _PERCENTILES)) if len(waits) else (0.0, 0.0),
@@ -176,57 +176,60 @@ def _waits(result: Result) -> NDArray[np.int32]:
     return waits
 
 
-def _others(fleet: Fleet) -> Usage:
-    """What the topic's other messages cost in a month: each is looked at by each rule."""
-    looks = fleet.devices * fleet.messages_per_day * DAYS_OF_A_MONTH * RULES
+def _usage_of_others(fleet: Fleet) -> Usage:
+    """Return what the topic's other messages cost in a month: each is looked at by each rule."""
+    looks = fleet.devices * fleet.messages_per_day * DAYS_PER_MONTH * RULES
     return Usage(rules_triggered=looks, rule_actions=looks)
 
 
-def _fixed() -> Usage:
-    """What a month costs a fleet in which nothing fails, as ``make bench`` counted it."""
-    recorded = bench_figures.read()
+def _fixed_usage() -> Usage:
+    """Return what a month costs a fleet in which nothing fails, as ``make bench`` counted it."""
+    recorded = recorded_usage.read()
     counts = {
         "monitoring": 1,
-        "reconcile_0": _RECONCILES_A_DAY * DAYS_OF_A_MONTH,
-        "mail_0": _MAILS_A_DAY * DAYS_OF_A_MONTH,
+        "reconcile_0": _RECONCILES_PER_DAY * DAYS_PER_MONTH,
+        "mail_0": _EMAILS_PER_DAY * DAYS_PER_MONTH,
     }
-    usages = (bench_figures.usage_of(recorded[name]) * times for name, times in counts.items())
+    usages = (recorded_usage.usage_of(recorded[name]) * times for name, times in counts.items())
     return sum(usages, Usage())
 
 
 def table(fleet: Fleet, outcomes: list[Outcome]) -> Table:
-    """The ladders, a column each."""
-    most = max(len(one.ladder) for one in outcomes) + 1
+    """Tabulate the ladders, one per column."""
+    most = max(len(outcome.ladder) for outcome in outcomes) + 1
     rows: list[tuple[str, Callable[[Outcome], str]]] = [
-        ("succeed at once", lambda one: _people(fleet, one.expected.at_once)),
+        ("succeed at once", lambda outcome: _people(fleet, outcome.expected.at_once)),
         *(
             (f"recover in cycle {cycle + 1}", partial(_in_cycle, fleet, cycle))
             for cycle in range(most)
         ),
-        ("**people get called for**", lambda one: f"**{_people(fleet, one.expected.called)}**"),
-        ("failures in all", lambda one: f"{one.expected.failures * fleet.devices:,.0f}"),
-        ("called for, as simulated", lambda one: f"{one.escalated:,}"),
-        ("failure to success, p50", lambda one: duration(one.hours[0])),
-        ("failure to success, p95", lambda one: duration(one.hours[1])),
-        ("last one recovered", lambda one: duration(one.last_recovered_at)),
+        (
+            "**people get called for**",
+            lambda outcome: f"**{_people(fleet, outcome.expected.called)}**",
+        ),
+        ("failures in all", lambda outcome: f"{outcome.expected.failures * fleet.devices:,.0f}"),
+        ("called for, as simulated", lambda outcome: f"{outcome.escalated:,}"),
+        ("failure to success, p50", lambda outcome: duration(outcome.hours[0])),
+        ("failure to success, p95", lambda outcome: duration(outcome.hours[1])),
+        ("last one recovered", lambda outcome: duration(outcome.last_recovered_at)),
         ("UpdateThing a second, at most", _most_update_thing),
-        ("a release costs", lambda one: f"${one.release_dollars:,.2f}"),
-        ("**a month costs**", lambda one: f"**${one.month_dollars:,.2f}**"),
+        ("a release costs", lambda outcome: f"${outcome.release_dollars:,.2f}"),
+        ("**a month costs**", lambda outcome: f"**${outcome.month_dollars:,.2f}**"),
     ]
     return Table(
         f"{fleet.devices:,} devices",
-        ("`cool_down_seconds`", *(f"`{list(one.ladder)}`" for one in outcomes)),
+        ("`cool_down_seconds`", *(f"`{list(outcome.ladder)}`" for outcome in outcomes)),
         tuple((name, *map(cell, outcomes)) for name, cell in rows),
     )
 
 
-def _in_cycle(fleet: Fleet, cycle: int, one: Outcome) -> str:
-    shares = one.expected.in_cycle
+def _in_cycle(fleet: Fleet, cycle: int, outcome: Outcome) -> str:
+    shares = outcome.expected.in_cycle
     return _people(fleet, shares[cycle]) if cycle < len(shares) else ""
 
 
-def _most_update_thing(one: Outcome) -> str:
-    return f"{one.most_update_thing:,.0f} of {QUOTAS[UPDATE_THING].rate:,.0f}"
+def _most_update_thing(outcome: Outcome) -> str:
+    return f"{outcome.most_update_thing:,.0f} of {QUOTAS[UPDATE_THING].rate:,.0f}"
 
 
 def _people(fleet: Fleet, share: float) -> str:
@@ -237,19 +240,21 @@ def _people(fleet: Fleet, share: float) -> str:
 
 
 def as_json(fleet: Fleet, outcomes: list[Outcome]) -> dict[str, object]:
-    """Everything, JSON-ready."""
+    """Return all figures, JSON-ready."""
     return {
         "fleet": asdict(fleet),
         "points": POINTS,
         "percentiles": _PERCENTILES,
         "update_thing_quota": QUOTAS[UPDATE_THING].rate,
-        "ladders": [asdict(one) | {"devices": _devices(fleet, one)} for one in outcomes],
+        "ladders": [
+            asdict(outcome) | {"devices": _devices(fleet, outcome)} for outcome in outcomes
+        ],
     }
 
 
-def _devices(fleet: Fleet, one: Outcome) -> dict[str, object]:
-    """The expected shares as numbers of devices, as the table has them."""
-    shares = one.expected
+def _devices(fleet: Fleet, outcome: Outcome) -> dict[str, object]:
+    """Return the expected shares as numbers of devices, as the table has them."""
+    shares = outcome.expected
     return {
         "at_once": shares.at_once * fleet.devices,
         "in_cycle": [share * fleet.devices for share in shares.in_cycle],

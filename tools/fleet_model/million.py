@@ -60,8 +60,8 @@ class Storm:
     """Devices that one job reaches; None: all begin ``within_seconds``, of several jobs or because
     they joined the group of a continuous one."""
 
-    def story(self) -> workload.Story:
-        """What happens to each device."""
+    def make_workload(self) -> workload.Workload:
+        """Draw what happens to each device."""
         return workload.bad_release(
             self.devices,
             self.seed,
@@ -104,7 +104,7 @@ class Report:
     most_open: int
     rates: tuple[Rate, ...]
     dollars: float
-    dollars_a_device: float
+    dollars_per_device: float
     retries_dollars: float
     waits_dollars: float
     passes_dollars: float
@@ -118,20 +118,20 @@ class Report:
 
 
 def setups(tick: int = 1) -> dict[str, Setup]:
-    """What is compared, by name."""
+    """Return what is compared, by name."""
     now = Setup(tick=tick)
     former = dict(now.backoffs) | {name: FORMER for _, name in recoveries.STATES.values()}
     return {
         DEFAULT: now,
         NO_JITTER: replace(now, cool_down_jitter=0.0),
         ONE_JOB: now,
-        GROWN: replace(now, quotas=raised(RAISED)),
-        BEFORE: replace(now, quotas=raised(RAISED), backoffs=former),
+        GROWN: replace(now, quotas=raise_quotas(RAISED)),
+        BEFORE: replace(now, quotas=raise_quotas(RAISED), backoffs=former),
     }
 
 
-def raised(rates: Mapping[str, float]) -> Quotas:
-    """The quotas of an account for which some were raised."""
+def raise_quotas(rates: Mapping[str, float]) -> Quotas:
+    """Return the quotas of an account for which some were raised."""
     return {
         name: replace(quota, rate=rates[name], burst=max(quota.burst, rates[name]))
         if name in rates
@@ -145,7 +145,7 @@ Progress = Callable[[str, int], None]
 
 
 def run(storm: Storm, jobs: int, progress: Progress = lambda *_: None) -> list[Report]:
-    """Runs all that is compared.
+    """Run all that is compared.
 
     Args:
         storm: what hits the fleet.
@@ -155,43 +155,43 @@ def run(storm: Storm, jobs: int, progress: Progress = lambda *_: None) -> list[R
     # The longest first, or a process waits for the other at the end.
     work = [(name, storm) for name in sorted(setups(), key=lambda name: name != ONE_JOB)]
     context = multiprocessing.get_context("spawn")
-    told = context.SimpleQueue()
-    # A process a run, so that the most memory that one took can be told.
-    with context.Pool(jobs, _share, (told,), maxtasksperchild=1) as pool:
-        reports = pool.starmap_async(_reported, work, chunksize=1)
+    updates = context.SimpleQueue()
+    # A process a run, so that the most memory that one took can be updates.
+    with context.Pool(jobs, _share_queue, (updates,), maxtasksperchild=1) as pool:
+        reports = pool.starmap_async(_simulate_in_pool, work, chunksize=1)
         while not reports.ready():
             reports.wait(0.2)
-            while not told.empty():
-                progress(*told.get())
-        made = {one.name: one for one in reports.get()}
-    return [made[name] for name in setups()]
+            while not updates.empty():
+                progress(*updates.get())
+        by_name = {report.name: report for report in reports.get()}
+    return [by_name[name] for name in setups()]
 
 
-_told: list[Any] = []
+_updates: list[Any] = []
 
 
-def _share(told: Any) -> None:
-    _told.append(told)
+def _share_queue(updates: Any) -> None:
+    _updates.append(updates)
 
 
-def _reported(name: str, storm: Storm) -> Report:
-    attack = _of_one_job(storm) if name == ONE_JOB else storm
-    return report(
-        name, attack, setups(attack.tick)[name], lambda second: _told[0].put((name, second))
+def _simulate_in_pool(name: str, storm: Storm) -> Report:
+    attack = _with_one_job(storm) if name == ONE_JOB else storm
+    return simulate(
+        name, attack, setups(attack.tick)[name], lambda second: _updates[0].put((name, second))
     )
 
 
-def _of_one_job(storm: Storm) -> Storm:
+def _with_one_job(storm: Storm) -> Storm:
     tick = max(storm.tick, _ONE_JOB_TICK)
     return replace(storm, rollout_per_minute=ROLLOUT_PER_MINUTE, tick=tick)
 
 
-def report(
+def simulate(
     name: str, storm: Storm, setup: Setup, progress: Callable[[int], None] = lambda _: None
 ) -> Report:
-    """Runs one storm on one setup."""
+    """Run one storm on one setup."""
     began = time.perf_counter()
-    result = model.run(storm.story(), setup, progress)
+    result = model.run(storm.make_workload(), setup, progress)
     tally = result.tally
     usage = bill.usage_of(tally)
     return Report(
@@ -205,7 +205,7 @@ def report(
         most_open=tally.most_open,
         rates=(*_rates(result), _open_executions(result, setup)),
         dollars=usage.dollars(),
-        dollars_a_device=usage.dollars() / storm.devices,
+        dollars_per_device=usage.dollars() / storm.devices,
         retries_dollars=bill.retries(tally).dollars(),
         waits_dollars=bill.waits(tally).dollars(),
         passes_dollars=bill.passes(tally).dollars(),
@@ -256,89 +256,92 @@ def _points(curve: NDArray[np.float64]) -> tuple[float, ...]:
 
 
 def complaints(reports: list[Report]) -> list[str]:
-    """What happened that must not, with today's retry; a line each."""
+    """List what must not happen with today's retry, one line per finding."""
     return [
-        f"{one.name}: {wrong}"
-        for one in reports
-        if one.name != BEFORE
-        for wrong in wrong_in(one.audit)
+        f"{report.name}: {wrong}"
+        for report in reports
+        if report.name != BEFORE
+        for wrong in wrong_in(report.audit)
     ]
 
 
 def figures(reports: list[Report]) -> Table:
-    """What became of the devices, a column a run."""
+    """Tabulate what became of the devices, one run per column."""
     rows: list[tuple[str, Callable[[Report], str]]] = [
-        ("devices that failed", lambda one: f"{one.audit['devices']:,}"),
-        ("recovered in a later cycle", lambda one: f"{one.audit['recovered']:,}"),
-        ("in the failed group, people told", lambda one: f"{one.audit['escalated']:,}"),
-        ("**devices lost**", lambda one: f"**{one.audit['lost']:,}**"),
-        ("messages arrived", lambda one: f"{one.events['arrived']:,}"),
-        ("failures that happened", lambda one: f"{one.audit['failures']:,}"),
-        ("counted", lambda one: f"{one.audit['counted']:,}"),
+        ("devices that failed", lambda report: f"{report.audit['devices']:,}"),
+        ("recovered in a later cycle", lambda report: f"{report.audit['recovered']:,}"),
+        ("in the failed group, people updates", lambda report: f"{report.audit['escalated']:,}"),
+        ("**devices lost**", lambda report: f"**{report.audit['lost']:,}**"),
+        ("messages arrived", lambda report: f"{report.events['arrived']:,}"),
+        ("failures that happened", lambda report: f"{report.audit['failures']:,}"),
+        ("counted", lambda report: f"{report.audit['counted']:,}"),
         *(
-            (f"not counted, by design: {reason}", partial(_audited, name))
+            (f"not counted, by design: {reason}", partial(_audit_cell, name))
             for name, reason in _BY_DESIGN.items()
         ),
-        ("**lost counts**", lambda one: f"**{one.audit['lost_counts']:,}**"),
-        ("**failures counted twice**", lambda one: f"**{one.audit['counted_twice']:,}**"),
+        ("**lost counts**", lambda report: f"**{report.audit['lost_counts']:,}**"),
+        ("**failures counted twice**", lambda report: f"**{report.audit['counted_twice']:,}**"),
         *(
             (f"last failure to moved out, cycle {cycle + 1}, p{p}", partial(_wait, cycle, f"p{p}"))
             for cycle in range(len(reports[0].waits))
             for p in PERCENTILES
         ),
-        ("first failure to all moved out", lambda one: duration(one.moved_out_at)),
-        ("first failure to all restored", lambda one: duration(one.restored_at)),
-        ("recoveries: attempts repeated", lambda one: f"{one.events.get('retried', 0):,}"),
-        ("recoveries: runs that gave up", lambda one: f"{one.events.get('runs failed', 0):,}"),
-        ("dead letters", lambda one: f"{one.events.get('dead letters', 0):,}"),
-        ("the bill", lambda one: f"${one.dollars:,.0f}"),
-        ("of it for attempts repeated", lambda one: f"${one.retries_dollars:,.0f}"),
-        ("of it for intakes that waited", lambda one: f"${one.waits_dollars:,.0f}"),
-        ("of it for ReconcileDevices", lambda one: f"${one.passes_dollars:,.2f}"),
-        ("the bill a device", lambda one: f"${one.dollars_a_device:.6f}"),
+        ("first failure to all moved out", lambda report: duration(report.moved_out_at)),
+        ("first failure to all restored", lambda report: duration(report.restored_at)),
+        ("recoveries: attempts repeated", lambda report: f"{report.events.get('retried', 0):,}"),
+        (
+            "recoveries: runs that gave up",
+            lambda report: f"{report.events.get('runs failed', 0):,}",
+        ),
+        ("dead letters", lambda report: f"{report.events.get('dead letters', 0):,}"),
+        ("the bill", lambda report: f"${report.dollars:,.0f}"),
+        ("of it for attempts repeated", lambda report: f"${report.retries_dollars:,.0f}"),
+        ("of it for intakes that waited", lambda report: f"${report.waits_dollars:,.0f}"),
+        ("of it for ReconcileDevices", lambda report: f"${report.passes_dollars:,.2f}"),
+        ("the bill per device", lambda report: f"${report.dollars_per_device:.6f}"),
     ]
     return Table(
         "A bad release",
-        ("", *(one.name for one in reports)),
+        ("", *(report.name for report in reports)),
         tuple((name, *map(cell, reports)) for name, cell in rows),
     )
 
 
-def _audited(figure: str, one: Report) -> str:
-    return f"{one.audit[figure]:,}"
+def _audit_cell(figure: str, report: Report) -> str:
+    return f"{report.audit[figure]:,}"
 
 
-def _wait(cycle: int, percentile: str, one: Report) -> str:
-    waits = one.waits[cycle]
+def _wait(cycle: int, percentile: str, report: Report) -> str:
+    waits = report.waits[cycle]
     return duration(waits[percentile]) if waits else ""
 
 
 def efforts(reports: list[Report]) -> Table:
-    """What it took to simulate them, a column a run."""
+    """Tabulate what the simulation took, one run per column."""
     return Table(
         "What the runs took",
-        ("", *(one.name for one in reports)),
+        ("", *(report.name for report in reports)),
         (
-            ("time", *(duration(one.seconds) for one in reports)),
-            ("memory", *(f"{one.megabytes:,.0f} MB" for one in reports)),
+            ("time", *(duration(report.seconds) for report in reports)),
+            ("memory", *(f"{report.megabytes:,.0f} MB" for report in reports)),
         ),
     )
 
 
 def rates(reports: list[Report]) -> Table:
-    """How close each run came to each quota, a column a run: what was asked, and was granted."""
+    """Tabulate per run how close it came to each quota: asked and granted."""
     return Table(
         "Quotas: asked / granted a second, at most",
-        ("", "quota", *(one.name for one in reports)),
+        ("", "quota", *(report.name for report in reports)),
         tuple((f"`{name}`", _limits(uses), *map(_use, uses)) for name, uses in _by_quota(reports)),
     )
 
 
-def refused(reports: list[Report]) -> Table:
-    """How much was refused in all, a column a run; of the quotas that refused anything."""
+def rejections(reports: list[Report]) -> Table:
+    """Tabulate the rejections in all, one run per column, of the quotas that rejected anything."""
     return Table(
         "Quotas: refused in all",
-        ("", *(one.name for one in reports)),
+        ("", *(report.name for report in reports)),
         tuple(
             (f"`{name}`", *(f"{use.refused if use else 0:,.0f}" for use in uses))
             for name, uses in _by_quota(reports)
@@ -348,8 +351,8 @@ def refused(reports: list[Report]) -> Table:
 
 
 def _by_quota(reports: list[Report]) -> Iterator[tuple[str, list[Rate | None]]]:
-    """The uses of each quota, by run; None where nothing was asked of it."""
-    runs = [{rate.name: rate for rate in one.rates} for one in reports]
+    """Yield the uses of each quota, by run; None where nothing was asked of it."""
+    runs = [{rate.name: rate for rate in report.rates} for report in reports]
     for name in (*QUOTAS, _OPEN):
         uses = [run.get(name) for run in runs]
         if any(uses):

@@ -14,17 +14,17 @@ from fleet_model.backoff import Backoff
 from fleet_model.devices import Devices
 from fleet_model.engine import Engine
 from fleet_model.intake import Intake
-from fleet_model.reconciler import Caretakers
+from fleet_model.reconciler import Reconciler
 from fleet_model.records import Records
 from fleet_model.recoveries import Recoveries
 from fleet_model.tally import Tally
-from fleet_model.workload import Story
+from fleet_model.workload import Workload
 from pricing.quotas import OPEN_EXECUTIONS, QUOTAS, Bucket, Quotas
 
 
 @lru_cache(maxsize=1)
 def backoffs() -> Mapping[str, Backoff]:
-    """How the module's states are retried, by state."""
+    """Return how the module's states are retried, by state."""
     states = {name: machine for machine, name in recoveries.STATES.values()}
     states |= dict.fromkeys(intake.STATES.values(), "intake")
     return {state: Backoff.of(machine, state) for state, machine in states.items()}
@@ -48,7 +48,7 @@ class Setup:
 
 @dataclass(frozen=True)
 class Result:
-    """How a story went."""
+    """How a workload went."""
 
     audit: Audit
     tally: Tally
@@ -59,34 +59,36 @@ class Result:
 
 @lru_cache(maxsize=1)
 def steps() -> profile.Profile:
-    """What the package's steps call; recorded once."""
+    """Return what the package's steps call; recorded once."""
     return profile.record()
 
 
-def run(story: Story, setup: Setup, progress: Callable[[int], None] = lambda _: None) -> Result:
-    """Plays a story to its end.
+def run(
+    workload: Workload, setup: Setup, progress: Callable[[int], None] = lambda _: None
+) -> Result:
+    """Play a workload to its end.
 
     Args:
-        story: what happens to the devices.
-        setup: what the module makes of it; its retry limit is the tries of the story.
+        workload: what happens to the devices.
+        setup: what the module makes of it; its retry limit is the tries of the workload.
         progress: called with the second, each minute in which something happens.
     """
-    records = Records(story.size, setup.retry_limit, setup.cool_down_seconds)
-    tally = Tally(story.size, records.cycles)
-    engine = Engine(setup.quotas, np.random.default_rng(story.seed), tally, setup.tick)
-    devices = Devices(engine, story)
+    records = Records(workload.size, setup.retry_limit, setup.cool_down_seconds)
+    tally = Tally(workload.size, records.cycles)
+    engine = Engine(setup.quotas, np.random.default_rng(workload.seed), tally, setup.tick)
+    devices = Devices(engine, workload)
     machines = Recoveries(
         engine,
         records,
         steps(),
         setup.backoffs,
-        devices.came_back,
+        devices.rejoin,
         jitter=setup.cool_down_jitter,
         settle_seconds=setup.settle_seconds,
         open_executions=setup.open_executions,
     )
     messages = Intake(engine, records, steps(), machines.start, setup.backoffs)
-    Caretakers(engine, records, steps(), messages, machines)
+    Reconciler(engine, records, steps(), messages, machines)
     engine.run(progress)
-    found = audit(devices, records, messages.ledger)
+    found = audit(devices, records, messages.audit_log)
     return Result(found, tally, engine.account.buckets, devices, records)

@@ -25,7 +25,7 @@ _MOST_HOURS = 60
 
 
 def storm(report: Report, path: Path) -> None:
-    """Draws what happened when, against the quotas.
+    """Draw what happened when, against the quotas.
 
     Args:
         report: a run.
@@ -54,7 +54,7 @@ def storm(report: Report, path: Path) -> None:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Writes a figure; the same bytes each time."""
+    """Write a figure; the same bytes each time."""
     with mpl.rc_context({"svg.hashsalt": "fleet", "svg.fonttype": "none"}):
         figure.savefig(path, dpi=110, metadata={"Date": None} if path.suffix == ".svg" else None)
 
@@ -77,7 +77,7 @@ def _dress(axes: Axes, label: str) -> None:
 
 
 def ladders(fleet: Fleet, outcomes: list[Outcome], path: Path) -> None:
-    """Draws ladders side by side: how soon devices recover, and how many people get called.
+    """Draw ladders side by side: how soon devices recover, and how many escalate.
 
     Args:
         fleet: whose.
@@ -86,15 +86,17 @@ def ladders(fleet: Fleet, outcomes: list[Outcome], path: Path) -> None:
     """
     figure = Figure(figsize=(9, 4), layout="constrained")
     soon, called = figure.subplots(1, 2, width_ratios=(3, 2))
-    names = [str(list(one.ladder)) for one in outcomes]
+    names = [str(list(outcome.ladder)) for outcome in outcomes]
     hours = [point / _HOUR for point in POINTS]
-    for name, one in zip(names, outcomes, strict=True):
-        soon.plot(hours, [100 * share for share in one.recovered], label=name, linewidth=1.5)
+    for name, outcome in zip(names, outcomes, strict=True):
+        soon.plot(hours, [100 * share for share in outcome.recovered], label=name, linewidth=1.5)
     soon.set_xscale("log")
     soon.set_xlabel("hours since a device's first failure")
     _dress(soon, "recovered, % of those that failed")
     soon.legend(loc="lower right", frameon=False)
-    bars = called.bar(names, [one.expected.called * fleet.devices for one in outcomes], width=0.5)
+    bars = called.bar(
+        names, [outcome.expected.called * fleet.devices for outcome in outcomes], width=0.5
+    )
     called.bar_label(bars, fmt="{:,.0f}")
     called.set_ylabel("devices that people get called for")
     called.tick_params(axis="x", labelrotation=20)

@@ -64,13 +64,13 @@ Profile = Mapping[str, Step]
 """The calls of each step, by its name; the first of a function is its own invocation."""
 
 
-def called(name: str) -> Call:
-    """A call that takes one of the quota of its own name."""
+def single_call(name: str) -> Call:
+    """Return a call that takes one of the quota of its own name."""
     return Call(name, ((name, 1.0),))
 
 
 def record() -> Profile:
-    """Runs the journeys and gives the calls of each step.
+    """Run the journeys and gives the calls of each step.
 
     Raises:
         ProfileError: see there.
@@ -90,38 +90,38 @@ class _Journeys:
         self._world.functions.on_finish.append(self._record_step)
 
     def profile(self) -> Profile:
-        with self._world.installed():
-            self._held_up("device-1")
-            self._to_the_failed_group("device-2")
-            self._to_a_success("device-3")
+        with self._world.install():
+            self._run_delayed("device-1")
+            self._run_to_failed_group("device-2")
+            self._run_to_success("device-3")
         if missing := _STEPS - self._steps.keys():
             raise ProfileError(f"not seen: {', '.join(sorted(missing))}")
         return dict(self._steps)
 
     # -- the journeys --------------------------------------------------------------------------
 
-    def _to_the_failed_group(self, device: str) -> None:
+    def _run_to_failed_group(self, device: str) -> None:
         self._make(device)
         for _ in range(2):
-            self._tell(device, "failed")
-            self._tell(device, "failed")
+            self._report(device, "failed")
+            self._report(device, "failed")
             self._world.advance(2 * 3600)
 
-    def _to_a_success(self, device: str) -> None:
+    def _run_to_success(self, device: str) -> None:
         self._make(device)
-        self._tell(device, "failed")
+        self._report(device, "failed")
         late = self._message(device, "failed")
         self._world.advance(60)
-        self._tell(device, "succeeded")
+        self._report(device, "succeeded")
         self._world.deliver(late)
         self._world.advance(60)
-        self._tell(device, "succeeded")
+        self._report(device, "succeeded")
 
-    def _held_up(self, device: str) -> None:
+    def _run_delayed(self, device: str) -> None:
         self._make(device)
-        self._tell(device, "failed")
+        self._report(device, "failed")
         with self._no_registry():
-            self._tell(device, "failed")
+            self._report(device, "failed")
             self._world.advance(3600)
         self._world.advance(3600)  # in which it is moved out, and after which it is due
         with self._no_registry():
@@ -138,7 +138,7 @@ class _Journeys:
         self._world.edits.create(device, {"model": "wo:v8", "FW": "2.26"})
         self._world.advance(3600)
 
-    def _tell(self, device: str, kind: str) -> None:
+    def _report(self, device: str, kind: str) -> None:
         self._world.deliver(self._message(device, kind))
         self._world.advance(60)
 
@@ -161,18 +161,18 @@ class _Journeys:
     # -- what is recorded ----------------------------------------------------------------------
 
     def _measure(self, call: HandlerCall, perform: Perform) -> Any:
-        keys = list(self._touched(call))
+        keys = list(self._list_items(call))
         before = [self._size(*key) for key in keys]
         try:
             return perform(call)
         finally:
             sizes = [max(was, self._size(*key)) for was, key in zip(before, keys, strict=True)]
             names = [table for table, _ in keys]
-            made = _made(call, tuple(zip(names, sizes, strict=True)))
-            self._calls.setdefault(call.run.number, []).append(made)
+            profiled = _to_call(call, tuple(zip(names, sizes, strict=True)))
+            self._calls.setdefault(call.run.number, []).append(profiled)
 
-    def _touched(self, call: HandlerCall) -> Iterator[tuple[str, Any]]:
-        """The tables of a call and the keys of its items."""
+    def _list_items(self, call: HandlerCall) -> Iterator[tuple[str, Any]]:
+        """Yield the tables of a call and the keys of its items."""
         parameters = call.parameters
         if call.operation == "transact_write_items":
             for action in parameters["TransactItems"]:
@@ -196,7 +196,7 @@ class _Journeys:
         # A pass of ReconcileDevices is one invocation, and reads the table once, for all devices.
         of_pass = name in (LIVE, UNCLAIMED)
         step = tuple(call for call in calls if not (of_pass and call.name.endswith("scan")))
-        step = step if of_pass else (called("lambda.invoke"), *step)
+        step = step if of_pass else (single_call("lambda.invoke"), *step)
         self._steps[name] = _larger(name, self._steps.get(name, step), step)
 
 
@@ -213,10 +213,10 @@ def _name_of(step: str, error: str | None, calls: list[Call], result: Any) -> st
     return step
 
 
-def _made(call: HandlerCall, sizes: tuple[tuple[str, int], ...]) -> Call:
+def _to_call(call: HandlerCall, sizes: tuple[tuple[str, int], ...]) -> Call:
     name = f"{call.service}.{call.operation}"
     if call.service != "dynamodb":
-        return called(name)
+        return single_call(name)
     if call.operation in _READS:
         is_consistent = bool(call.parameters.get("ConsistentRead"))
         return Call(
@@ -240,11 +240,11 @@ def _table(name: str) -> str:
     return _TABLES.get(name, "campaigns")
 
 
-def _larger(name: str, one: Step, other: Step) -> Step:
-    """The same calls, with the units of whichever took more."""
-    if [call.name for call in one] != [call.name for call in other]:
-        raise ProfileError(f"{name} called {one}, and another time {other}")
-    return tuple(max(pair, key=_units) for pair in zip(one, other, strict=True))
+def _larger(name: str, left: Step, right: Step) -> Step:
+    """Return the same calls, with the units of whichever took more."""
+    if [call.name for call in left] != [call.name for call in right]:
+        raise ProfileError(f"{name} called {left}, and another time {right}")
+    return tuple(max(pair, key=_units) for pair in zip(left, right, strict=True))
 
 
 def _units(call: Call) -> float:

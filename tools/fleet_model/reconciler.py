@@ -16,7 +16,7 @@ from pricing.bill import LAMBDA_SECONDS
 from pricing.dynamodb import read_units
 from simulator.schedules import RECONCILE_SECONDS
 
-LOOKED_AT_A_SECOND = 100
+INSPECTED_PER_SECOND = 100
 """Devices that one pass looks at in a second: eight at once, 80 ms each, which is an assumption."""
 FUNCTION_SECONDS = 900
 """The longest that a pass may take."""
@@ -29,21 +29,21 @@ PAGE_BYTES = 1024 * 1024
 PAGE_SECONDS = 0.5
 """Until a page is read and counted, an assumption: to make records of its JSON takes 0.16 seconds
 of a whole processor, and the function has little more than half of one."""
-_RECORDS_A_SECOND = PAGE_BYTES / RECORD_BYTES / PAGE_SECONDS
-_MOST_READ = int(FUNCTION_SECONDS / 2 * _RECORDS_A_SECOND)
+_RECORDS_PER_SECOND = PAGE_BYTES / RECORD_BYTES / PAGE_SECONDS
+_MOST_READ = int(FUNCTION_SECONDS / 2 * _RECORDS_PER_SECOND)
 """Records: after half of the time a census ends, and each begins with the same ones."""
 REDRIVE_SECONDS = 6 * 3600
 """How long dead letters lie until an operator redrives them, an assumption."""
-REDRIVEN_A_SECOND = 10
-"""``fleet-retry redrive`` takes one letter after the other: three calls each."""
+REDRIVEN_PER_SECOND = 10
+"""``fleet-retry redrive`` takes one batch after the other: three calls each."""
 
 
-def most_looked_at(counted_after: float) -> int:
-    """How many devices a pass looks at, which took so many seconds to count the fleet."""
-    return min(Sample.most, int(LOOKED_AT_A_SECOND * (PASS_SECONDS - counted_after)))
+def most_inspected(counted_after: float) -> int:
+    """Return how many devices a pass looks at, which took so many seconds to count the fleet."""
+    return min(Sample.most, int(INSPECTED_PER_SECOND * (PASS_SECONDS - counted_after)))
 
 
-class Caretakers:
+class Reconciler:
     """They come by every quarter of an hour for as long as there is something to do."""
 
     def __init__(
@@ -60,9 +60,9 @@ class Caretakers:
         self._intake = intake
         self._recoveries = recoveries
         self._is_redriving = False
-        engine.doing |= {
+        engine.workers |= {
             Work.RECONCILE: self._reconcile,
-            Work.LOOK: self._look,
+            Work.INSPECT: self._inspect,
             Work.REDRIVE: self._redrive,
             Work.SCAN: self._scan,
         }
@@ -70,34 +70,38 @@ class Caretakers:
 
     def _next(self) -> None:
         nobody = np.zeros(1, np.int32)
-        self._engine.later(Work.RECONCILE, Batch.of(nobody), int(RECONCILE_SECONDS))
+        self._engine.schedule(Work.RECONCILE, Batch.of(nobody), int(RECONCILE_SECONDS))
 
     def _reconcile(self, _: Batch) -> None:
         everyone = np.arange(len(self._records.state), dtype=np.int32)
         known = everyone[self._records.state != FREE][:_MOST_READ]
-        counted_after = len(known) / _RECORDS_A_SECOND
+        counted_after = len(known) / _RECORDS_PER_SECOND
         overdue = self._engine.chance.permutation(known[self._is_overdue(known)])
-        overdue = overdue[: most_looked_at(counted_after)]
-        self._engine.happened("looked at", len(overdue))
-        seconds = np.arange(len(overdue), dtype=np.int32) // LOOKED_AT_A_SECOND
+        overdue = overdue[: most_inspected(counted_after)]
+        self._engine.record("looked at", len(overdue))
+        seconds = np.arange(len(overdue), dtype=np.int32) // INSPECTED_PER_SECOND
         seconds += 1 + int(counted_after)
-        self._engine.later(Work.LOOK, Batch.of(overdue, tries=IN_PLACE), seconds)
-        self._count_fleet(len(known), counted_after, len(overdue) / LOOKED_AT_A_SECOND)
+        self._engine.schedule(Work.INSPECT, Batch.of(overdue, tries=IN_PLACE), seconds)
+        self._count_fleet(len(known), counted_after, len(overdue) / INSPECTED_PER_SECOND)
         if self._intake.dead_letters and not self._is_redriving:
             self._is_redriving = True
-            self._engine.later(Work.REDRIVE, Batch.of(np.zeros(1, np.int32)), REDRIVE_SECONDS)
+            self._engine.schedule(Work.REDRIVE, Batch.of(np.zeros(1, np.int32)), REDRIVE_SECONDS)
         if not self._engine.is_idle or self._is_anything_due(everyone):
             self._next()
 
     def _count_fleet(self, records: int, seconds: float, seconds_after: float) -> None:
-        """Reads the tables page by page: that takes from their quotas, and is billed."""
+        """Read the tables page by page: that takes from their quotas, and is billed."""
         units, campaigns = read_units(records * RECORD_BYTES, False), read_units(0, True)
         self._engine.account.take((("read.campaigns", campaigns),), 1)
-        each = np.diff(np.ceil(np.linspace(0, units, int(seconds) + 2))).astype(np.int32)
-        nobody = np.zeros(len(each), np.int32)
-        self._engine.later(Work.SCAN, Batch.of(nobody, each), np.arange(len(each), dtype=np.int32))
+        units_by_second = np.diff(np.ceil(np.linspace(0, units, int(seconds) + 2))).astype(np.int32)
+        nobody = np.zeros(len(units_by_second), np.int32)
+        self._engine.schedule(
+            Work.SCAN,
+            Batch.of(nobody, units_by_second),
+            np.arange(len(units_by_second), dtype=np.int32),
+        )
         took = LAMBDA_SECONDS + seconds + seconds_after
-        self._engine.tally.passed(took, units + campaigns)
+        self._engine.tally.record_pass(took, units + campaigns)
 
     def _scan(self, batch: Batch) -> None:
         self._engine.account.take((("read.retries", float(batch.events.sum())),), 1)
@@ -114,35 +118,35 @@ class Caretakers:
         is_late: Flags = is_unclaimed | ((due_at != NOT_YET) & (due_at < latest))
         return is_late
 
-    def _look(self, batch: Batch) -> None:
+    def _inspect(self, batch: Batch) -> None:
         # Since the pass began, minutes may have gone by.
         devices = batch.devices[self._is_overdue(batch.devices)]
         records, started = self._records, self._intake.started
         is_unclaimed = records.is_used_up(devices)
         over = is_unclaimed & (started[devices] > records.cycle[devices])
         over &= ~self._recoveries.is_alive[devices]
-        self._intake.start(self._asked(profile.UNCLAIMED, devices[is_unclaimed & ~over]))
-        looked_at = self._asked(profile.LIVE, devices[~is_unclaimed | over])
-        self._recoveries.finish(looked_at[~self._recoveries.is_alive[looked_at]])
+        self._intake.start(self._query_runs(profile.UNCLAIMED, devices[is_unclaimed & ~over]))
+        inspected = self._query_runs(profile.LIVE, devices[~is_unclaimed | over])
+        self._recoveries.finish(inspected[~self._recoveries.is_alive[inspected]])
 
-    def _asked(self, what: str, devices: Ints) -> Ints:
-        """Those of which Step Functions said how they are."""
+    def _query_runs(self, what: str, devices: Ints) -> Ints:
+        """Query the runs of devices; return the devices for which Step Functions answered."""
         step = self._steps[what]
         is_done = self._engine.call(step, len(devices)) == len(step)
-        self._engine.happened("not looked at", int((~is_done).sum()))
+        self._engine.record("not looked at", int((~is_done).sum()))
         answered: Ints = devices[is_done]
         return answered
 
     def _redrive(self, _: Batch) -> None:
-        letters, self._intake.dead_letters = self._intake.dead_letters, []
+        batches, self._intake.dead_letters = self._intake.dead_letters, []
         self._is_redriving = False
         first = 1
-        for letter in letters:
-            seconds = first + np.arange(len(letter), dtype=np.int32) // REDRIVEN_A_SECOND
+        for batch in batches:
+            seconds = first + np.arange(len(batch), dtype=np.int32) // REDRIVEN_PER_SECOND
             first = int(seconds[-1]) + 1
-            self._redriven(letter, seconds)
+            self._redrive_batch(batch, seconds)
 
-    def _redriven(self, letter: Batch, seconds: Ints) -> None:
+    def _redrive_batch(self, batch: Batch, seconds: Ints) -> None:
         since = self._engine.now + seconds
-        again = Batch(letter.devices, letter.events, np.zeros_like(letter.tries), since)
-        self._engine.later(Work.ARRIVE, again, seconds)
+        again = Batch(batch.devices, batch.events, np.zeros_like(batch.tries), since)
+        self._engine.schedule(Work.ARRIVE, again, seconds)

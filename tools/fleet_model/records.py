@@ -34,7 +34,7 @@ class Records:
         self.due_at = np.full(size, NOT_YET, np.int32)
         self.is_away = np.zeros(size, np.bool_)
         """``awaySince``: the attributes are overwritten."""
-        self.told = np.zeros(size, np.uint8)
+        self.notifications = np.zeros(size, np.uint8)
         """How often people were told that it failed."""
         self.has_ended = np.zeros(size, np.bool_)
         """In the history: its episode ended, and what was sent before is of the past."""
@@ -52,22 +52,22 @@ class Records:
         return 8 * self.counted.shape[1]
 
     def is_used_up(self, devices: Ints) -> Flags:
-        """Whether a recovery is due for tracked devices."""
+        """Return whether a recovery is due for tracked devices."""
         full: Flags = self.counter[devices] >= self.retry_limit
         full &= self.state[devices] == TRACKING
         return full
 
     def escalates(self, devices: Ints) -> Flags:
-        """Whether no further try follows when their cycle is used up."""
+        """Return whether no further try follows when their cycle is used up."""
         is_last: Flags = self.cycle[devices] + 1 >= self.cycles
         return is_last
 
     def create(self, devices: Ints) -> None:
-        """Begins the episodes of devices that have none."""
+        """Begin the episodes of devices that have none."""
         self.state[devices[self.state[devices] == FREE]] = TRACKING
 
     def count(self, devices: Ints, events: Ints) -> Flags:
-        """Counts failures, each once; which were counted."""
+        """Count failures, each once; which were counted."""
         counts: Flags = self.state[devices] == TRACKING
         counts &= self.counter[devices] < self.retry_limit
         counts &= ~self.is_counted(devices, events)
@@ -77,20 +77,20 @@ class Records:
         return counts
 
     def is_counted(self, devices: Ints, events: Ints) -> Flags:
-        """Whether failures were counted before in this episode."""
+        """Return whether failures were counted before in this episode."""
         bits = self.counted[devices, events >> 3] >> (events & 7).astype(np.uint8)
         is_counted: Flags = (bits & 1).astype(np.bool_)
         return is_counted
 
-    def counted_of(self, devices: Ints) -> NDArray[np.uint16]:
-        """How many failures the records say were counted, over all cycles."""
+    def count_all(self, devices: Ints) -> NDArray[np.uint16]:
+        """Return how many failures the records say were counted, over all cycles."""
         counted: NDArray[np.uint16] = (
             self.cycle[devices].astype(np.uint16) * self.retry_limit + self.counter[devices]
         )
         return counted
 
     def claim(self, devices: Ints, state: int, due_at: Ints) -> None:
-        """Takes devices for their recovery runs; whoever is claimed already stays as it is."""
+        """Take devices for their recovery runs; a claimed device stays as it is."""
         mine = self.is_used_up(devices)
         devices = devices[mine]
         self.state[devices] = state
@@ -99,23 +99,23 @@ class Records:
         self.cycle[devices] += 1
 
     def mark_away(self, devices: Ints) -> None:
-        """The attributes are overwritten."""
+        """Note that the attributes are overwritten."""
         self.is_away[devices] = True
 
     def release(self, devices: Ints) -> None:
-        """Cool-downs end: devices are tracked again, for their next cycle."""
+        """End cool-downs: devices are tracked again, for their next cycle."""
         self.state[devices] = TRACKING
         self.is_away[devices] = False
         self.due_at[devices] = NOT_YET
 
     def mark_notified(self, devices: Ints) -> None:
-        """Operators were notified; nothing more is due."""
-        self.told[devices] += 1
+        """Note that operators were notified; nothing more is due."""
+        self.notifications[devices] += 1
         self.due_at[devices] = NOT_YET
 
     def end(self, devices: Ints) -> None:
-        """Episodes end: the records go, the history stays."""
-        self.counted_before[devices] += self.counted_of(devices)
+        """End episodes: the records go, the history stays."""
+        self.counted_before[devices] += self.count_all(devices)
         self.has_ended[devices] = True
         self.state[devices] = FREE
         self.counter[devices] = 0

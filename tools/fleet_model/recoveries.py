@@ -8,7 +8,7 @@ import numpy as np
 
 from fleet_model.backoff import Backoff
 from fleet_model.engine import IN_PLACE, Batch, Engine, Work
-from fleet_model.profile import Profile, Step, called
+from fleet_model.profile import Profile, Step, single_call
 from fleet_model.records import COOLING_DOWN, FAILED, Ints, Records
 
 STATES: Mapping[Work, tuple[str, str]] = {
@@ -19,11 +19,11 @@ STATES: Mapping[Work, tuple[str, str]] = {
     Work.NOTIFY: ("escalation", "SendSNSNotification"),
 }
 """Machine and state, by work."""
-_ENTERED = called("states.transition")
+_ENTERED = single_call("states.transition")
 
 
 class Recoveries:
-    """The Standard machines. ``came_back`` is called with devices that were restored."""
+    """The Standard machines. ``rejoin`` is called with devices that were restored."""
 
     def __init__(  # noqa: PLR0913 -- the fleet's parts, by name
         self,
@@ -31,7 +31,7 @@ class Recoveries:
         records: Records,
         steps: Profile,
         backoffs: Mapping[str, Backoff],
-        came_back: Callable[[Ints], None],
+        rejoin: Callable[[Ints], None],
         *,
         jitter: float,
         settle_seconds: int,
@@ -41,7 +41,7 @@ class Recoveries:
         self._records = records
         self._steps = {name: (_ENTERED, *steps[name]) for _, name in STATES.values()}
         self._backoffs = backoffs
-        self._came_back = came_back
+        self._rejoin = rejoin
         self._jitter = jitter
         self._settle_seconds = settle_seconds
         self.is_alive = np.zeros(len(records.state), np.bool_)
@@ -49,7 +49,7 @@ class Recoveries:
         self._most_open = open_executions
         self._open = 0
         self._away = 0
-        engine.doing |= {
+        engine.workers |= {
             Work.MOVE_OUT: self._move_out,
             Work.RESTORE: self._restore,
             Work.MARK_FAILED: self._mark_failed,
@@ -58,12 +58,12 @@ class Recoveries:
         }
 
     def start(self, devices: Ints) -> Ints:
-        """Executions begin, as many as AWS lets be open; of which devices."""
+        """Start as many executions as AWS lets be open, and return their devices."""
         devices = self._with_room(devices)
-        self._opened(devices, 1)
+        self._count_open(devices, 1)
         escalates = self._records.escalates(devices)
-        self._engine.later(Work.MOVE_OUT, Batch.of(devices[~escalates]))
-        self._engine.later(Work.MARK_FAILED, Batch.of(devices[escalates]))
+        self._engine.schedule(Work.MOVE_OUT, Batch.of(devices[~escalates]))
+        self._engine.schedule(Work.MARK_FAILED, Batch.of(devices[escalates]))
         return devices
 
     def _with_room(self, devices: Ints) -> Ints:
@@ -71,12 +71,12 @@ class Recoveries:
         tally.most_to_open = max(tally.most_to_open, self._open + len(devices))
         if len(devices) <= room:
             return devices
-        self._engine.happened("too many open", len(devices) - room)
+        self._engine.record("too many open", len(devices) - room)
         some: Ints = self._engine.chance.permutation(devices)[:room]
         return some
 
     def finish(self, devices: Ints) -> None:
-        """ReconcileDevices does the next step of devices whose run is dead."""
+        """Let ReconcileDevices perform the next step of devices whose run has ended."""
         records = self._records
         tracked = records.is_used_up(devices)
         away, has_failed = records.is_away[devices], records.state[devices] == FAILED
@@ -87,31 +87,31 @@ class Recoveries:
             (Work.MARK_FAILED, ~away & escalates),
             (Work.JOIN_GROUP, away & escalates),
         ):
-            self._engine.later(work, Batch.of(devices[which], tries=IN_PLACE))
+            self._engine.schedule(work, Batch.of(devices[which], tries=IN_PLACE))
 
-    def _opened(self, devices: Ints, change: int) -> None:
+    def _count_open(self, devices: Ints, change: int) -> None:
         self.is_alive[devices] = change > 0
         self._open += change * len(devices)
         tally = self._engine.tally
         tally.most_open = max(tally.most_open, self._open)
         tally.gauge("open", self._open, self._engine.now)
 
-    def _ended(self, batch: Batch) -> None:
-        self._opened(batch.devices[batch.tries != IN_PLACE], -1)
+    def _end_runs(self, batch: Batch) -> None:
+        self._count_open(batch.devices[batch.tries != IN_PLACE], -1)
 
-    def _did(self, work: Work, batch: Batch) -> tuple[Batch, Batch]:
-        """Runs a state: those that claimed at least, and those that came through."""
-        batch = self._not_superseded(work, batch)
+    def _run_step(self, work: Work, batch: Batch) -> tuple[Batch, Batch]:
+        """Run a state: those that claimed at least, and those that came through."""
+        batch = self._drop_superseded(work, batch)
         _, name = STATES[work]
         step = self._steps[name]
         reached = self._engine.call(step, len(batch))
         is_done = reached == len(step)
         if not is_done.all():
-            self._again(work, batch[~is_done])
+            self._retry(work, batch[~is_done])
         return batch[reached > _place_of_claim(step)], batch[is_done]
 
-    def _not_superseded(self, work: Work, batch: Batch) -> Batch:
-        """Those that are still where the state finds its device; the runs of others end quietly."""
+    def _drop_superseded(self, work: Work, batch: Batch) -> Batch:
+        """Drop devices that are no longer where the state expects them, and end their runs."""
         records, devices = self._records, batch.devices
         state, is_away = records.state[devices], records.is_away[devices]
         wanted = COOLING_DOWN if work in (Work.MOVE_OUT, Work.RESTORE) else FAILED
@@ -121,26 +121,26 @@ class Recoveries:
             is_here = (state == wanted) & is_away
         if is_here.all():
             return batch
-        self._engine.happened("superseded", int((~is_here).sum()))
-        self._ended(batch[~is_here])
+        self._engine.record("superseded", int((~is_here).sum()))
+        self._end_runs(batch[~is_here])
         return batch[is_here]
 
-    def _again(self, work: Work, batch: Batch) -> None:
+    def _retry(self, work: Work, batch: Batch) -> None:
         batch = batch[batch.tries != IN_PLACE]
         backoff = self._backoffs[STATES[work][1]]
         is_left = batch.tries < backoff.attempts
-        self._engine.happened("runs failed", int((~is_left).sum()))
-        self._ended(batch[~is_left])
+        self._engine.record("runs failed", int((~is_left).sum()))
+        self._end_runs(batch[~is_left])
         batch = batch[is_left]
         waits = backoff.waits(batch.tries, self._engine.chance)
-        self._engine.happened("retried", len(batch))
+        self._engine.record("retried", len(batch))
         again = Batch(batch.devices, batch.events, batch.tries + 1, batch.since)
-        self._engine.later(work, again, waits)
+        self._engine.schedule(work, again, waits)
 
     def _overwrite(self, work: Work, batch: Batch, state: int) -> Batch:
-        """Takes devices out of their groups; those that are out now."""
+        """Take devices out of their groups; those that are out now."""
         engine, records = self._engine, self._records
-        claimed, done = self._did(work, batch)
+        claimed, done = self._run_step(work, batch)
         records.claim(claimed.devices, state, engine.now + self._waits(claimed.devices, state))
         # Who was held up for longer than its wait has its whole wait from now on.
         late = done.devices[records.due_at[done.devices] < engine.now]
@@ -164,44 +164,44 @@ class Recoveries:
 
     def _move_out(self, batch: Batch) -> None:
         done = self._overwrite(Work.MOVE_OUT, batch, COOLING_DOWN)
-        self._engine.happened("moved out", len(done))
+        self._engine.record("moved out", len(done))
         self._after_its_wait(Work.RESTORE, done)
 
     def _mark_failed(self, batch: Batch) -> None:
         done = self._overwrite(Work.MARK_FAILED, batch, FAILED)
-        self._engine.happened("marked failed", len(done))
+        self._engine.record("marked failed", len(done))
         self._after_its_wait(Work.JOIN_GROUP, done)
 
     def _after_its_wait(self, work: Work, batch: Batch) -> None:
         batch = batch[batch.tries != IN_PLACE].fresh()
         waits = np.maximum(1, self._records.due_at[batch.devices] - self._engine.now)
-        self._engine.later(work, batch, waits)
+        self._engine.schedule(work, batch, waits)
 
     def _restore(self, batch: Batch) -> None:
-        _, done = self._did(Work.RESTORE, batch)
+        _, done = self._run_step(Work.RESTORE, batch)
         engine, records, devices = self._engine, self._records, done.devices
         records.release(devices)
         engine.tally.restored_at[records.cycle[devices] - 1, devices] = engine.now
-        engine.happened("restored", len(done))
+        engine.record("restored", len(done))
         self._away -= len(done)
         engine.tally.gauge("away", self._away, engine.now)
-        self._ended(done)
-        self._came_back(devices)
+        self._end_runs(done)
+        self._rejoin(devices)
 
     def _join_group(self, batch: Batch) -> None:
-        _, done = self._did(Work.JOIN_GROUP, batch)
+        _, done = self._run_step(Work.JOIN_GROUP, batch)
         tries = np.minimum(done.tries, 0)
-        self._engine.later(Work.NOTIFY, Batch(done.devices, done.events, tries, done.since))
+        self._engine.schedule(Work.NOTIFY, Batch(done.devices, done.events, tries, done.since))
 
     def _notify(self, batch: Batch) -> None:
-        _, done = self._did(Work.NOTIFY, batch)
+        _, done = self._run_step(Work.NOTIFY, batch)
         self._records.mark_notified(done.devices)
-        self._engine.happened("escalated", len(done))
-        self._ended(done)
+        self._engine.record("escalated", len(done))
+        self._end_runs(done)
 
 
 def _place_of_claim(step: Step) -> int:
-    """Which call of a step takes the device for its run; what is written before is no claim."""
+    """Return the place of the call that claims the device; writes before it claim nothing."""
     names = [call.name for call in step]
     claim = "dynamodb.transact_write_items"
     return names.index(claim) if claim in names else len(names)

@@ -51,30 +51,30 @@ class Tally:
         self.ended_at = 0
         """The second of the last event."""
 
-    def happened(self, name: str, count: int, second: int) -> None:
-        """Something happened to so many devices."""
+    def record_event(self, name: str, count: int, second: int) -> None:
+        """Record an event of so many devices."""
         if count:
             self.events[name] += count
             self.curves[name][second // MINUTE] += count
 
     def gauge(self, name: str, value: int, second: int) -> None:
-        """So many are somewhere now."""
+        """Record how many devices are somewhere now."""
         self.gauges[name][second // MINUTE] = value
 
-    def called(self, call: Call, granted: int) -> None:
-        """So many calls were granted."""
+    def record_calls(self, call: Call, granted: int) -> None:
+        """Record granted calls."""
         self.calls[call.name] += granted
         for name, units in call.takes:
             self.units[name] += granted * units
 
-    def passed(self, seconds: float, read_units: float) -> None:
-        """A pass of ReconcileDevices takes so long, and reads so much to count the fleet."""
+    def record_pass(self, seconds: float, read_units: float) -> None:
+        """Record a run of ReconcileDevices: its seconds, and its reads to count the fleet."""
         self.passes += 1
         self.pass_seconds += seconds
         self.pass_read_units += read_units
 
-    def sampled(self, account: Account, second: int) -> None:
-        """A second is over: what was asked of UpdateThing so far, and what was granted."""
+    def sample(self, account: Account, second: int) -> None:
+        """Record what was asked of UpdateThing so far, and what was granted."""
         self.ended_at = second
         bucket = account.buckets.get(UPDATE_THING)
         if bucket is not None:
@@ -82,11 +82,11 @@ class Tally:
             self.gauge("granted", int(bucket.served), second)
 
     def waits(self, cycle: int) -> NDArray[np.int32]:
-        """Seconds from the count that reached the limit until the device was out, of a cycle."""
+        """Return seconds per device from the count that reached the limit to the move out."""
         return self._until_moved(self.reached_at, cycle)
 
     def waits_of_failure(self, cycle: int) -> NDArray[np.int32]:
-        """Seconds from the device's last failure of a cycle until it was out.
+        """Return seconds from the device's last failure of a cycle until it was out.
 
         Longer than ``waits`` by the time that a message took and the intake waited.
         """
@@ -98,11 +98,11 @@ class Tally:
         return waits
 
     def curve(self, name: str) -> NDArray[np.float64]:
-        """How often something happened a second, minute by minute."""
+        """Return how often something happened a second, minute by minute."""
         return self._by_minute(self.curves[name]) / MINUTE
 
     def level(self, name: str) -> NDArray[np.float64]:
-        """How many were somewhere, minute by minute."""
+        """Return how many were somewhere, minute by minute."""
         known = self.gauges[name]
         values = np.zeros(self.minutes)
         value = 0

@@ -20,7 +20,7 @@ SUCCESS = -1
 
 
 @dataclass(frozen=True)
-class Story:
+class Workload:
     """A release, and how it goes on each device.
 
     AWS IoT Jobs gives a device ``tries`` attempts; it gets as many again when it comes back to its
@@ -54,12 +54,12 @@ class Story:
         return len(self.starts)
 
     def gaps(self, devices: Ints, tried: Ints) -> Ints:
-        """Seconds until the next attempt of devices that have tried so often."""
+        """Return seconds until the next attempt of devices that have tried so often."""
         share = 0.5 + self._chance("gap", devices, tried)
         return np.maximum(1, self.gap_seconds * share).astype(np.int32)
 
     def delays(self, devices: Ints, events: Ints, copy: int) -> Ints:
-        """Seconds that a copy of a message takes to arrive."""
+        """Return seconds that a copy of a message takes to arrive."""
         draw = self._chance(f"late {copy}", devices, events)
         long = self._chance(f"delay {copy}", devices, events)
         delays = self.resend_seconds * copy + 2 * long
@@ -69,11 +69,11 @@ class Story:
         return delays.astype(np.int32)
 
     def chance(self, purpose: str, devices: Ints) -> NDArray[np.float64]:
-        """A number of each device, 0 <= x < 1."""
+        """Return a number of each device, 0 <= x < 1."""
         return self._chance(purpose, devices, np.zeros_like(devices))
 
     def _chance(self, purpose: str, devices: Ints, events: Ints) -> NDArray[np.float64]:
-        return _uniform(_hashed(self.seed, purpose), devices, events)
+        return _uniform(_hash(self.seed, purpose), devices, events)
 
 
 def ordinary_release(  # noqa: PLR0913 -- what a fleet owner knows of the fleet
@@ -87,8 +87,8 @@ def ordinary_release(  # noqa: PLR0913 -- what a fleet owner knows of the fleet
     gap_seconds: int = 600,
     copies: int = 1,
     rollout_per_minute: float = 1000.0,
-) -> Story:
-    """A release that fails on some devices, as a job of AWS IoT Jobs reaches them.
+) -> Workload:
+    """Return a release that fails on some devices, as a job of AWS IoT Jobs reaches them.
 
     Messages arrive at once and in order.
 
@@ -105,26 +105,26 @@ def ordinary_release(  # noqa: PLR0913 -- what a fleet owner knows of the fleet
     """
     everyone = np.arange(devices, dtype=np.int32)
     which, first, later = (
-        _uniform(_hashed(seed, purpose), everyone, np.zeros_like(everyone))
+        _uniform(_hash(seed, purpose), everyone, np.zeros_like(everyone))
         for purpose in ("never", "first cycle", "later cycles")
     )
     first_failures = _failures(first, fails)
     more = tries + np.minimum(_failures(later, fails_later), NEVER // 2)
     both = np.where(first_failures < tries, first_failures, more)
     failures: Ints = np.where(which < never, NEVER, both).astype(np.int32)
-    starts = _rolled_out(everyone, rollout_per_minute)
-    return Story(
+    starts = _roll_out(everyone, rollout_per_minute)
+    return Workload(
         seed, starts, failures, tries, gap_seconds, copies, late_share=0.0, astray_share=0.0
     )
 
 
-def _rolled_out(everyone: Ints, per_minute: float) -> Ints:
-    """When a job reaches each device, seconds."""
+def _roll_out(everyone: Ints, per_minute: float) -> Ints:
+    """Return when a job reaches each device, seconds."""
     return (everyone * (60 / per_minute)).astype(np.int32)
 
 
 def _failures(chance: NDArray[np.float64], fails: float) -> NDArray[np.int64]:
-    """How many attempts fail before one succeeds, each with the same chance."""
+    """Return how many attempts fail before one succeeds, each with the same chance."""
     if fails >= 1:
         return np.full(len(chance), NEVER // 2, np.int64)
     if fails <= 0:
@@ -142,8 +142,8 @@ def bad_release(  # noqa: PLR0913 -- what makes a release bad
     tries: int = 10,
     cycles: int = 2,
     rollout_per_minute: float | None = None,
-) -> Story:
-    """A release that fails on every device: all use up their first cycle.
+) -> Workload:
+    """Return a release that fails on every device: all use up their first cycle.
 
     Args:
         devices: how many.
@@ -157,19 +157,19 @@ def bad_release(  # noqa: PLR0913 -- what makes a release bad
     """
     everyone = np.arange(devices, dtype=np.int32)
     begins, which, when = (
-        _uniform(_hashed(seed, purpose), everyone, np.zeros_like(everyone))
+        _uniform(_hash(seed, purpose), everyone, np.zeros_like(everyone))
         for purpose in ("start", "never", "recovery")
     )
     later = tries + (when * tries * (cycles - 1)).astype(np.int32)
     failures: Ints = np.where(which < never, NEVER, later).astype(np.int32)
     starts = (begins * within_seconds).astype(np.int32)
     if rollout_per_minute is not None:
-        starts = _rolled_out(everyone, rollout_per_minute)
-    return Story(seed, starts, failures, tries)
+        starts = _roll_out(everyone, rollout_per_minute)
+    return Workload(seed, starts, failures, tries)
 
 
-def _hashed(seed: int, purpose: str) -> int:
-    """A number that stands for a purpose; Python's own hash is another in each process."""
+def _hash(seed: int, purpose: str) -> int:
+    """Return a number that stands for a purpose; Python's own hash is another in each process."""
     value = seed
     for letter in purpose.encode():
         value = (value * 1_000_003 ^ letter) & 0xFFFF_FFFF_FFFF_FFFF
@@ -177,7 +177,7 @@ def _hashed(seed: int, purpose: str) -> int:
 
 
 def _uniform(stream: int, devices: Ints, events: Ints) -> NDArray[np.float64]:
-    """SplitMix64's mixing of a counter: https://prng.di.unimi.it/splitmix64.c"""
+    """Mix a counter as SplitMix64 does: https://prng.di.unimi.it/splitmix64.c"""
     mixed = devices.astype(np.uint64) << np.uint64(20)
     mixed += events.astype(np.uint64)
     mixed *= np.uint64(0x9E3779B97F4A7C15)

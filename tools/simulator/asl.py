@@ -57,7 +57,7 @@ class Retrier:
     full_jitter: bool
 
     def wait(self, earlier: int, chance: random.Random) -> float:
-        """Seconds before the next attempt, after ``earlier`` retries under this entry."""
+        """Return seconds before the next attempt, after ``earlier`` retries under this entry."""
         seconds = min(self.interval * self.rate**earlier, self.longest)
         return chance.uniform(0, seconds) if self.full_jitter else seconds
 
@@ -126,7 +126,7 @@ class Machine:
 
 
 def compile_machine(definition: Data) -> Machine:
-    """Checks a definition; raises UnknownDefinitionError."""
+    """Check a definition; raises UnknownDefinitionError."""
     _only(definition, {"Comment", "StartAt", "States"}, "the definition")
     states = {name: _state(name, text) for name, text in definition["States"].items()}
     machine = Machine(definition["StartAt"], states)
@@ -137,7 +137,7 @@ def compile_machine(definition: Data) -> Machine:
 
 
 def matches(wanted: tuple[str, ...], error: str) -> bool:
-    """Whether ErrorEquals covers an error."""
+    """Return whether ErrorEquals covers an error."""
     for name in wanted:
         if name == error or (name == "States.TaskFailed" and error != "States.Timeout"):
             return error != "States.Runtime" or name == error
@@ -147,7 +147,7 @@ def matches(wanted: tuple[str, ...], error: str) -> bool:
 
 
 def read(path: tuple[str, ...], data: Any) -> Any:
-    """What is at a path; raises PathError."""
+    """Return what is at a path; raises PathError."""
     for name in path:
         if not isinstance(data, dict) or name not in data:
             raise PathError(f"$.{'.'.join(path)} is not in the input")
@@ -156,7 +156,7 @@ def read(path: tuple[str, ...], data: Any) -> Any:
 
 
 def place(data: Any, path: tuple[str, ...] | None, result: Any) -> Any:
-    """The state's output: its input with the result at ResultPath."""
+    """Return the output of a state: its input with the result at ResultPath."""
     if path is None:
         return data
     if not path:
@@ -240,7 +240,7 @@ def _rule(text: Data, *, top: bool = False) -> Test:
             negated = _rule(inner)
             return lambda data: not negated(data)
         if kind in ("And", "Or"):
-            tests = [_rule(one) for one in inner]
+            tests = [_rule(item) for item in inner]
             together = all if kind == "And" else any
             return lambda data: together(test(data) for test in tests)
     if len(rest) != 2 or "Variable" not in rest:
@@ -316,7 +316,7 @@ def _next(name: str, text: Data) -> str | None:
 
 def _goals(state: State) -> list[str]:
     if isinstance(state, Task):
-        return [one.next for one in state.catch] + ([state.next] if state.next else [])
+        return [item.next for item in state.catch] + ([state.next] if state.next else [])
     if isinstance(state, Wait):
         return [state.next] if state.next else []
     if isinstance(state, Choice):

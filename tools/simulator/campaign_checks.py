@@ -1,10 +1,10 @@
-"""Campaigns: people pause and resume them, the breaker tells of bad ones; both are checked here.
+"""Safety of campaigns, checked at every moment while operators pause and resume them.
 
-Each check reports, with the first word its name:
+Each violation begins with the name of its check:
 
 - ``paused``   nothing is put back while a campaign is paused
-- ``tripped``  the breaker tells of the campaigns that are to blame and of no other, once until
-               each is resumed; told first and marked then
+- ``tripped``  the breaker alerts about the campaigns to blame and no others, once until each is
+               resumed; it publishes the alert first and marks the campaign then
 """
 
 from collections import Counter
@@ -27,7 +27,7 @@ _MINUTE = 60.0
 
 @dataclass
 class _Reconciliation:
-    """What a run of ReconcileDevices has to tell of."""
+    """A run of ReconcileDevices: what it read, and its alerts."""
 
     known: Mapping[str, Item]
     to_blame: Mapping[str, tuple[int, int]] | None = None
@@ -36,7 +36,7 @@ class _Reconciliation:
 
 
 class CampaignChecks:
-    """What people do with the campaigns of a world, and what must hold of them at every moment."""
+    """Check what the package does with the campaigns of a world."""
 
     def __init__(self, checks: Checks) -> None:
         self._checks = checks
@@ -48,13 +48,13 @@ class CampaignChecks:
         return self._world.account.dynamodb.tables[CAMPAIGNS].items
 
     def check_restore(self, run: FunctionRun, device: str) -> None:
-        """A device got its attributes back for another cycle."""
+        """Check a device that gets its attributes back for another cycle."""
         since = self._checks.model.on_hold_since(device)
         if since is not None and self._world.scheduler.now - since > ABOUT_SECONDS:
             self._checks.violate("paused", f"{run} put {device} back, which is held since {since}")
 
     def scan(self, call: Call, perform: Perform) -> Any:
-        """ReconcileDevices reads what is known of campaigns, and then all records."""
+        """Note what ReconcileDevices reads of the campaigns, and then of the records."""
         answer = perform(call)
         items, rule = answer["Items"], self._world.options.breaker
         if call.parameters["TableName"] == CAMPAIGNS:
@@ -69,7 +69,7 @@ class CampaignChecks:
         return answer
 
     def check_alert(self, alert: Mapping[str, Any], run: FunctionRun) -> None:
-        """The breaker tells of a campaign."""
+        """Check an alert of the breaker about a campaign."""
         name = alert["campaign"]
         self._world.faults.count(Fault.TRIPPED)
         self._reconciliations[run.number].notified.add(name)
@@ -79,7 +79,7 @@ class CampaignChecks:
             self._checks.violate("tripped", f"{run}: {name} with {found}, not {to_blame}")
 
     def write(self, call: Call, perform: Perform) -> Any:
-        """The breaker marks a campaign, of which it told."""
+        """Check a mark that the breaker sets on a campaign."""
         name = call.parameters["Key"]["campaign"]["S"]
         campaign, rule = self._checks.model.campaigns.get(name), self._world.options.breaker
         was_marked = campaign is not None and campaign.is_notified
@@ -96,7 +96,7 @@ class CampaignChecks:
         return answer
 
     def check_finish(self, run: FunctionRun, error: str | None, result: Any) -> None:
-        """A pass has come to its end: if it left nothing, it told of all that are to blame."""
+        """Check that a run which left nothing alerted about every campaign to blame."""
         made = self._reconciliations.get(run.number)
         if made is None or made.to_blame is None or error or result.get("left"):
             return
@@ -107,7 +107,7 @@ class CampaignChecks:
 def _to_blame(
     rule: Breaker, records: Iterable[Item], known: Mapping[str, Item], now: float
 ) -> Mapping[str, tuple[int, int]] | None:
-    """The campaigns that a pass is to tell of, if that does not depend on these very seconds."""
+    """Return the campaigns to alert about, None if that depends on these very seconds."""
     devices: Counter[str] = Counter()
     for record in records:
         name = record["campaign"]["S"]
@@ -131,7 +131,7 @@ def _to_blame(
 
 
 def _lower_end(devices: int, total: int) -> float:
-    """Of Wilson's 95 % interval of a share, as the books write it."""
+    """Return the lower end of Wilson's 95 % interval of a share."""
     z, found = 1.96, devices / total
     spread = z * sqrt(found * (1 - found) / total + z * z / (4 * total * total))
     return (found + z * z / (2 * total) - spread) / (1 + z * z / total)

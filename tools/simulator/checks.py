@@ -1,4 +1,4 @@
-"""What the checkers of a world share: the reference model, and the violations that they found."""
+"""The state that the checkers of a world share: the reference model, and violations."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

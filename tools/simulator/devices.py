@@ -1,4 +1,4 @@
-"""The devices: they try to update, fail or succeed, and say so; so does AWS IoT Jobs, for some."""
+"""The devices: they try to update, and report it, as AWS IoT Jobs does for some of them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -42,24 +42,24 @@ class Device:
         self._is_idle = True
 
     def begin(self) -> None:
-        """Sees that it is to be updated, and tries."""
+        """Begin to try, if it is idle and has attempts left."""
         if self._is_idle and self._attempts > 0:
             self._is_idle = False
             self._next()
 
     def repair(self) -> None:
-        """Somebody worked on it: it has some more attempts."""
+        """Give it some more attempts, and begin."""
         self._attempts += self._most(0.7)
         self.begin()
 
     def compose_messages(self, *, has_failed: bool = True) -> list[dict[str, Any]]:
-        """What the rules hand on of one more attempt: the device's own report, the job's event."""
+        """Return the messages of one more attempt: the device's report, the job's event."""
         says: dict[str, Callable[[str], dict[str, Any]]] = {DEVICE: self._report, JOBS: self._event}
         kind, given = ("failed", self._reason()) if has_failed else ("succeeded", {})
         return [says[reporter](kind) | given for reporter in self._reporters]
 
     def change_campaign(self) -> None:
-        """The next attempt is of another update."""
+        """Turn to another update from the next attempt on."""
         self._campaign += 1
 
     def _most(self, share: float) -> int:
@@ -91,7 +91,7 @@ class Device:
             self._rest()
 
     def _rest(self) -> None:
-        """It is updated; the next update comes some time, or never."""
+        """Stay updated; another update comes after some time, or never."""
         self._attempts = 0
         if self._world.random.random() < 0.5:
             self.change_campaign()
@@ -106,7 +106,7 @@ class Device:
         return {"reason": chance.choice(_REASONS), **code}
 
     def _report(self, kind: str) -> dict[str, Any]:
-        """As the device puts it, by its own clock."""
+        """Return the device's own report, by its own clock."""
         world = self._world
         if world.faults.happens(Fault.DEVICE_CLOCK):
             self._clock += world.random.choice((-3600.0, -60.0, 60.0, 3600.0, _DAY))
@@ -129,7 +129,7 @@ class Device:
         }
 
     def _event(self, kind: str) -> dict[str, Any]:
-        """As AWS IoT Jobs puts it: its clock is right, and counts seconds."""
+        """Return the event of AWS IoT Jobs; its clock is right, and counts seconds."""
         world = self._world
         return {
             "kind": kind,

@@ -112,7 +112,7 @@ class Faults:
 
     @classmethod
     def draw(cls, chance: Random) -> "Faults":
-        """Draws which faults a world has, and how often: none at all in one of ten worlds."""
+        """Draw which faults a world has, and how often: none at all in one of ten worlds."""
         faults = cls(chance)
         if chance.random() < 0.1:
             return faults
@@ -140,7 +140,7 @@ class Faults:
         return faults
 
     def draw_from(self, group: tuple[Fault, ...], forced: str) -> Fault | None:
-        """The fault of this call, or None, which is by far the most frequent."""
+        """Return the fault of this call, or None, which is by far the most frequent."""
         waiting = self.forced.get(forced)
         if waiting:
             return self.count(waiting.pop(0))
@@ -154,7 +154,7 @@ class Faults:
         return None
 
     def happens(self, fault: Fault) -> bool:
-        """Whether a fault happens this time."""
+        """Return whether a fault happens this time."""
         rate = self.rates.get(fault, 0.0)
         if not rate or self.random.random() >= rate:
             return False
@@ -162,7 +162,7 @@ class Faults:
         return True
 
     def count(self, fault: Fault) -> Fault:
-        """Counts a fault."""
+        """Count a fault."""
         self.counts[fault] += 1
         return fault
 
@@ -172,7 +172,7 @@ class Faults:
         return not any(self.counts[fault] for fault in DISORDERLY)
 
     def outage(self, service: str, now: float) -> Outage | None:
-        """The outage of a service that a call meets now."""
+        """Return the outage of a service that a call meets now."""
         for outage in self.outages:
             is_on = outage.service == service and outage.start <= now < outage.end
             if is_on and self.random.random() < 0.97:

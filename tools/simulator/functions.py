@@ -1,8 +1,7 @@
 """The Lambda functions: the package's own handlers, each run a greenlet that pauses at every call.
 
-Between any two calls of one run, other runs go on: slow twins, functions that run on after their
-state machine gave them up, and crossing deliveries happen here as they do in AWS, but in an order
-that the seed decides.
+Between any two calls of a run, other runs go on: stale workers, functions that outlive the patience
+of their state machine, and crossing deliveries happen as in AWS, in an order that the seed decides.
 """
 
 import importlib
@@ -129,14 +128,14 @@ class Functions:
         self.calls = 0
 
     def now(self) -> float:
-        """The time as the running function's clock has it."""
+        """Return the time as the running function's clock has it."""
         skew = self._running.skew if self._running else 0.0
         return self._scheduler.now + skew
 
     # -- invocations -------------------------------------------------------------------------
 
     def invoke(self, step: str, event: Any, done: Done) -> float:
-        """Invokes a function once; ``done`` is called with its outcome at some later time.
+        """Invoke a function once; ``done`` is called with its outcome at some later time.
 
         Returns:
             Seconds from now until when that is, at the latest.
@@ -177,7 +176,7 @@ class Functions:
         self._resume(run)
 
     def _resume(self, run: FunctionRun, answer: Any = None, error: Exception | None = None) -> None:
-        """Lets a run go on until its next call, or to its end."""
+        """Let a run go on until its next call, or to its end."""
         if run.is_over:
             return
         self._running = run
@@ -200,7 +199,7 @@ class Functions:
         run.done(error, result)
 
     def _kill(self, run: FunctionRun, error: str) -> None:
-        """The process is gone, at the point where it waits; none of its own code sees that."""
+        """Crash the process where it waits; none of its own code sees that."""
         if run.is_over:
             return
         run.is_over = True
@@ -211,7 +210,7 @@ class Functions:
     # -- calls -------------------------------------------------------------------------------
 
     def call(self, service: str, operation: str, parameters: Mapping[str, Any]) -> Any:
-        """A call of the running function: pauses it, and gives the answer or raises."""
+        """Pause the running function for a call, and return the answer or raise its error."""
         run = self._running
         if run is None or run.is_over:
             raise GreenletExit
@@ -220,7 +219,7 @@ class Functions:
         return self._hub.switch((None, None))
 
     def _plan(self, call: Call) -> None:
-        """Decides on the fate of a call: when it takes effect, and what its caller sees."""
+        """Decide on the fate of a call: when it takes effect, and what its caller sees."""
         run, service = call.run, call.service
         faults, chance = self._faults, self._faults.random
         moment = self._scheduler.now + 0.002 + run.latency * chance.random()
@@ -280,12 +279,12 @@ class Functions:
         self._crash_before(call, moment, effect)
 
     def _give_up(self, call: Call, moment: float) -> None:
-        """The SDK waits for an answer in vain."""
+        """Let the SDK wait for an answer in vain."""
         resume = partial(self._resume, call.run, None, _no_answer())
         self._by_deadline(call.run, moment + SDK_SECONDS, resume)
 
     def _by_deadline(self, run: FunctionRun, moment: float, action: Callable[[], Any]) -> None:
-        """Does something with a run, unless Lambda ends the run before."""
+        """Perform something with a run, unless Lambda ends the run before."""
         if moment < run.deadline:
             self._scheduler.at(moment, action)
         else:
@@ -299,7 +298,7 @@ class Functions:
             self._resume(run, outcome)
 
     def _effect(self, call: Call) -> Any:
-        """Makes a call take effect; its answer or the error, for whoever still waits for it."""
+        """Make a call take effect; its answer or the error, for whoever still waits for it."""
         try:
             answer = self._perform(call)
         except ClientError as error:
@@ -315,7 +314,7 @@ class Functions:
 
     @contextmanager
     def intend(self, intent: Intent) -> Iterator[None]:
-        """Has the running function's calls say what they are for."""
+        """Have the running function's calls say what they are for."""
         run = self._running
         if run is None:
             yield
@@ -343,7 +342,7 @@ class Client:
 
 
 def load_handler(step: str) -> Callable[[Any, None], Any]:
-    """A step's handler: ``SendSNSNotification`` is ``handlers.send_sns_notification.handler``."""
+    """Return the handler of a step, such as that of ``handlers.send_sns_notification``."""
     handler: Callable[[Any, None], Any] = _module_of(step).handler
     return handler
 
@@ -356,7 +355,7 @@ def _module_of(step: str) -> ModuleType:
 
 
 def _run_handler(handler: Callable[[Any, None], Any], event: Any) -> tuple[str | None, Any]:
-    """Runs a handler as the Lambda runtime does: what it raises is the error's name and text."""
+    """Run a handler as the Lambda runtime does: what it raises is the error's name and text."""
     try:
         return None, handler(event, None)
     except Exception as error:  # noqa: BLE001 -- the runtime's own catch-all
@@ -368,4 +367,4 @@ def _no_answer() -> ReadTimeoutError:
 
 
 def _ignore_outcome(error: str | None, result: Any) -> None:
-    """The caller has hung up."""
+    """Take the outcome of a run whose caller no longer waits."""

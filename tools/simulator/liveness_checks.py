@@ -1,14 +1,14 @@
-"""What must hold once a world has come to rest.
+"""Liveness: what must hold once a world has come to rest.
 
-Each check reports, with the first word its name:
+Each violation begins with the name of its check:
 
-- ``stuck``       every device is tracked below its limit, has failed and was told of, or is free
-- ``attributes``  each thing has the attributes that people gave it, or is marked as failed; nothing
-                  is owed to a device that is free
+- ``stuck``       every device is tracked below its limit, has failed with an alert, or is untracked
+- ``attributes``  each thing has the attributes that operators gave it, or is marked as failed; an
+                  untracked device has all its originals
 - ``group``       a device is in the group of the failed exactly when it has failed
-- ``told``        of each device that has failed it was told
-- ``mailed``      of each device that was told of people were mailed, last what was told last
-- ``ended``       whom an operator took out of the group is released
+- ``told``        an alert went out for each device that has failed
+- ``mailed``      operators got an e-mail for each alert, the latest last
+- ``ended``       a device that an operator took out of the group is released
 - ``history``     each change of a device's state is kept, once, and in order
 - ``lost``        every message was handled, refused for a named reason, or is a dead letter; those
                   that could not be, in a storm of faults, are counted: they are in the log, and an
@@ -111,7 +111,7 @@ def _check_rest(checks: Checks, name: str, episode: Episode) -> None:
 
 
 def _check_vanished(checks: Checks, name: str, episode: Episode | None) -> None:
-    """A recovery that comes across a thing that is gone clears up after it."""
+    """Check that a recovery ended the record of a deleted thing."""
     if episode is None:
         return
     if episode.state != TRACKING:
@@ -121,7 +121,7 @@ def _check_vanished(checks: Checks, name: str, episode: Episode | None) -> None:
 
 
 def _check_history(checks: Checks, name: str, episode: Episode | None) -> None:
-    """Each episode's lines follow from one another, as far as the clocks of their writers agree."""
+    """Check the history, and its order as far as the clocks of its writers agree."""
     items = checks.world.account.dynamodb.tables[HISTORY].items
     lines = [parse_step(items[key]) for key in sorted(items) if key[0] == name]
     kept = checks.model.history.get(name, [])
@@ -159,7 +159,7 @@ _STORM = 8
 
 
 def check_intake(checks: Checks, execution: Execution) -> None:
-    """Checks what became of one message."""
+    """Check what became of one message."""
     if execution.status == "TIMED_OUT" and execution.failures >= _STORM:
         checks.overtime += 1
         return
@@ -195,7 +195,7 @@ def _check_dead_letter(checks: Checks, letter: Mapping[str, Any]) -> None:
 
 @lru_cache(maxsize=1)
 def passing_errors() -> frozenset[str]:
-    """The errors that the definitions retry: only these may use a run up in the end.
+    """Return the errors that the definitions retry: only these may use a run up in the end.
 
     And the one that ends an intake before its five minutes do, for the dead-letter queue.
     """

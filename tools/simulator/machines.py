@@ -166,7 +166,7 @@ class StepFunctions:
         return {}
 
     def start(self, machine: StateMachine, name: str, given: Any) -> Execution:
-        """Starts an execution, as StartExecution does; its first state begins at once."""
+        """Start an execution, as StartExecution does; its first state begins immediately."""
         if not _NAME.fullmatch(name):
             raise client_error("InvalidName", f"Invalid Name: '{name}'")
         now = self._scheduler.now
@@ -232,7 +232,7 @@ class StepFunctions:
             self._enter(execution, goal)
 
     def _later(self, execution: Execution, moment: float, action: Callable[[], None]) -> None:
-        """Does something at a moment, unless the execution has taken another turn by then."""
+        """Perform something at a moment, unless the execution has taken another turn by then."""
         execution.turn += 1
         turn = execution.turn
 
@@ -265,7 +265,7 @@ class StepFunctions:
         if task.parameters is not None:
             given = task.parameters(execution.data, execution.context)
 
-        def done(error: str | None, result: Any) -> None:
+        def finish(error: str | None, result: Any) -> None:
             if execution.turn != turn or not execution.is_running:
                 return
             if self._scheduler.now >= execution.deadline:
@@ -274,17 +274,17 @@ class StepFunctions:
                 execution.data = asl.place(execution.data, task.result_path, result)
                 self._leave(execution, task.next)
             else:
-                self._failed(execution, task, error, result)
+                self._handle_failure(execution, task, error, result)
 
         step = self._steps.get(task.resource)
         if step is None:
-            self._integrate(task.resource, given, done)
+            self._integrate(task.resource, given, finish)
             return
-        latest = self._functions.invoke(step, given, done)
+        latest = self._functions.invoke(step, given, finish)
         if latest >= task.timeout:
-            self._scheduler.after(task.timeout, partial(done, "States.Timeout", ""))
+            self._scheduler.after(task.timeout, partial(finish, "States.Timeout", ""))
 
-    def _failed(self, execution: Execution, task: asl.Task, error: str, cause: Any) -> None:
+    def _handle_failure(self, execution: Execution, task: asl.Task, error: str, cause: Any) -> None:
         execution.failures += 1
         for place, retrier in enumerate(task.retry):
             if not asl.matches(retrier.errors, error):
@@ -334,7 +334,7 @@ class StepFunctions:
         self._scheduler.after(0.002 + 0.03 * self._faults.random.random(), act)
 
     def _integration(self, resource: str, given: Any) -> Callable[[], str | None]:
-        """What a call does; it returns the name of the error, without the service."""
+        """Return what a call does; it returns the name of the error, without the service."""
         if resource.endswith(":::states:startExecution"):
             return partial(self._start_nested, given)
         if resource.endswith(":::sqs:sendMessage"):

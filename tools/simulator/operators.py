@@ -1,4 +1,4 @@
-"""What operators do to a deployment, besides editing the registry."""
+"""Operators: what they do to a deployment besides editing the registry."""
 
 from collections.abc import Callable
 

@@ -33,7 +33,7 @@ class Breaker:
 
     @classmethod
     def draw(cls, chance: random.Random) -> "Breaker | None":
-        """Draws one, or none."""
+        """Draw one, or none."""
         if chance.random() < 0.5:
             return None
         return cls(
@@ -72,7 +72,7 @@ class Options:
 
     @classmethod
     def draw(cls, chance: random.Random) -> "Options":
-        """Draws a configuration."""
+        """Draw a configuration."""
         moved, failed = chance.choice(_ATTRIBUTES)
         return cls(
             retry_limit=chance.choice((1, 2, 3, 3, 5, 10)),
@@ -103,11 +103,11 @@ class Options:
         return self.failed_attributes or _FAILED
 
     def is_overwritten(self, name: str, value: str | None) -> bool:
-        """Whether an attribute has a value that only the workflow writes."""
+        """Return whether an attribute has a value that only the workflow writes."""
         return value is not None and value in (self.moved_out.get(name), self.failed.get(name))
 
     def environment(self) -> dict[str, str]:
-        """The environment variables of the functions, as the module sets them."""
+        """Return the environment variables of the functions, as the module sets them."""
         return {
             "RETRIES_TABLE": RETRIES,
             "BACKUP_TABLE": BACKUP,

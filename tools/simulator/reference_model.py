@@ -1,15 +1,15 @@
-"""The reference model: what is to become of a device, said as simply as possible.
+"""The reference model: what becomes of a device, as simply as possible.
 
 Read this file as the specification. It knows nothing of calls, retries or conditions; each method
-is one thing that happens at one moment, and says what follows. The simulation calls it at the very
-moment at which a write of the package takes effect (or is refused), and then compares.
+is one event at one moment, and defines what follows. The safety checks call it when a write of the
+package takes effect (or is rejected), and then compare.
 
 The rule of counting: **a failure counts once, if the device is being tracked, for the campaign of
 its episode, by the one who reports it, and fewer failures than the limit were counted in this
 cycle.** When the limit is reached, or the reason is fatal, one recovery takes the device. After the
-last cycle it has failed, which is told once.
+last cycle it has failed, about which one alert goes out.
 
-The rule of holding: **while a campaign is paused, its devices do not come back from a cool-down.**
+The rule of the hold: **while a campaign is paused, its devices do not come back from a cool-down.**
 
 The rule of ending: **a success, a later campaign or an operator ends the episode, in whatever state
 it is**: at once, unless a recovery is just overwriting the attributes; then as soon as it has.
@@ -136,11 +136,11 @@ class Model:
         self.campaigns[campaign] = Campaign()
 
     def trip(self, campaign: str, now: float, *, pauses: bool) -> None:
-        """The breaker told of a campaign, and may pause it."""
+        """Mark a campaign about which the breaker alerted, and pause it if it pauses."""
         self.campaigns[campaign] = Campaign(True, now if pauses else None)
 
     def on_hold_since(self, device: str) -> float | None:
-        """Since when a device that is away is not to come back, whatever its time; or None."""
+        """Return since when the campaign of a device in cool-down is on hold, or None."""
         episode = self.episodes.get(device)
         if episode is None or episode.state != COOLING_DOWN or episode.ending:
             return None
@@ -150,15 +150,15 @@ class Model:
     # -- what is said about a device -----------------------------------------------------------
 
     def is_ignored(self, report: Report) -> bool:
-        """Whether a failure is none that is counted."""
+        """Return whether a failure is none that is counted."""
         return any(reason in self.ignored for reason in report.reasons)
 
     def is_fatal(self, report: Report) -> bool:
-        """Whether no further try is worth it after a failure."""
+        """Return whether no further try is worth it after a failure."""
         return any(reason in self.fatal for reason in report.reasons)
 
     def count_failure(self, report: Report) -> str:  # noqa: PLR0911 -- one a case
-        """A failure comes to be counted; what becomes of it."""
+        """Count a failure and return its outcome."""
         episode = self.episodes.get(report.device)
         if episode is None:
             return "not_tracked"
@@ -183,13 +183,13 @@ class Model:
         return "counted" if is_new else "duplicate"
 
     def _outcome_of_other_reporter(self, report: Report, episode: Episode) -> str:
-        """AWS IoT Jobs is believed before a device, and both tell of the same failures."""
+        """Believe AWS IoT Jobs before a device; both report the same failures."""
         if report.reporter != (JOBS if self.has_job_events else DEVICE):
             return "counted_by_other"
         return "stale" if report.sent_at < episode.started_at - CLOCKS_DIFFER else "taken_over"
 
     def take_over(self, report: Report, name: str, former: str, last_sent: int) -> str:
-        """Another reports the episode from now on; what was told already is not counted again."""
+        """Let another reporter take over; failures already reported do not count again."""
         episode = self.episodes.get(report.device)
         found = episode and (episode.name, episode.state, episode.reporter, episode.last_sent)
         if episode is None or found != (name, TRACKING, former, last_sent):
@@ -207,7 +207,7 @@ class Model:
         return "taken_over"
 
     def is_ended_by(self, report: Report, *, has_succeeded: bool) -> bool:
-        """Whether an episode is over by what is said: a success, or a failure of another."""
+        """Return whether a report ends an episode: a success, or a failure of another campaign."""
         episode = self.episodes.get(report.device)
         if episode is None:
             return False
@@ -219,7 +219,7 @@ class Model:
         return not is_by_other and not _is_about(report, episode) and is_later
 
     def is_used_up(self, device: str) -> bool:
-        """Whether a tracked device is to be taken by a recovery."""
+        """Return whether a recovery has to claim a tracked device."""
         episode = self.episodes[device]
         return episode.is_fatal or episode.failures >= self.limit
 
@@ -229,7 +229,7 @@ class Model:
     # -- the episode ---------------------------------------------------------------------------
 
     def begin(self, report: Report, name: str, not_before: int) -> None:
-        """The episode of a free device is to begin."""
+        """Begin the episode of an untracked device."""
         if report.device not in self.episodes:
             self.episodes[report.device] = Episode(
                 name, report.campaign, report.reporter, report.sent_at, not_before
@@ -237,12 +237,12 @@ class Model:
             self._record_change(report.device, name, FREE, TRACKING)
 
     def ask_to_end(self, device: str, recovery: str, why: str) -> None:
-        """The episode of a device that a recovery has is to end; the first reason stays."""
+        """Request the end of an episode that a recovery owns; the first reason stays."""
         if self.is_owned_by(device, recovery):
             self.episodes[device].ending = self.episodes[device].ending or why
 
     def end(self, device: str, stage: Stage, up_to: int) -> None:
-        """An episode ends, if it is still at the stage at which it was seen.
+        """End an episode, if it is still at the stage at which it was read.
 
         What was sent up to a moment is late from now on, and what was late before stays so.
         """
@@ -259,7 +259,7 @@ class Model:
     # -- its recoveries ------------------------------------------------------------------------
 
     def claim(self, device: str, name: str, cycle: int, groups: frozenset[str]) -> None:
-        """A recovery wants the device after a cycle; it is to leave these groups."""
+        """Let a recovery claim the device after a cycle; it has to leave these groups."""
         episode = self.episodes.get(device)
         if episode is None or episode.name != name or episode.state != TRACKING:
             return
@@ -270,17 +270,17 @@ class Model:
             self._record_change(device, name, TRACKING, episode.state)
 
     def is_owned_by(self, device: str, recovery: str) -> bool:
-        """Whether a recovery has the device."""
+        """Return whether a recovery has the device."""
         episode = self.episodes.get(device)
         return episode is not None and episode.recovery == recovery
 
     def count_check(self, device: str, recovery: str) -> None:
-        """A device that is to try again has not left its groups."""
+        """Count a check that found a device still in its groups."""
         if self.is_owned_by(device, recovery):
             self.episodes[device].checks += 1
 
     def release(self, device: str, recovery: str) -> None:
-        """A recovery is done with a device that is to try again."""
+        """Let the recovery of a cool-down release its device."""
         if self.is_owned_by(device, recovery) and not self.episodes[device].ending:
             episode = self.episodes[device]
             episode.state, episode.recovery = TRACKING, ""
@@ -288,17 +288,17 @@ class Model:
             self._record_change(device, episode.name, COOLING_DOWN, TRACKING)
 
     def mark_away(self, device: str, recovery: str) -> None:
-        """A recovery has overwritten a device's attributes."""
+        """Note that a recovery has overwritten the attributes."""
         if self.is_owned_by(device, recovery):
             self.episodes[device].is_away = True
 
     def mark_notified(self, device: str, recovery: str) -> None:
-        """It was told that the device failed."""
+        """Note that the alert about the failed device went out."""
         if self.is_owned_by(device, recovery):
             self.episodes[device].is_notified = True
 
     def is_due(self, device: str) -> bool:
-        """Whether a recovery has something left to do for a device."""
+        """Return whether a recovery has something left to do for a device."""
         episode = self.episodes[device]
         return bool(episode.recovery) and not episode.is_notified
 

@@ -1,4 +1,4 @@
-"""What people do to the things, and what the registry should have in the end because of it."""
+"""Edits of things by operators, and the attributes that the registry should have as a result."""
 
 from collections.abc import Callable, Iterable, Mapping
 
@@ -7,7 +7,7 @@ from simulator.trace import Trace
 
 
 class RegistryEdits:
-    """Whoever else works on the registry. Their changes take effect at once, without faults."""
+    """Edits of the registry by operators. They take effect immediately, without faults."""
 
     def __init__(self, iot: IoT, trace: Trace, now: Callable[[], float]) -> None:
         self._iot = iot
@@ -20,7 +20,7 @@ class RegistryEdits:
         """Things that did not exist at some time."""
 
     def create(self, name: str, attributes: Mapping[str, str]) -> None:
-        """Makes a thing."""
+        """Make a thing."""
         self._log("creates", name, attributes)
         self._iot.create_thing(
             {"thingName": name, "attributePayload": {"attributes": dict(attributes)}}
@@ -30,7 +30,7 @@ class RegistryEdits:
         self._overwritten[name] = set()
 
     def change(self, name: str, attribute: str, value: str) -> None:
-        """Sets an attribute of a thing, or removes it (an empty value)."""
+        """Set an attribute of a thing, or removes it (an empty value)."""
         self._log("changes", name, attribute, value)
         self._iot.update_thing(
             {
@@ -44,30 +44,30 @@ class RegistryEdits:
         self._overwritten[name].discard(attribute)
 
     def delete(self, name: str) -> None:
-        """Deletes a thing."""
+        """Delete a thing."""
         self._log("deletes", name)
         self._iot.delete_thing({"thingName": name})
         self.ever_missing.add(name)
 
     def take_out(self, name: str, group: str) -> None:
-        """Takes a thing out of a static group, in the console, say."""
+        """Take a thing out of a static group, in the console, say."""
         self._log("takes out", name, group)
         self._iot.remove_thing_from_thing_group({"thingName": name, "thingGroupName": group})
 
     def note_overwritten(self, name: str, attributes: Iterable[str]) -> None:
-        """The package changed these attributes after people had set them."""
+        """Note that the package changed attributes that operators had set."""
         self._overwritten[name].update(attributes)
 
     def expected_attributes(self, name: str) -> Mapping[str, str]:
-        """The attributes of a thing as people set them last."""
+        """Return the attributes of a thing as operators set them last."""
         return self._expected[name]
 
     def was_overwritten(self, name: str, attribute: str) -> bool:
-        """Whether the package changed an attribute last."""
+        """Return whether the package changed an attribute last."""
         return attribute in self._overwritten[name]
 
     def has_existed_for(self, name: str, seconds: float) -> bool:
-        """Whether a thing has been there for some time."""
+        """Return whether a thing has been there for some time."""
         return name in self._iot.things and self._now() - self._created_at[name] >= seconds
 
     def _log(self, what: str, *details: object) -> None:

@@ -1,21 +1,21 @@
-"""What must hold at every moment: checked as each call of the package takes effect.
+"""Safety: what must hold at every moment, checked as each call of the package takes effect.
 
-Each check reports, with the first word its name:
+Each violation begins with the name of its check:
 
 - ``record``     the record is what the reference model says, after every write
-- ``outcome``    so is what a message is answered with
-- ``edge``       a record goes only from state to state where an arrow is
+- ``outcome``    a message gets the outcome of the model
+- ``edge``       a record changes its state only along an edge of the diagram
 - ``history``    each change of the state is written down once, together with it
 - ``ended``      an episode ends for the reason that is given, and not before its time
 - ``originals``  nothing is overwritten before the backup holds its original
-- ``restored``   what is put back is what the registry, or a person, had there
-- ``rejoins``    nothing is put back before the device left its groups, or never does
-- ``held``       only the recovery that holds a device changes its attributes
-- ``told``       a device is told of when it failed, not once more after that was recorded, and
-                 again when its update succeeded
+- ``restored``   an attribute gets back the value that the registry, or an operator, had set
+- ``rejoins``    nothing is restored before the device left its groups, or never does
+- ``held``       only the recovery that owns a device changes its attributes
+- ``told``       an alert goes out when a device failed, not again after that was recorded, and
+                 one more when its update succeeded
 - ``alive``      ReconcileDevices leaves a device alone whose run is under way
-- ``paused``, ``tripped``  see ``campaigns``
-- ``unasked``    the package writes nothing that the model does not know of
+- ``paused``, ``tripped``  see ``campaign_checks``
+- ``unasked``    the package makes no write that the model does not know
 """
 
 import json
@@ -264,7 +264,7 @@ class SafetyChecks:
             self._checks.violate("told", f"{device} healed, and nobody was told")
 
     def _check_reason(self, run: FunctionRun, device: str, why: str) -> None:
-        """Whether who asks for an end may do so."""
+        """Check that a run may request this end."""
         if run.step == "ClearDeviceRecord":
             has_succeeded = _has_succeeded(run)
             report = parse_report(run.event)
@@ -329,7 +329,7 @@ class SafetyChecks:
         return answer
 
     def _check_rejoins(self, name: str, episode: Episode, after: Mapping[str, str]) -> None:
-        """A device that was moved out, and that nobody touched since, gets its attributes back."""
+        """Check that a device leaves its groups before it gets its attributes back."""
         options = self._world.options
         is_back = not any(options.is_overwritten(*attribute) for attribute in after.items())
         groups = self._world.account.iot.dynamic_groups
@@ -358,10 +358,10 @@ class SafetyChecks:
             )
 
     def _add_to_group(self, call: Call, perform: Perform) -> Any:
-        """A thing may join the failed when its episode is over: whoever adds it looks again.
+        """Note a thing that joins the failed group after its episode: its run has to look again.
 
-        Not who dies or gives up just then. That is left as it is: it takes an episode that ends
-        while such a call is under way.
+        A run that crashes or gives up just then does not; that is left as it is, since it takes an
+        episode that ends while such a call is under way.
         """
         name = call.parameters["thingName"]
         answer = perform(call)
@@ -405,7 +405,7 @@ class SafetyChecks:
 
 
 def parse_report(event: Mapping[str, Any]) -> Report:
-    """What the input of an intake step says."""
+    """Parse the input of an intake step."""
     message = Message.parse(event)
     return Report(
         message.device_id,
@@ -426,13 +426,13 @@ def _by_recovery(update: Callable[[str, str], None]) -> Callable[..., None]:
 
 
 def _history_steps(call: Call) -> list[Step]:
-    """The changes of state that a write also writes into the history."""
+    """Return the changes of state that a write also writes into the history."""
     puts = [action.get("Put", {}) for action in call.parameters.get("TransactItems", ())]
     return [parse_step(put["Item"]) for put in puts if put.get("TableName") == HISTORY]
 
 
 def parse_step(line: Item) -> Step:
-    """What an item of the history says."""
+    """Parse an item of the history."""
     return line["trackingId"]["S"], str(line["from"]["S"]), str(line["to"]["S"])
 
 

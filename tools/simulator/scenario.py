@@ -82,6 +82,7 @@ def run(
     machines: Mapping[str, asl.Machine] | None = None,
     *,
     stops_at_violation: bool = False,
+    most: int = 50_000,
 ) -> Result:
     """Run one seed to its end.
 
@@ -89,6 +90,7 @@ def run(
         seed: decides everything.
         machines: other definitions than the rendered ones, by name.
         stops_at_violation: end with the first violation.
+        most: how many events may happen before the world counts as stuck.
 
     Returns:
         The result; ``violations`` is empty when all is well.
@@ -98,11 +100,11 @@ def run(
     scenario = build(chance, options, Faults.draw(chance), machines)
     world, checks = scenario.world, scenario.checks
     checks.stops_at_violation = stops_at_violation
-    with world.installed():
+    with world.install():
         devices = [Device(world, f"device-{n + 1}") for n in range(chance.choice(_SIZES))]
         _populate(scenario, devices)
         try:
-            world.settle()
+            world.settle(most)
             if not (stops_at_violation and checks.violations):
                 liveness_checks.check(checks)
         except RunawayError as error:
@@ -304,7 +306,7 @@ class OnCall:
 
 
 class Crossings:
-    """What happens just while a function runs, where it may do harm."""
+    """Events that happen just while a function runs, where they may do harm."""
 
     def __init__(self, world: World, devices: Mapping[str, Device]) -> None:
         self._world = world

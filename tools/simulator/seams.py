@@ -68,11 +68,11 @@ def install(
 def _declare_intent(functions: Functions, name: str) -> Callable[..., Any]:
     function = getattr(retries_table, name)
 
-    def wrapped(*arguments: Any, **named: Any) -> Any:
+    def wrapper(*arguments: Any, **named: Any) -> Any:
         with functions.intend((name, arguments)):
             return function(*arguments, **named)
 
-    return wrapped
+    return wrapper
 
 
 def _run_in_turn(act: Callable[[str], str], devices: list[str]) -> list[str]:

@@ -79,7 +79,7 @@ def run(
         chunk: how many seeds a process runs at a time.
 
     Returns:
-        What was found; except for the time, it does not depend on ``jobs``.
+        The figures; except for the time, they do not depend on ``jobs``.
     """
     total = Tally(seed, seed)
     start = time.perf_counter()

@@ -13,17 +13,17 @@ class Trace:
         self._events: list[tuple[float, str, tuple[Any, ...]]] = []
 
     def add(self, at: float, what: str, *details: Any) -> None:
-        """Adds an event; details must not be changed afterwards."""
+        """Add an event; details must not be changed afterwards."""
         self._events.append((at, what, details))
 
     def lines(self) -> Iterator[str]:
-        """The events as text, a line each."""
+        """Yield the events as text, one line per event."""
         for at, what, details in self._events:
             moment = datetime.fromtimestamp(at, UTC).strftime("%m-%d %H:%M:%S.%f")[:-3]
             yield f"{moment} {what:<10} {' '.join(map(str, details))}"
 
     def digest(self) -> str:
-        """A hash of all events: two runs with the same one went the same way."""
+        """Return a hash of all events; runs with the same hash took the same course."""
         made = hashlib.sha256()
         for line in self.lines():
             made.update(line.encode())

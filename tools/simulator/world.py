@@ -24,7 +24,7 @@ _DAY = 86400.0
 
 
 class World:
-    """One deployment on fake time. Nothing runs in it outside of ``installed``.
+    """One deployment on fake time. Nothing runs in it outside of ``install``.
 
     Others register what they want to see: ``intercept`` for calls, ``functions.on_start`` and
     ``on_finish``, ``on_success``, ``account.sns.on_publish``.
@@ -69,7 +69,7 @@ class World:
             states.machines[arn] = StateMachine(name, arn, machine, is_express=name == "intake")
         return states
 
-    def installed(self) -> AbstractContextManager[None]:
+    def install(self) -> AbstractContextManager[None]:
         """Run the package in this world for the length of a block; one world at a time."""
         return seams.install(
             self.functions,
@@ -145,9 +145,9 @@ class World:
         """Let time pass."""
         self.scheduler.run(until=self.scheduler.now + seconds)
 
-    def settle(self) -> None:
-        """Let time pass until nothing more is due; raise RunawayError."""
-        self.scheduler.run(most=50_000)
+    def settle(self, most: int = 50_000) -> None:
+        """Let time pass until nothing is due; raise RunawayError after ``most`` events."""
+        self.scheduler.run(most=most)
 
     # -- views -------------------------------------------------------------------------------
 

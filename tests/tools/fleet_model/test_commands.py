@@ -1,4 +1,4 @@
-"""``python -m fleet_model million`` and ``fleet``: what they answer, write and refuse."""
+"""``python -m fleet_model million`` and ``ladders``: what they answer, write and refuse."""
 
 from __future__ import annotations
 
@@ -12,12 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from fleet_model import __main__ as command
 from fleet_model import commands, ladders, million
-from fleet_model.ladders import Fleet
 from localcloud.project import ROOT
-from pricing.quotas import ROLLOUT_PER_MINUTE
 from reporting.tables import duration
-from simulator import __main__ as command
 
 Run = Callable[..., int]
 
@@ -28,65 +26,13 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     monkeypatch.setattr(commands, "DRAWN", tmp_path / "drawn")
 
     def run(*arguments: str) -> int:
-        monkeypatch.setattr(sys, "argv", ["python -m simulator", *arguments])
+        monkeypatch.setattr(sys, "argv", ["python -m fleet_model", *arguments])
         return command.main()
 
     return run
 
 
-# A fleet of one's own
-
-
-def test_the_shares_follow_from_the_probabilities() -> None:
-    fleet = Fleet(fails=0.5, fails_later=0.1, never=0.2, retry_limit=2)
-    shares = ladders.expected(fleet, (86_400,))
-    assert shares.at_once == pytest.approx(0.8 * 0.5)
-    assert shares.in_cycle == pytest.approx((0.8 * 0.25, 0.8 * 0.25 * 0.99))
-    assert shares.called == pytest.approx(0.2 + 0.8 * 0.25 * 0.01)
-    assert shares.at_once + sum(shares.in_cycle) + shares.called == pytest.approx(1)
-    assert shares.failures == pytest.approx(0.8 * (0.5 + 0.25) + 0.8 * 0.25 * 0.11 + 0.2 * 4)
-
-
-def test_the_simulation_comes_to_the_same_shares() -> None:
-    fleet = Fleet(devices=20_000, fails=0.7, fails_later=0.7, never=0.01, retry_limit=3)
-    outcome = ladders.run(fleet, (3600,))
-    assert outcome.escalated == pytest.approx(outcome.expected.called * fleet.devices, rel=0.05)
-    assert outcome.recovered[-1] == pytest.approx(
-        sum(outcome.expected.in_cycle) / (1 - outcome.expected.at_once), rel=0.05
-    )
-
-
-def test_a_shorter_ladder_calls_more_people_and_costs_less() -> None:
-    fleet = Fleet(devices=5000, fails=0.8, fails_later=0.5, never=0.001)
-    none, one = ladders.run(fleet, ()), ladders.run(fleet, (86_400,))
-    assert none.escalated > 5 * one.escalated
-    assert none.last_recovered_at < one.last_recovered_at
-    assert one.month_dollars > one.release_dollars > 0
-
-
-def test_a_release_that_always_fails_calls_for_everybody() -> None:
-    fleet = Fleet(devices=50, fails=1.0, fails_later=1.0, never=0.0, retry_limit=2)
-    outcome = ladders.run(fleet, (3600,))
-    assert outcome.escalated == outcome.expected.called * 50 == 50
-
-
-def test_a_release_that_never_fails_calls_for_nobody() -> None:
-    outcome = ladders.run(Fleet(devices=5000, fails=0.0, fails_later=0.0, never=0.0), ())
-    assert (outcome.escalated, outcome.expected.called) == (0, 0)
-    assert outcome.last_recovered_at == 0, "nobody had failed, however long the rollout takes"
-
-
-def test_a_message_that_arrives_twice_is_paid_twice() -> None:
-    fleet = Fleet(devices=500, fails=0.3, fails_later=0.3)
-    once, twice = ladders.run(fleet, ()), ladders.run(replace(fleet, copies=2), ())
-    assert twice.by_service["IoT Core"] == pytest.approx(2 * once.by_service["IoT Core"], rel=0.1)
-    assert twice.escalated == once.escalated
-
-
-def test_devices_that_try_less_often_take_longer() -> None:
-    fleet = Fleet(devices=500, fails=0.8, fails_later=0.8, never=0.0)
-    soon, late = ladders.run(fleet, ()), ladders.run(replace(fleet, seconds_between_tries=6000), ())
-    assert late.hours[0] == pytest.approx(10 * soon.hours[0], rel=0.1)
+# Ladders
 
 
 def test_a_ladder_may_be_what_the_module_takes_and_no_more() -> None:
@@ -106,7 +52,7 @@ def test_ladders_are_compared_side_by_side_in_a_table_a_file_and_a_picture(
     figures, picture = tmp_path / "fleet.json", tmp_path / "fleet.png"
     assert (
         run(
-            *("fleet", "--devices", "2,000", "--failure-probability", "0.6"),
+            *("ladders", "--devices", "2,000", "--failure-probability", "0.6"),
             *("--cool-down", "3600,86400", "--cool-down", "", "--retry-limit", "4"),
             *("--json", str(figures), "--picture", str(picture)),
         )
@@ -117,17 +63,17 @@ def test_ladders_are_compared_side_by_side_in_a_table_a_file_and_a_picture(
     assert "people get called for" in said
     written_figures = json.loads(figures.read_text())
     assert written_figures["fleet"]["fails_later"] == written_figures["fleet"]["fails"] == 0.6
-    assert [one["ladder"] for one in written_figures["ladders"]] == [[3600, 86400], []]
-    for one in written_figures["ladders"]:
-        assert one["devices"]["called"] == pytest.approx(2000 * one["expected"]["called"])
+    assert [entry["ladder"] for entry in written_figures["ladders"]] == [[3600, 86400], []]
+    for entry in written_figures["ladders"]:
+        assert entry["devices"]["called"] == pytest.approx(2000 * entry["expected"]["called"])
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_picture_is_drawn_in_any_case_and_it_is_said_where(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run("fleet", "--devices", "200", "--failure-probability", "0.6") == 0
-    drawn = tmp_path / "drawn" / "fleet.svg"
+    assert run("ladders", "--devices", "200", "--failure-probability", "0.6") == 0
+    drawn = tmp_path / "drawn" / "ladders.svg"
     assert f"The picture: {drawn.as_uri()}" in capsys.readouterr().out
     assert "<svg" in drawn.read_text()
 
@@ -159,7 +105,7 @@ def test_what_cannot_be_is_refused_with_what_to_write(
     run: Run, capsys: pytest.CaptureFixture[str], option: str, value: str, said: str
 ) -> None:
     with pytest.raises(SystemExit):
-        run("fleet", f"{option}={value}")
+        run("ladders", f"{option}={value}")
     assert said in " ".join(capsys.readouterr().err.split())
 
 
@@ -173,7 +119,7 @@ def test_a_storm_does_not_begin_before_it_can_be_written(
 
 
 def test_not_too_many_ladders_at_once(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("fleet", *(["--cool-down", "3600"] * 7)) == 2
+    assert run("ladders", *(["--cool-down", "3600"] * 7)) == 2
     assert "--cool-down was given 7 times: 6 at most" in capsys.readouterr().out
 
 
@@ -198,7 +144,7 @@ def test_a_storm_is_reported_in_a_table_a_file_and_a_picture(
         rates = {rate["name"]: rate for rate in report["rates"]}
         assert rates["iot.update_thing"]["asked"] >= rates["iot.update_thing"]["granted"] > 0
         assert rates["open executions, in all"]["granted"] == report["most_open"] > 0
-        assert report["dollars_a_device"] == pytest.approx(report["dollars"] / 300)
+        assert report["dollars_per_device"] == pytest.approx(report["dollars"] / 300)
         assert report["passes_dollars"] > 0
     assert picture.read_text().startswith("<?xml")
 
@@ -207,12 +153,12 @@ def test_what_must_not_happen_fails_the_command_which_says_in_which_run_and_writ
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def failing(attack: million.Storm, jobs: int, told: million.Progress) -> list[million.Report]:
-        well = million.report("default quotas", attack, million.setups(60)["default quotas"])
+        well = million.simulate("default quotas", attack, million.setups(60)["default quotas"])
         return [
             replace(well, name=name, audit={**well.audit, figure: 3})
             for name, figure in zip(
                 million.setups(),
-                ("lost", "told_twice", "counted_twice", "lost_counts"),
+                ("lost", "notified_twice", "counted_twice", "lost_counts"),
                 strict=False,
             )
         ]
@@ -225,36 +171,6 @@ def test_what_must_not_happen_fails_the_command_which_says_in_which_run_and_writ
     assert "no jitter: 3 devices were told of twice" in said
     assert "one job: 3 failures were counted twice" in said
     assert "StartExecution raised: 3 failures were not counted, for no reason" in said
-
-
-def test_the_retry_before_may_have_lost_devices() -> None:
-    well = million.report("", million.Storm(20), million.setups(60)["default quotas"])
-    bad = replace(well, audit={**well.audit, "lost": 1})
-    names = [name for name in million.setups() if million.complaints([replace(bad, name=name)])]
-    assert names == ["default quotas", "no jitter", "one job", "StartExecution raised"]
-
-
-def test_only_the_run_of_one_job_is_rolled_out_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(million, "_told", [None])
-    rates: list[float | None] = []
-    monkeypatch.setattr(
-        million, "report", lambda _, attack, *__: rates.append(attack.rollout_per_minute)
-    )
-    for name in million.setups():
-        million._reported(name, million.Storm(20))
-    assert rates == [None, None, ROLLOUT_PER_MINUTE, None, None]
-
-
-def test_quotas_are_shown_side_by_side_and_with_what_they_were_raised_to() -> None:
-    one = million.report("one", million.Storm(20), million.setups(60)["default quotas"])
-    (rate,) = (rate for rate in one.rates if rate.name == "stepfunctions.start_execution")
-    other = replace(one, name="other", rates=(replace(rate, quota=1000, asked=700, refused=5),))
-    rows = {row[0]: row for row in million.rates([one, other]).rows}
-    asked = f"{rate.asked:,.0f} / {rate.granted:,.0f}"
-    starts = ("`stepfunctions.start_execution`", "300 or 1,000", asked)
-    assert rows["`stepfunctions.start_execution`"][:3] == starts
-    assert rows["`iot.update_thing`"][3] == "0 / 0"
-    assert million.refused([one, other]).rows == (("`stepfunctions.start_execution`", "0", "5"),)
 
 
 # The page
@@ -307,5 +223,5 @@ def test_a_device_that_is_lost_fails_the_command(
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(ladders, "wrong_in", lambda figures: [f"{figures['lost']} of any kind"])
-    assert run("fleet", "--devices", "100", "--failure-probability", "0.6") == 1
+    assert run("ladders", "--devices", "100", "--failure-probability", "0.6") == 1
     assert "[86400]: 0 of any kind" in capsys.readouterr().out

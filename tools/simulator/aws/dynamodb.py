@@ -53,7 +53,7 @@ class Table:
     items: dict[Key, Item] = field(default_factory=dict)
 
     def key_of(self, item: Item) -> Key:
-        """The key of an item or of a ``Key`` parameter."""
+        """Return the key of an item or of a ``Key`` parameter."""
         try:
             return tuple(next(iter(item[name].values())) for name in self.key)
         except KeyError as missing:
@@ -139,7 +139,7 @@ class DynamoDB:
         table = self._table(parameters)
         _check_placeholders(parameters)
         wanted = expressions.condition(parameters["KeyConditionExpression"])
-        names, given = _given(parameters)
+        names, given = _placeholders(parameters)
         keys = sorted(key for key, item in table.items.items() if wanted.test(item, names, given))
         if not parameters.get("ScanIndexForward", True):
             keys.reverse()
@@ -157,27 +157,27 @@ class DynamoDB:
         if action == "ConditionCheck":
             only(write, _CHECK)
             table, key = self._place(write, write["Key"])
-            before = _checked(write, table.items.get(key))
+            before = _check_condition(write, table.items.get(key))
             return table, key, before, (before, [])
         raise NotSimulatedError(f"transactions with {action}")
 
     def _put(self, parameters: Parameters) -> "_Prepared":
         only(parameters, _PUT)
         table, key = self._place(parameters, parameters["Item"])
-        before = _checked(parameters, table.items.get(key))
-        item = {name: values.stored(value) for name, value in parameters["Item"].items()}
+        before = _check_condition(parameters, table.items.get(key))
+        item = {name: values.normalize(value) for name, value in parameters["Item"].items()}
         return table, key, before, (item, [])
 
     def _delete(self, parameters: Parameters) -> "_Prepared":
         only(parameters, _DELETE)
         table, key = self._place(parameters, parameters["Key"])
-        return table, key, _checked(parameters, table.items.get(key)), (None, [])
+        return table, key, _check_condition(parameters, table.items.get(key)), (None, [])
 
     def _update(self, parameters: Parameters) -> "_Prepared":
         only(parameters, _UPDATE)
         table, key = self._place(parameters, parameters["Key"])
-        before = _checked(parameters, table.items.get(key))
-        names, given = _given(parameters)
+        before = _check_condition(parameters, table.items.get(key))
+        names, given = _placeholders(parameters)
         text = parameters.get("UpdateExpression")
         if text is None:
             return table, key, before, (before or dict(parameters["Key"]), [])
@@ -215,7 +215,7 @@ class DynamoDB:
         if start is not None:
             keys = keys[keys.index(table.key_of(start)) + 1 :] if keys else []
         limit = parameters.get("Limit", len(keys))
-        names, given = _given(parameters)
+        names, given = _placeholders(parameters)
         read = [table.items[key] for key in keys[:limit]]
         text = parameters.get("FilterExpression")
         if text is not None:
@@ -240,18 +240,18 @@ class DynamoDB:
 _Prepared = tuple[Table, Key, Item | None, tuple[Item | None, list[str]]]
 
 
-def _given(parameters: Parameters) -> tuple[Mapping[str, str], Mapping[str, Any]]:
+def _placeholders(parameters: Parameters) -> tuple[Mapping[str, str], Mapping[str, Any]]:
     return (
         parameters.get("ExpressionAttributeNames", {}),
         parameters.get("ExpressionAttributeValues", {}),
     )
 
 
-def _checked(parameters: Parameters, item: Item | None) -> Item | None:
+def _check_condition(parameters: Parameters, item: Item | None) -> Item | None:
     text = parameters.get("ConditionExpression")
     if text is None:
         return item
-    names, given = _given(parameters)
+    names, given = _placeholders(parameters)
     if expressions.condition(text).test(item or {}, names, given):
         return item
     more: dict[str, Any] = {}
@@ -261,7 +261,7 @@ def _checked(parameters: Parameters, item: Item | None) -> Item | None:
 
 
 def _check_placeholders(parameters: Parameters) -> None:
-    """DynamoDB refuses a name or value that is used but not given, or given but not used."""
+    """Reject a name or value that is used but not given, or given but not used."""
     used: set[str] = set()
     try:
         for name in _KEYS:
@@ -275,7 +275,7 @@ def _check_placeholders(parameters: Parameters) -> None:
     for name in parameters.get("ProjectionExpression", "").split(","):
         if name.strip().startswith("#"):
             used.add(name.strip())
-    names, given = _given(parameters)
+    names, given = _placeholders(parameters)
     if used != names.keys() | given.keys():
         wrong = ", ".join(sorted(used ^ (names.keys() | given.keys())))
         raise _invalid(f"expression attributes that are not defined or not used: {wrong}")

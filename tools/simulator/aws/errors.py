@@ -11,7 +11,7 @@ class NotSimulatedError(Exception):
 
 
 def client_error(code: str, message: str = "", status: int = 400, **more: Any) -> ClientError:
-    """An error answer of a service.
+    """Return an error answer of a service.
 
     Args:
         code: AWS's name of the error.
@@ -28,7 +28,7 @@ def client_error(code: str, message: str = "", status: int = 400, **more: Any) -
 
 
 def only(parameters: Mapping[str, Any], known: Iterable[str]) -> None:
-    """Raises NotSimulatedError when a call has a parameter that is not among the known ones."""
+    """Raise NotSimulatedError when a call has a parameter that is not among the known ones."""
     unknown = parameters.keys() - known
     if unknown:
         raise NotSimulatedError(f"parameters not simulated: {', '.join(sorted(unknown))}")

@@ -47,7 +47,7 @@ class Update:
     placeholders: frozenset[str]
 
     def apply(self, item: Item, names: Names, given: Values) -> tuple[Item, list[str]]:
-        """Changes an item.
+        """Change an item.
 
         Returns:
             The item afterwards, and the names of the attributes that were written.
@@ -64,7 +64,7 @@ class Update:
 
 @lru_cache(maxsize=512)
 def condition(text: str) -> Condition:
-    """Compiles a condition; raises ExpressionError."""
+    """Compile a condition; raises ExpressionError."""
     parser = _Parser(text)
     test = parser.any_of()
     parser.end()
@@ -73,7 +73,7 @@ def condition(text: str) -> Condition:
 
 @lru_cache(maxsize=512)
 def update(text: str) -> Update:
-    """Compiles an update; raises ExpressionError."""
+    """Compile an update; raises ExpressionError."""
     parser = _Parser(text)
     changes = parser.clauses()
     parser.end()
@@ -106,7 +106,7 @@ class _Parser:
         self._next += 1
         return token
 
-    def _took(self, word: str) -> bool:
+    def _accept(self, word: str) -> bool:
         if self._peek().upper() != word:
             return False
         self._next += 1
@@ -120,21 +120,21 @@ class _Parser:
 
     def any_of(self) -> Test:
         tests = [self._all_of()]
-        while self._took("OR"):
+        while self._accept("OR"):
             tests.append(self._all_of())
         return tests[0] if len(tests) == 1 else lambda i, n, v: any(t(i, n, v) for t in tests)
 
     def _all_of(self) -> Test:
-        tests = [self._negated()]
-        while self._took("AND"):
-            tests.append(self._negated())
+        tests = [self._negation()]
+        while self._accept("AND"):
+            tests.append(self._negation())
         return tests[0] if len(tests) == 1 else lambda i, n, v: all(t(i, n, v) for t in tests)
 
-    def _negated(self) -> Test:
-        if self._took("NOT"):
-            test = self._negated()
+    def _negation(self) -> Test:
+        if self._accept("NOT"):
+            test = self._negation()
             return lambda i, n, v: not test(i, n, v)
-        if self._took("("):
+        if self._accept("("):
             test = self.any_of()
             self._take(")")
             return test
@@ -164,21 +164,21 @@ class _Parser:
 
     def _comparison(self) -> Test:
         left = self._operand()
-        if self._took("BETWEEN"):
+        if self._accept("BETWEEN"):
             low = self._operand()
             self._take("AND")
             high = self._operand()
             return lambda i, n, v: (
-                _ordered("<=", low(i, n, v), left(i, n, v))
-                and _ordered("<=", left(i, n, v), high(i, n, v))
+                _compare("<=", low(i, n, v), left(i, n, v))
+                and _compare("<=", left(i, n, v), high(i, n, v))
             )
-        if self._took("IN"):
+        if self._accept("IN"):
             self._take("(")
             options = [self._operand()]
-            while self._took(","):
+            while self._accept(","):
                 options.append(self._operand())
             self._take(")")
-            return lambda i, n, v: any(_same(left(i, n, v), one(i, n, v)) for one in options)
+            return lambda i, n, v: any(_same(left(i, n, v), option(i, n, v)) for option in options)
         sign = self._take("=", "<>", "<", "<=", ">", ">=")
         right = self._operand()
         if sign == "=":
@@ -186,7 +186,7 @@ class _Parser:
         if sign == "<>":
             # True for an attribute that is not there, as with DynamoDB.
             return lambda i, n, v: not _same(left(i, n, v), right(i, n, v))
-        return lambda i, n, v: _ordered(sign, left(i, n, v), right(i, n, v))
+        return lambda i, n, v: _compare(sign, left(i, n, v), right(i, n, v))
 
     def _operand(self) -> Read:
         if self._peek().lower() == "size" and self._peek(1) == "(":
@@ -218,7 +218,7 @@ class _Parser:
 
     def _path(self) -> Path:
         path = [self._name()]
-        while self._took("."):
+        while self._accept("."):
             path.append(self._name())
         return tuple(path)
 
@@ -241,7 +241,7 @@ class _Parser:
                 raise ExpressionError(f"The {clause!r} section can only be used once")
             seen.add(clause)
             changes.append(self._change(clause))
-            while self._took(","):
+            while self._accept(","):
                 changes.append(self._change(clause))
         if not changes:
             raise ExpressionError("The expression can not be empty")
@@ -258,7 +258,7 @@ class _Parser:
         if len(path) > 1:
             raise ExpressionError(f"{clause} is for top-level attributes here")
         amount = self._placeholder()
-        combine = _added if clause == "ADD" else _deleted
+        combine = _add if clause == "ADD" else _delete
         return lambda old, new, n, v: _put(new, path, n, combine(_at(old, path, n), v[amount]))
 
     def _sum(self) -> Read:
@@ -269,10 +269,10 @@ class _Parser:
         right = self._addend()
 
         def total(item: Item, names: Names, given: Values) -> Value:
-            one, other = left(item, names, given), right(item, names, given)
-            if one is None or other is None or "N" not in one or "N" not in other:
+            option, other = left(item, names, given), right(item, names, given)
+            if option is None or other is None or "N" not in option or "N" not in other:
                 raise ExpressionError("An operand in the update expression has an incorrect type")
-            return values.as_number(values.number(one["N"]) + sign * values.number(other["N"]))
+            return values.as_number(values.number(option["N"]) + sign * values.number(other["N"]))
 
         return total
 
@@ -307,7 +307,7 @@ def _same(left: Value | None, right: Value | None) -> bool:
     return left is not None and right is not None and values.equal(left, right)
 
 
-def _ordered(sign: str, left: Value | None, right: Value | None) -> bool:
+def _compare(sign: str, left: Value | None, right: Value | None) -> bool:
     if left is None or right is None:
         return False
     if sign in (">", ">="):
@@ -317,8 +317,8 @@ def _ordered(sign: str, left: Value | None, right: Value | None) -> bool:
 
 
 def _begins_with(whole: Value, part: Value) -> bool:
-    of = values.kind(whole)
-    return of in ("S", "B") and of == values.kind(part) and whole[of].startswith(part[of])
+    tag = values.kind(whole)
+    return tag in ("S", "B") and tag == values.kind(part) and whole[tag].startswith(part[tag])
 
 
 def _at(item: Item, path: Path, names: Names) -> Value | None:
@@ -332,7 +332,7 @@ def _at(item: Item, path: Path, names: Names) -> Value | None:
 
 
 def _put(item: Item, path: Path, names: Names, value: Value | None) -> str:
-    """Sets or, for None, removes what is at the path; returns the path as text."""
+    """Set or, for None, removes what is at the path; returns the path as text."""
     resolved = [names[name] if name.startswith("#") else name for name in path]
     members = item
     for name in resolved[:-1]:
@@ -350,19 +350,19 @@ def _put(item: Item, path: Path, names: Names, value: Value | None) -> str:
     return ".".join(resolved)
 
 
-def _added(value: Value | None, amount: Value) -> Value:
-    of = values.kind(amount)
-    if of not in ("N", "SS", "NS", "BS") or (value is not None and of not in value):
+def _add(value: Value | None, amount: Value) -> Value:
+    tag = values.kind(amount)
+    if tag not in ("N", "SS", "NS", "BS") or (value is not None and tag not in value):
         raise ExpressionError("An operand in the update expression has an incorrect data type")
     if value is None:
         return amount
-    if of == "N":
+    if tag == "N":
         return values.as_number(values.number(value["N"]) + values.number(amount["N"]))
     return values.union(value, amount)
 
 
-def _deleted(value: Value | None, amount: Value) -> Value | None:
-    of = values.kind(amount)
-    if of not in ("SS", "NS", "BS") or (value is not None and of not in value):
+def _delete(value: Value | None, amount: Value) -> Value | None:
+    tag = values.kind(amount)
+    if tag not in ("SS", "NS", "BS") or (value is not None and tag not in value):
         raise ExpressionError("An operand in the update expression has an incorrect data type")
     return None if value is None else values.difference(value, amount)

@@ -72,16 +72,16 @@ class IoT:
         }
 
     def create_thing(self, parameters: Parameters) -> dict[str, Any]:
-        """CreateThing; the same again answers the same."""
+        """CreateThing; a repetition gets the same answer."""
         only(parameters, ("thingName", "attributePayload"))
         name = parameters["thingName"]
-        attributes = _given(parameters)
+        attributes = _attributes(parameters)
         _check(attributes, attributes)
         thing = self.things.get(name)
         if thing is None:
             kept = {key: value for key, value in attributes.items() if value}
             thing = self.things[name] = Thing(name, self.thing_id(), kept)
-            self._changed(name)
+            self._schedule_alignment(name)
         elif dict(thing.attributes) != attributes:
             message = f"Thing {name} already exists in account with different attributes"
             raise client_error("ResourceAlreadyExistsException", message, 409)
@@ -92,14 +92,14 @@ class IoT:
         only(parameters, ("thingName", "attributePayload", "expectedVersion"))
         thing = self._thing(parameters["thingName"])
         _expect(thing, parameters)
-        given = _given(parameters)
+        given = _attributes(parameters)
         kept = thing.attributes if parameters.get("attributePayload", {}).get("merge") else {}
         after = {name: value for name, value in {**kept, **given}.items() if value}
         _check(given, after)
         if "attributePayload" in parameters:
             thing.attributes = after
         thing.version += 1
-        self._changed(thing.name)
+        self._schedule_alignment(thing.name)
         return {}
 
     def delete_thing(self, parameters: Parameters) -> dict[str, Any]:
@@ -112,11 +112,11 @@ class IoT:
         del self.things[thing.name]
         for group in self.groups:
             self._leave(group, thing.name)
-        self._changed(thing.name)
+        self._schedule_alignment(thing.name)
         return {}
 
     def add_thing_to_thing_group(self, parameters: Parameters) -> dict[str, Any]:
-        """AddThingToThingGroup; nothing changes for a member."""
+        """AddThingToThingGroup; a member stays one."""
         group, name = self._membership(parameters)
         self.groups[group][name] = None
         return {}
@@ -140,7 +140,9 @@ class IoT:
         only(parameters, ("thingName", "maxResults", "nextToken"))
         name = self._thing(parameters["thingName"]).name
         groups = [group for group, members in self.groups.items() if name in members]
-        groups += [group for group, of in self.dynamic_groups.items() if name in of.members]
+        groups += [
+            group for group, details in self.dynamic_groups.items() if name in details.members
+        ]
         found, more = self._page(groups, parameters)
         return {"thingGroups": [{"groupName": group} for group in found], **more}
 
@@ -181,7 +183,7 @@ class IoT:
             raise client_error("ResourceNotFoundException", f"Thing {name} cannot be found", 404)
         return thing
 
-    def _changed(self, name: str) -> None:
+    def _schedule_alignment(self, name: str) -> None:
         if self.dynamic_groups:
             self.later(lambda: self._align(name))
 
@@ -196,7 +198,7 @@ class IoT:
                 group.members.pop(name, None)
 
 
-def _given(parameters: Parameters) -> dict[str, str]:
+def _attributes(parameters: Parameters) -> dict[str, str]:
     return dict(parameters.get("attributePayload", {}).get("attributes", {}))
 
 

@@ -23,7 +23,7 @@ class Queue:
         self.on_arrival()
 
     def take(self) -> list[Any]:
-        """Receives and deletes everything there is."""
+        """Receive and deletes everything there is."""
         taken, self.messages = self.messages, []
         return taken
 
@@ -50,12 +50,12 @@ class FifoQueue:
     _receipts: int = 0
 
     def send(self, body: str, group: str) -> None:
-        """What the topic delivers."""
+        """Take a message that the topic delivers."""
         self.messages.append(_Message(body, group))
         self.on_arrival()
 
     def receive_message(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Gives the oldest messages of the groups that nobody is just busy with."""
+        """Return the oldest messages of the groups that nobody is just busy with."""
         only(parameters, frozenset({"QueueUrl", "MaxNumberOfMessages"}))
         now = self.now()
         busy = {message.group for message in self.messages if message.visible_at > now}
@@ -66,10 +66,14 @@ class FifoQueue:
             message.visible_at, message.receipt = now + VISIBILITY_SECONDS, str(self._receipts)
         if not given:
             return {}
-        return {"Messages": [{"Body": one.body, "ReceiptHandle": one.receipt} for one in given]}
+        return {
+            "Messages": [
+                {"Body": message.body, "ReceiptHandle": message.receipt} for message in given
+            ]
+        }
 
     def delete_message_batch(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Deletes what was received under these handles, and not again since."""
+        """Delete what was received under these handles, and not again since."""
         only(parameters, frozenset({"QueueUrl", "Entries"}))
         handles = {entry["ReceiptHandle"] for entry in parameters["Entries"]}
         self.messages = [message for message in self.messages if message.receipt not in handles]

@@ -13,7 +13,7 @@ _SETS = ("SS", "NS", "BS")
 
 
 def number(text: str) -> int | Decimal:
-    """The number that a text of type N stands for."""
+    """Return the number that a text of type N stands for."""
     try:
         return int(text)
     except ValueError:
@@ -21,7 +21,7 @@ def number(text: str) -> int | Decimal:
 
 
 def as_number(amount: int | Decimal) -> Value:
-    """A number as DynamoDB gives it back: without trailing zeros or an exponent."""
+    """Return a number as DynamoDB gives it back: without trailing zeros or an exponent."""
     if isinstance(amount, int):
         return {"N": str(amount)}
     text = f"{amount.normalize():f}"
@@ -29,81 +29,83 @@ def as_number(amount: int | Decimal) -> Value:
 
 
 def kind(value: Value) -> str:
-    """The type of a value: ``S``, ``N``, …"""
+    """Return the type of a value: ``S``, ``N``, …"""
     return next(iter(value))
 
 
-def stored(value: Value) -> Value:
-    """A value as it is kept: numbers in their one form."""
-    ((of, content),) = value.items()
-    if of == "N":
+def normalize(value: Value) -> Value:
+    """Return a value as it is kept: numbers in their one form."""
+    ((tag, content),) = value.items()
+    if tag == "N":
         return as_number(number(content))
-    if of == "M":
-        return {"M": {name: stored(member) for name, member in content.items()}}
-    if of == "L":
-        return {"L": [stored(member) for member in content]}
+    if tag == "M":
+        return {"M": {name: normalize(member) for name, member in content.items()}}
+    if tag == "L":
+        return {"L": [normalize(member) for member in content]}
     return value
 
 
 def equal(left: Value, right: Value) -> bool:  # noqa: PLR0911 -- one a type
-    """Whether two values are the same, of the same type."""
-    of = kind(left)
-    if of != kind(right):
+    """Return whether two values are the same, of the same type."""
+    tag = kind(left)
+    if tag != kind(right):
         return False
-    one, other = left[of], right[of]
-    if of == "N":
+    one, other = left[tag], right[tag]
+    if tag == "N":
         return number(one) == number(other)
-    if of == "NS":
+    if tag == "NS":
         return {number(member) for member in one} == {number(member) for member in other}
-    if of in _SETS:
+    if tag in _SETS:
         return set(one) == set(other)
-    if of == "M":
+    if tag == "M":
         return one.keys() == other.keys() and all(equal(one[name], other[name]) for name in one)
-    if of == "L":
+    if tag == "L":
         return len(one) == len(other) and all(map(equal, one, other))
     return bool(one == other)
 
 
 def less(left: Value, right: Value) -> bool | None:
-    """Whether one value is less than the other; None when their types have no common order."""
-    of = kind(left)
-    if of != kind(right) or of not in ("S", "N", "B"):
+    """Return whether left is less than right; None when their types have no common order."""
+    tag = kind(left)
+    if tag != kind(right) or tag not in ("S", "N", "B"):
         return None
-    if of == "N":
-        return number(left[of]) < number(right[of])
-    if of == "S":
-        return str(left[of]).encode() < str(right[of]).encode()
-    return bool(left[of] < right[of])
+    if tag == "N":
+        return number(left[tag]) < number(right[tag])
+    if tag == "S":
+        return str(left[tag]).encode() < str(right[tag]).encode()
+    return bool(left[tag] < right[tag])
 
 
 def holds(whole: Value, part: Value) -> bool:
-    """DynamoDB's ``contains``: a substring, or a member of a set or list."""
-    of, part_of = kind(whole), kind(part)
-    if of == part_of == "S":
+    """Return DynamoDB's ``contains``: a substring, or a member of a set or list."""
+    tag, part_tag = kind(whole), kind(part)
+    if tag == part_tag == "S":
         return part["S"] in whole["S"]
-    if of == "L":
+    if tag == "L":
         return any(equal(member, part) for member in whole["L"])
-    if of == "NS" and part_of == "N":
+    if tag == "NS" and part_tag == "N":
         return number(part["N"]) in map(number, whole["NS"])
-    return of in _SETS and of[0] == part_of and part[part_of] in whole[of]
+    return tag in _SETS and tag[0] == part_tag and part[part_tag] in whole[tag]
 
 
 def size(value: Value) -> Value | None:
-    """DynamoDB's ``size``: characters, bytes or members; None for a type that has none."""
-    of = kind(value)
-    if of == "S":
+    """Return DynamoDB's ``size``: bytes or members; None for a type that has none."""
+    tag = kind(value)
+    if tag == "S":
         return {"N": str(len(value["S"].encode()))}
-    return {"N": str(len(value[of]))} if of in ("B", "L", "M", *_SETS) else None
+    return {"N": str(len(value[tag]))} if tag in ("B", "L", "M", *_SETS) else None
 
 
 def union(one: Value, other: Value) -> Value:
-    """The union of two sets of the same type, in the order in which the members came."""
-    of = kind(one)
-    return {of: [*one[of], *(member for member in other[of] if not holds(one, {of[0]: member}))]}
+    """Return the union of two sets of the same type, in the order in which the members came."""
+    tag = kind(one)
+    return {
+        tag: [*one[tag], *(member for member in other[tag] if not holds(one, {tag[0]: member}))]
+    }
 
 
 def difference(one: Value, other: Value) -> Value | None:
-    """A set without the members of another; None when nothing is left."""
-    of = kind(one)
-    left = [member for member in one[of] if not holds(other, {of[0]: member})]
-    return {of: left} if left else None
+    """Return a set without the members of another; None when nothing is left."""
+    tag = kind(one)
+    left = [member for member in one[tag] if not holds(other, {tag[0]: member})]
+    return {tag: left} if left else None

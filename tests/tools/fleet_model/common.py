@@ -1,0 +1,13 @@
+"""Constants and a helper for the tests of the fleet model."""
+
+import numpy as np
+
+from pricing.quotas import QUOTAS, scaled
+
+DEVICES = 4_000
+SMALL = scaled(QUOTAS, DEVICES / 1_000_000)
+TICK = 20
+
+
+def ints(*values: int) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
+    return np.array(values, np.int32)
