@@ -350,7 +350,7 @@ def test_all_are_adopted_but_the_one_that_needs_a_person(moved: Move) -> None:
 
 def test_a_failure_that_came_too_early_counts_once_it_is_redriven(moved: Move) -> None:
     assert moved.said["redrive"][1].endswith("1 redriven\n")
-    assert moved.fleet.counted("counting") == 8
+    assert moved.fleet.retry_counter("counting") == 8
 
 
 def test_the_limit_is_reached_where_the_stack_would_have_reached_it(moved: Move) -> None:

@@ -143,7 +143,7 @@ def test_complete_believes_a_device_about_itself(complete: Fleet) -> None:
     complete.add_thing("washer-2", model="gw:v3", FW="2.27")
     complete.fail("washer-2", [1], _id_="somebody-else", status="timed_out")
     complete.fail("washer-2", [2], reason="battery low")
-    assert complete.counted("washer-2") == 1
+    assert complete.retry_counter("washer-2") == 1
 
 
 # landing-zone
@@ -214,12 +214,12 @@ def test_job_events_counts_what_jobs_say_and_no_device(applied: Applied) -> None
     fleet = applied.fleet("job-events", "iot/device/data", "jobs-")
     fleet.add_thing("silent", model="gw:v3", FW="2.27")
     fleet.fail("silent", [1])
-    assert fleet.counted("silent") is None
+    assert fleet.retry_counter("silent") is None
     with updating(fleet, "silent", "firmware-9", "attributes.FW:2.27") as device:
         for failures in (1, 2):
             assert eventually(device.attempt)
             fleet.settle()
-            assert fleet.counted("silent") == failures
+            assert fleet.retry_counter("silent") == failures
 
 
 # marker-attribute

@@ -32,7 +32,7 @@ def _publish(fleet: Fleet, sender: str, message: Any) -> None:
         assert fleet.records() == records
         fleet.publish(connection, fleet.message(sender, 1))
     fleet.settle()
-    assert fleet.counted(sender) == 1
+    assert fleet.retry_counter(sender) == 1
     assert fleet.bad_ends() == bad_ends
     assert fleet.dead_letters() == []
 
@@ -120,12 +120,12 @@ def test_a_payload_larger_than_aws_takes(quickstart: Fleet, sender: str) -> None
     quickstart.settle()
     assert quickstart.record(sender) is None
     quickstart.fail(sender, [2])
-    assert quickstart.counted(sender) == 1
+    assert quickstart.retry_counter(sender) == 1
 
 
 def test_fields_that_nobody_asked_for_are_not_passed_on(quickstart: Fleet, sender: str) -> None:
     quickstart.fail(sender, [1], padding="x" * 100_000)
-    assert quickstart.counted(sender) == 1
+    assert quickstart.retry_counter(sender) == 1
     (line,) = quickstart.failures_logged(f'"{sender}"')
     assert "padding" not in line
 
@@ -143,4 +143,4 @@ def test_a_message_of_another_status_starts_nothing(
 def test_a_number_as_timestamp_counts_like_its_text(quickstart: Fleet, sender: str) -> None:
     quickstart.fail(sender, [0], timestamp=1_711_320_208_793)
     quickstart.fail(sender, [0], timestamp="1711320208793")
-    assert eventually(lambda: quickstart.counted(sender) == 1)
+    assert eventually(lambda: quickstart.retry_counter(sender) == 1)

@@ -65,7 +65,7 @@ def test_a_bad_campaign_is_told_of_once_and_paused_until_it_is_resumed(
     for _ in range(2):
         assert second.reconcile(LATER)["held"] >= 1
         assert second.attributes(held) == AWAY
-    counted = second.logged("ReconcileDevices", "fleet counted")[-1]
+    counted = second.log_lines("ReconcileDevices", "fleet counted")[-1]
     assert counted["held"] >= 1
     assert counted["cooling_down"] >= counted["held"]
 

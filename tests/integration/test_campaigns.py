@@ -17,11 +17,11 @@ def test_another_campaign_starts_from_zero_and_late_messages_count_for_nothing(
     device = f"changes-{field}"
     quickstart.add_thing(device, **ORIGINAL)
     quickstart.fail(device, range(1, 6), **{field: "first"})
-    assert quickstart.counted(device) == 5
+    assert quickstart.retry_counter(device) == 5
     quickstart.fail(device, [6], **{field: "second"})
-    assert quickstart.counted(device) == 1
+    assert quickstart.retry_counter(device) == 1
     quickstart.fail(device, [3, 4, 5], **{field: "first"})
-    assert quickstart.counted(device) == 1
+    assert quickstart.retry_counter(device) == 1
     assert quickstart.history(device) == [
         ("free", "tracking", "first failure"),
         ("tracking", "free", "another campaign began"),
@@ -37,7 +37,7 @@ def test_a_device_that_cools_down_is_restored_for_the_next_campaign(quickstart: 
         assert eventually(lambda: quickstart.attributes(device)["FW"] == "moveOut")
         quickstart.fail(device, [20], jobId="second")
         assert quickstart.attributes(device) == ORIGINAL
-    assert quickstart.counted(device) == 1
+    assert quickstart.retry_counter(device) == 1
     record = quickstart.record(device)
     assert record
     assert (record["campaign"], record["ResetRetryCount"]) == ("second", 0)
@@ -54,4 +54,4 @@ def test_a_failed_device_is_released_for_the_next_campaign(second: Fleet) -> Non
     second.fail(device, [3], jobId="second")
     assert second.attributes(device) == ORIGINAL
     assert second.groups(device) == set()
-    assert second.counted(device) == 1
+    assert second.retry_counter(device) == 1

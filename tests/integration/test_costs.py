@@ -62,7 +62,7 @@ def test_counting_a_failure_is_one_invocation_and_one_write(quickstart: Fleet) -
     reading = journeys.count_failure(quickstart, "cost-one-write")
     assert reading.operations == COUNTING
     assert reading.items_changed == 1
-    assert quickstart.counted("cost-one-write") == 2
+    assert quickstart.retry_counter("cost-one-write") == 2
 
 
 def test_a_failure_of_a_failed_device_is_one_invocation_and_one_refused_write(
@@ -71,7 +71,7 @@ def test_a_failure_of_a_failed_device_is_one_invocation_and_one_refused_write(
     second.add_thing("cost-failed")
     for numbers in ([1, 2], [3, 4]):
         second.fail("cost-failed", numbers)
-        assert eventually(lambda: second.counted("cost-failed") == 0 and not _runs(second))
+        assert eventually(lambda: second.retry_counter("cost-failed") == 0 and not _runs(second))
     assert eventually(lambda: second.alerts("cost-failed"))
     meter = Meter(second)
     second.fail("cost-failed", [9])

@@ -65,7 +65,7 @@ def test_a_message_that_starts_no_intake_is_kept(quickstart: Fleet) -> None:
     assert failure["errorMessage"]
 
     quickstart.fail("no-intake", [1])
-    assert quickstart.counted("no-intake") == 1
+    assert quickstart.retry_counter("no-intake") == 1
 
 
 CRASHES = "import os\ndef handler(event, context):\n    os._exit(1)\n"
@@ -121,7 +121,7 @@ def test_a_message_whose_handler_keeps_failing_is_kept(
         stateMachineArn=quickstart.machine("intake"), input=json.dumps(letter["message"])
     )
     quickstart.settle()
-    assert quickstart.counted(device) == 1
+    assert quickstart.retry_counter(device) == 1
 
 
 def test_a_recovery_that_cannot_begin_fails_under_its_own_name_and_is_reconciled(
@@ -138,7 +138,7 @@ def test_a_recovery_that_cannot_begin_fails_under_its_own_name_and_is_reconciled
     assert (told["status"], told["error"]) == ("FAILED", "RequestRefusedError")
     # Nothing was begun, so whoever comes next finds the device as it was.
     assert second.attributes(device) == {}
-    assert second.counted(device) == 2
+    assert second.retry_counter(device) == 2
 
     # As if the scheduled pass came when each step was due.
     assert second.reconcile(-5) == {"moved_out": 1}

@@ -118,7 +118,7 @@ def _failure_log(attack: Attack) -> dict[str, dict[str, Any]]:
 
 def test_only_who_sent_a_good_message_gets_a_record(attack: Attack) -> None:
     assert attack.fleet.records() - attack.records_before == attack.counted
-    assert {attack.fleet.counted(device) for device in attack.counted} == {1}
+    assert {attack.fleet.retry_counter(device) for device in attack.counted} == {1}
 
 
 def test_what_was_recorded_before_stays_as_it_is(attack: Attack) -> None:
@@ -221,7 +221,7 @@ def test_a_topic_speaks_for_one_device_only(second: Fleet) -> None:
     before = second.record("victim-by-topic")
     second.fail("attacker-by-topic", [2], _id_="victim-by-topic", deviceId="victim-by-topic")
     assert second.record("victim-by-topic") == before
-    assert second.counted("attacker-by-topic") == 1
+    assert second.retry_counter("attacker-by-topic") == 1
 
 
 @pytest.mark.parametrize("level", ["victim-by-topic\n", "\u202evictim", "v" * 129, " ", "a b"])
@@ -283,7 +283,7 @@ def test_a_client_id_speaks_for_one_device_only(quickstart: Fleet, by_client_id:
         connection.publish(by_client_id, quickstart.message("victim-by-client", 2))
     quickstart.settle()
     assert quickstart.record("victim-by-client") == before
-    assert quickstart.counted("attacker-by-client") == 1
+    assert quickstart.retry_counter("attacker-by-client") == 1
 
 
 def test_a_client_id_that_is_no_thing_name_speaks_for_none(

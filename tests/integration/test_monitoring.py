@@ -107,7 +107,7 @@ def test_metrics_tell_what_happens_to_a_device(second: Fleet) -> None:
     before = totals(second, *names)
     second.add_thing("measured-1", model="wo:v8", FW="2.27")
     second.fail("measured-1", [1, 2, 1])  # the copy may be found below the limit, or at it
-    assert eventually(lambda: second.counted("measured-1") == 0 and restored(second))
+    assert eventually(lambda: second.retry_counter("measured-1") == 0 and restored(second))
     second.fail("measured-1", [3, 4])
     assert eventually(lambda: (second.record("measured-1") or {}).get("notifiedAt"))
     second.succeed("measured-1", 5, "SUCCEEDED")
@@ -265,7 +265,7 @@ def test_throttled_calls_are_counted_and_wake_nobody_at_once(second: Fleet) -> N
     second.cloud.inject(Fault("measured-3", target, Kind.THROTTLED))
     second.add_thing("measured-3")
     second.fail("measured-3", [1])
-    assert second.counted("measured-3") == 1
+    assert second.retry_counter("measured-3") == 1
     assert totals(second, "CallsThrottled")["CallsThrottled"] == before + 1
     assert alarms(second)["calls-throttled"]["StateValue"] == "OK"
 

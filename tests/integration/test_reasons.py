@@ -27,7 +27,7 @@ def test_an_ignored_reason_is_not_counted(second: Fleet, device: str, why: dict[
     (line,) = second.failures_logged(f'"{device}"')
     assert line["deviceId"] == device
     second.fail(device, [2], reason="flash write error")
-    assert second.counted(device) == 1
+    assert second.retry_counter(device) == 1
 
 
 def test_a_fatal_reason_goes_straight_to_the_failed_group(second: Fleet) -> None:

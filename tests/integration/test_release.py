@@ -50,7 +50,7 @@ def test_by_the_function_for_one_device(second: Fleet) -> None:
     assert _is_free(second, "released")
     assert second.history("released")[-1] == ("failed", "free", "released by an operator")
     second.fail("released", [50])
-    assert second.counted("released") == 1
+    assert second.retry_counter("released") == 1
 
 
 def test_by_the_function_for_a_list(second: Fleet) -> None:

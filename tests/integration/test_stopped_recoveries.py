@@ -97,7 +97,7 @@ class Stopper:
 
     def _work(self, is_over: Event) -> None:
         while len(self.stopped) < len(self._stops) and not is_over.wait(0.5):
-            held = {fault.about for fault, hits in self._fleet.cloud.fired().items() if hits}
+            held = {fault.about for fault, hits in self._fleet.cloud.count_hits().items() if hits}
             records = self._fleet.all_records()
             running = {machine: self._fleet.runs(machine, "RUNNING") for machine in RECOVERIES}
             for device, stop in self._stops.items():
@@ -195,7 +195,7 @@ def test_a_run_that_nobody_started_is_started(second: Fleet) -> None:
     assert eventually(lambda: second.recoveries(device)["cool_down"])
     assert eventually(lambda: _record(second, device)["ResetRetryCount"] == 1)
     assert eventually(lambda: not second.is_running("cool_down"))
-    assert (second.counted(device), second.attributes(device)) == (0, ORIGINAL)
+    assert (second.retry_counter(device), second.attributes(device)) == (0, ORIGINAL)
 
 
 NOTHING_DUE = ["lambda.Invoke", "dynamodb.Scan", "dynamodb.Scan"]

@@ -61,7 +61,7 @@ def test_a_late_failure_from_before_the_success_begins_nothing(second: Fleet) ->
     second.fail("late", [9])
     assert second.record("late") is None
     second.fail("late", [11])
-    assert second.counted("late") == 1
+    assert second.retry_counter("late") == 1
 
 
 def test_a_success_of_a_device_that_never_failed_changes_nothing(second: Fleet) -> None:

@@ -29,7 +29,7 @@ def test_a_failure_of_one_counts_nothing_in_the_other(quickstart: Fleet, second:
     quickstart.fail("in-both", [1])
     assert second.record("in-both") is None
     second.fail("in-both", [1])
-    assert (quickstart.counted("in-both"), second.counted("in-both")) == (1, 1)
+    assert (quickstart.retry_counter("in-both"), second.retry_counter("in-both")) == (1, 1)
     assert {line["topic"] for line in quickstart.failures_logged('"in-both"')} == {
         "iot/device/data"
     }
@@ -41,7 +41,7 @@ def test_a_failure_of_one_counts_nothing_in_the_other(quickstart: Fleet, second:
 def test_the_topic_names_the_device_whatever_its_message_says(second: Fleet) -> None:
     second.add_thing("by-topic")
     second.fail("by-topic", [1], _id_="somebody-else")
-    assert second.counted("by-topic") == 1
+    assert second.retry_counter("by-topic") == 1
     assert second.record("somebody-else") is None
 
 

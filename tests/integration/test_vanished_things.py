@@ -31,4 +31,4 @@ def test_a_thing_of_the_same_name_begins_anew(second: Fleet) -> None:
     assert eventually(lambda: second.record("reborn") is None)
     second.add_thing("reborn")
     second.fail("reborn", [3])
-    assert second.counted("reborn") == 1
+    assert second.retry_counter("reborn") == 1

@@ -85,7 +85,7 @@ def _literal(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(_literal, value))}]"
     if isinstance(value, dict):
-        entries = [f"{key} = {_literal(of)}" for key, of in value.items() if key[:2] != "__"]
+        entries = [f"{key} = {_literal(entry)}" for key, entry in value.items() if key[:2] != "__"]
         return f"{{ {', '.join(entries)} }}" if entries else "{}"
     return str(value)
 

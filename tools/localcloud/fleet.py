@@ -156,7 +156,7 @@ class Fleet:
             for item in page["Items"]
         }
 
-    def counted(self, device: str) -> int | None:
+    def retry_counter(self, device: str) -> int | None:
         """Return the failures of this cycle; None for a device that is not tracked."""
         record = self.record(device)
         return None if record is None else int(record["RetryCounter"])
@@ -286,7 +286,7 @@ class Fleet:
         group = f"/aws/lambda/{self.outputs['handler_function_names'][step]}"
         return [line for line in self._lines(group, text) if "errorType" in line]
 
-    def logged(self, step: str, message: str) -> list[dict[str, Any]]:
+    def log_lines(self, step: str, message: str) -> list[dict[str, Any]]:
         """Return the lines of a handler with this message, oldest first."""
         group = f"/aws/lambda/{self.outputs['handler_function_names'][step]}"
         return [line for line in self._lines(group, message) if line.get("message") == message]

@@ -253,7 +253,7 @@ class LocalCloud:
         finally:
             self._ask("/_localcloud/waits/release", document)
 
-    def fired(self) -> dict[Fault, int]:
+    def count_hits(self) -> dict[Fault, int]:
         """All faults that were injected, and how many attempts of its calls each has hit."""
         listed = json.loads(self._ask("/_localcloud/faults"))
         return {Fault.of(entry["fault"]): entry["fired"] for entry in listed}

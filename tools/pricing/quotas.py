@@ -91,7 +91,7 @@ GROWTH_SECONDS = 1_800
 Quotas = Mapping[str, Quota]
 
 
-def scaled(quotas: Quotas, share: float) -> Quotas:
+def scale(quotas: Quotas, share: float) -> Quotas:
     """Return the quotas of a smaller account: this share of each rate."""
     return {
         name: replace(quota, rate=quota.rate * share, burst=max(1.0, quota.burst * share))

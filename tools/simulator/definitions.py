@@ -36,7 +36,7 @@ def steps() -> list[str]:
 
 
 @lru_cache(maxsize=len(MACHINES))
-def rendered(machine: str) -> str:
+def render(machine: str) -> str:
     """Return the definition of ``intake``, ``cool_down`` or ``escalation`` as JSON text.
 
     Raises:
@@ -59,7 +59,7 @@ def rendered(machine: str) -> str:
 
 def definition(machine: str) -> dict[str, Any]:
     """Return the definition of a machine, a new object at each call."""
-    decoded: dict[str, Any] = json.loads(rendered(machine))
+    decoded: dict[str, Any] = json.loads(render(machine))
     return decoded
 
 

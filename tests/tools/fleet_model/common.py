@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from pricing.quotas import QUOTAS, scaled
+from pricing.quotas import QUOTAS, scale
 
 DEVICES = 4_000
-SMALL = scaled(QUOTAS, DEVICES / 1_000_000)
+SMALL = scale(QUOTAS, DEVICES / 1_000_000)
 TICK = 20
 
 

@@ -17,7 +17,7 @@ from fleet_model.model import Setup
 from fleet_model.records import Records
 from fleet_model.tally import Tally
 from fleet_model.workload import NEVER, Workload
-from pricing.quotas import QUOTAS, only, scaled
+from pricing.quotas import QUOTAS, only, scale
 from tests.tools.fleet_model.common import ints
 
 
@@ -34,7 +34,7 @@ def test_without_the_deduplication_failures_are_counted_twice(
 
 def test_without_the_dead_letter_queue_devices_are_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Intake, "_send_to_dead_letters", lambda *_: None)
-    throttled = scaled(only(QUOTAS, ["iot.describe_thing"]), 0.0001)
+    throttled = scale(only(QUOTAS, ["iot.describe_thing"]), 0.0001)
     audit = model.run(workload.bad_release(500), Setup(quotas=throttled, tick=60)).audit
     assert audit.lost > 0
 

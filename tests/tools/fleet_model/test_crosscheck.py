@@ -11,7 +11,7 @@ from fleet_model import crosscheck, model, workload
 from fleet_model.model import Setup
 from fleet_model.records import FAILED
 from fleet_model.workload import NEVER, Workload
-from pricing.quotas import QUOTAS, only, scaled
+from pricing.quotas import QUOTAS, only, scale
 
 REGISTRY = tuple(name for name in QUOTAS if name.startswith("iot.") and name != "iot.rules")
 
@@ -19,7 +19,7 @@ REGISTRY = tuple(name for name in QUOTAS if name.startswith("iot.") and name != 
 @pytest.mark.parametrize(("devices", "limit"), [(200, 3), (200, 10)])
 def test_the_model_and_the_handlers_agree(devices: int, limit: int) -> None:
     """Under quotas of AWS IoT that are so much smaller that most calls are refused at first."""
-    quotas = only(scaled(QUOTAS, devices / 250_000), REGISTRY)
+    quotas = only(scale(QUOTAS, devices / 250_000), REGISTRY)
     release = replace(
         workload.bad_release(devices, tries=limit, within_seconds=1200),
         gap_seconds=60,

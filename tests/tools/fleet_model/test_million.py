@@ -10,7 +10,7 @@ from fleet_model import (
     million,
 )
 from fleet_model.million import Storm, setups, simulate
-from pricing.quotas import ROLLOUT_PER_MINUTE, Quotas, scaled
+from pricing.quotas import ROLLOUT_PER_MINUTE, Quotas, scale
 from tests.tools.fleet_model.common import DEVICES, TICK
 
 
@@ -29,7 +29,7 @@ def test_previous_backoff_exhausts_recoveries_and_current_does_not() -> None:
 
 def _raise_and_scale() -> Quotas:
     raised = setups()["StartExecution raised"].quotas
-    return scaled(raised, DEVICES / 1_000_000)
+    return scale(raised, DEVICES / 1_000_000)
 
 
 def test_the_retry_before_may_have_lost_devices() -> None:

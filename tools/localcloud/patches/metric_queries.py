@@ -159,8 +159,8 @@ def _matching(
 ) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """Label and values of each metric that has just these dimensions, with values of ``wanted``."""
     dimensions = {name.strip() for name in schema.split(",")}
-    for (of, name, _), points in cloudwatch._metrics.items():
-        if of != namespace or name not in names or not points:
+    for (metric_namespace, name, _), points in cloudwatch._metrics.items():
+        if metric_namespace != namespace or name not in names or not points:
             continue
         has = points[0]["Dimensions"]
         if set(has) == dimensions and all(has[at] in values for at, values in wanted.items()):

@@ -45,23 +45,25 @@ def normalize(value: Value) -> Value:
     return value
 
 
-def equal(left: Value, right: Value) -> bool:  # noqa: PLR0911 -- one a type
+def equal(left: Value, right: Value) -> bool:  # noqa: PLR0911 -- one per type
     """Return whether two values are the same, of the same type."""
     tag = kind(left)
     if tag != kind(right):
         return False
-    one, other = left[tag], right[tag]
+    first, second = left[tag], right[tag]
     if tag == "N":
-        return number(one) == number(other)
+        return number(first) == number(second)
     if tag == "NS":
-        return {number(member) for member in one} == {number(member) for member in other}
+        return {number(member) for member in first} == {number(member) for member in second}
     if tag in _SETS:
-        return set(one) == set(other)
+        return set(first) == set(second)
     if tag == "M":
-        return one.keys() == other.keys() and all(equal(one[name], other[name]) for name in one)
+        return first.keys() == second.keys() and all(
+            equal(first[name], second[name]) for name in first
+        )
     if tag == "L":
-        return len(one) == len(other) and all(map(equal, one, other))
-    return bool(one == other)
+        return len(first) == len(second) and all(map(equal, first, second))
+    return bool(first == second)
 
 
 def less(left: Value, right: Value) -> bool | None:
@@ -96,16 +98,16 @@ def size(value: Value) -> Value | None:
     return {"N": str(len(value[tag]))} if tag in ("B", "L", "M", *_SETS) else None
 
 
-def union(one: Value, other: Value) -> Value:
+def union(left: Value, right: Value) -> Value:
     """Return the union of two sets of the same type, in the order in which the members came."""
-    tag = kind(one)
+    tag = kind(left)
     return {
-        tag: [*one[tag], *(member for member in other[tag] if not holds(one, {tag[0]: member}))]
+        tag: [*left[tag], *(member for member in right[tag] if not holds(left, {tag[0]: member}))]
     }
 
 
-def difference(one: Value, other: Value) -> Value | None:
+def difference(left: Value, right: Value) -> Value | None:
     """Return a set without the members of another; None when nothing is left."""
-    tag = kind(one)
-    left = [member for member in one[tag] if not holds(other, {tag[0]: member})]
-    return {tag: left} if left else None
+    tag = kind(left)
+    kept = [member for member in left[tag] if not holds(right, {tag[0]: member})]
+    return {tag: kept} if kept else None
