@@ -49,8 +49,8 @@ def group(fleet: Fleet, query: str, name: str = "firmware") -> None:
 def subscribed(fleet: Fleet, topic: str, *subscriptions: dict[str, str]) -> None:
     """Who is subscribed to a topic; to the others as before."""
     before = {
-        of: boto3.client("sns").list_subscriptions_by_topic(TopicArn=of)
-        for of in (fleet.environment["ALERTS_TOPIC_ARN"], fleet.environment["OPERATOR_TOPIC_ARN"])
+        arn: boto3.client("sns").list_subscriptions_by_topic(TopicArn=arn)
+        for arn in (fleet.environment["ALERTS_TOPIC_ARN"], fleet.environment["OPERATOR_TOPIC_ARN"])
     }
     answers = {**before, topic: {"Subscriptions": list(subscriptions)}}
     fleet.answers["ListSubscriptionsByTopic"] = lambda asked: answers[asked["TopicArn"]]
@@ -99,7 +99,7 @@ def test_a_function_that_is_not_there_or_cannot_run(healthy: Fleet) -> None:
 @pytest.mark.parametrize("name", MACHINES.values())
 def test_a_state_machine_that_is_not_there(healthy: Fleet, name: str) -> None:
     machines = healthy.answers["ListStateMachines"]["stateMachines"]
-    machines.remove(next(of for of in machines if of["name"] == name))
+    machines.remove(next(machine for machine in machines if machine["name"] == name))
     assert only(healthy, "state machines")["what"] == f"there is no state machine {name}"
 
 

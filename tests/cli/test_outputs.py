@@ -25,7 +25,10 @@ def module(prefix: str = "", region: str = REGION) -> dict[str, str]:
 def outputs(**values: Any) -> str:
     """What Terraform prints of a root's outputs."""
     return json.dumps(
-        {name: {"sensitive": False, "type": "any", "value": of} for name, of in values.items()}
+        {
+            name: {"sensitive": False, "type": "any", "value": value}
+            for name, value in values.items()
+        }
     )
 
 

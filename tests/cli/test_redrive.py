@@ -287,9 +287,11 @@ class Queue:
             for entry in good:
                 do(hidden[entry["ReceiptHandle"]], entry)
             bad = [
-                {"Id": of["Id"], "Code": "MessageNotInflight"} for of in entries if of not in good
+                {"Id": entry["Id"], "Code": "MessageNotInflight"}
+                for entry in entries
+                if entry not in good
             ]
-            return {"Successful": [{"Id": of["Id"]} for of in good], "Failed": bad}
+            return {"Successful": [{"Id": entry["Id"]} for entry in good], "Failed": bad}
 
 
 @dataclass

@@ -59,7 +59,7 @@ def test_as_json_it_has_everything(fleet: Fleet) -> None:
     assert known["attributes"] == {"FW": "moveOut", "site": "north"}
     assert known["originals"] == {"FW": "2.26", "model": None}
     assert known["groups"] == ["north"]
-    assert [of["to"] for of in known["history"]] == ["cooling_down"]
+    assert [change["to"] for change in known["history"]] == ["cooling_down"]
     assert known["execution"] == {
         "arn": ARN,
         "status": "RUNNING",

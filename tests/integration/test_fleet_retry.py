@@ -53,7 +53,7 @@ def test_a_failed_device_is_listed_shown_and_released(second: Fleet) -> None:
     assert shown["attributes"] == {**ORIGINAL, "firmwareRetry": "failed"}
     assert shown["originals"]["firmwareRetry"] is None
     assert shown["groups"] == [GROUP]
-    assert [of["to"] for of in shown["history"]] == ["tracking", "failed"]
+    assert [change["to"] for change in shown["history"]] == ["tracking", "failed"]
     assert shown["execution"]["status"] == "SUCCEEDED"
     assert shown["execution"]["consoleUrl"] == ""
 
@@ -107,7 +107,7 @@ def test_a_paused_campaign_holds_its_devices_until_it_is_resumed(second: Fleet) 
     second.add_thing("held", **ORIGINAL)
     second.fail("held", [1, 2], FW="9.4")
     assert eventually(lambda: not second.is_running("cool_down"))
-    (counted,) = [of for of in said(second, "campaigns") if of["campaign"] == "9.4"]
+    (counted,) = [line for line in said(second, "campaigns") if line["campaign"] == "9.4"]
     assert (counted["cooling_down"], counted["pausedBy"]) == (1, "operator")
     assert "a bad bootloader" in run(second, "campaigns")[1]
 
@@ -182,11 +182,11 @@ DELETED: set[Fault] = {
 
 def found(fleet: Fleet, faults: set[Fault]) -> set[Fault]:
     """Which of the faults the doctor finds."""
-    findings = [of for of in said(fleet, "doctor") if of["status"] == "finding"]
+    findings = [line for line in said(fleet, "doctor") if line["status"] == "finding"]
     return {
         (check, what)
         for check, what in faults
-        if any(of["check"] == check and what in of["what"] for of in findings)
+        if any(finding["check"] == check and what in finding["what"] for finding in findings)
     }
 
 
@@ -300,9 +300,9 @@ def test_the_doctor_finds_each_fault_that_is_planted(second: Fleet) -> None:
 def _delete_parts(fleet: Fleet) -> None:
     prefix, sns, cloudwatch = fleet.prefix, fleet.client("sns"), fleet.client("cloudwatch")
     (escalation,) = [
-        of["stateMachineArn"]
-        for of in fleet.client("stepfunctions").list_state_machines()["stateMachines"]
-        if of["name"] == f"{prefix}FirmwareEscalationStateMachine"
+        machine["stateMachineArn"]
+        for machine in fleet.client("stepfunctions").list_state_machines()["stateMachines"]
+        if machine["name"] == f"{prefix}FirmwareEscalationStateMachine"
     ]
     alarms = cloudwatch.describe_alarms(AlarmNamePrefix=f"{prefix}FirmwareRetry-")["MetricAlarms"]
     fleet.client("lambda").delete_function(FunctionName=f"{prefix}ReleaseDevice")
@@ -310,12 +310,13 @@ def _delete_parts(fleet: Fleet) -> None:
     fleet.client("dynamodb").delete_table(TableName=f"{prefix}DeviceFirmwareHistory")
     fleet.client("iot").delete_topic_rule(ruleName="second_FirmwareJobTimedOutRule")
     fleet.client("scheduler").delete_schedule(Name=f"{prefix}MailOperators")
-    cloudwatch.delete_alarms(AlarmNames=[of["AlarmName"] for of in alarms])
+    cloudwatch.delete_alarms(AlarmNames=[alarm["AlarmName"] for alarm in alarms])
     for topic in ("alerts_topic_arn", "operator_topic_arn"):
         answer = sns.list_subscriptions_by_topic(TopicArn=fleet.outputs[topic])
-        for of in answer["Subscriptions"]:
-            if f"{prefix}FailedFirmwareUpdateOperators" in of["TopicArn"] + of["Endpoint"]:
-                sns.unsubscribe(SubscriptionArn=of["SubscriptionArn"])
+        for subscription in answer["Subscriptions"]:
+            ends = subscription["TopicArn"] + subscription["Endpoint"]
+            if f"{prefix}FailedFirmwareUpdateOperators" in ends:
+                sns.unsubscribe(SubscriptionArn=subscription["SubscriptionArn"])
 
 
 def test_what_is_gone_is_found_and_the_apply_that_is_told_brings_it_back(
