@@ -8,7 +8,7 @@ which ``test_mutations`` takes them.
 import gc
 import json
 import os
-import signal
+import resource
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -21,7 +21,8 @@ from simulator import scenario
 from tests.simulation.mutations import REDUNDANT, Mutation, conditions
 
 JOBS = 2
-_SECONDS = 60
+_SECONDS = 120
+"""Processor time that the tests of one mutation may take."""
 SEEDS = range(1, 1001)
 _MOST_EVENTS = 10_000
 """Events per seed; seeds 1 to 299 have 290 on average and 4,158 at most."""
@@ -64,7 +65,8 @@ class _Trials:
         read_end, write_end = os.pipe()
         child = os.fork()
         if child == 0:
-            signal.alarm(_SECONDS)  # a mutation may keep a test from ending
+            # A mutation may keep a test from ending.
+            resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             with mutation.apply():
                 _run(items, until=lambda: bool(self._first_failure))
@@ -74,10 +76,11 @@ class _Trials:
         self._running[child] = mutation, read_end
 
     def _reap(self) -> None:
-        child, _ = os.wait()
+        child, status = os.wait()
         mutation, read_end = self._running.pop(child)
         with os.fdopen(read_end) as answer:
-            self.failed[mutation] = answer.read()
+            stopped = "a test did not end" if os.WIFSIGNALED(status) else ""
+            self.failed[mutation] = answer.read() or stopped
 
 
 def _run(items: Sequence[pytest.Item], until: Callable[[], bool]) -> None:

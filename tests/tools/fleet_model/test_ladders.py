@@ -31,10 +31,10 @@ def test_the_simulation_comes_to_the_same_shares() -> None:
 
 def test_a_shorter_ladder_calls_more_people_and_costs_less() -> None:
     fleet = Fleet(devices=5000, fails=0.8, fails_later=0.5, never=0.001)
-    none, one = ladders.run(fleet, ()), ladders.run(fleet, (86_400,))
-    assert none.escalated > 5 * one.escalated
-    assert none.last_recovered_at < one.last_recovered_at
-    assert one.month_dollars > one.release_dollars > 0
+    none, single = ladders.run(fleet, ()), ladders.run(fleet, (86_400,))
+    assert none.escalated > 5 * single.escalated
+    assert none.last_recovered_at < single.last_recovered_at
+    assert single.month_dollars > single.release_dollars > 0
 
 
 def test_a_release_that_always_fails_calls_for_everybody() -> None:

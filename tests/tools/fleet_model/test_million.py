@@ -51,12 +51,14 @@ def test_only_the_run_of_one_job_is_rolled_out_slowly(monkeypatch: pytest.Monkey
 
 
 def test_quotas_are_shown_side_by_side_and_with_what_they_were_raised_to() -> None:
-    one = million.simulate("one", million.Storm(20), million.setups(60)["default quotas"])
-    (rate,) = (rate for rate in one.rates if rate.name == "stepfunctions.start_execution")
-    other = replace(one, name="other", rates=(replace(rate, quota=1000, asked=700, refused=5),))
-    rows = {row[0]: row for row in million.rates([one, other]).rows}
+    default = million.simulate("default", million.Storm(20), million.setups(60)["default quotas"])
+    (rate,) = (rate for rate in default.rates if rate.name == "stepfunctions.start_execution")
+    other = replace(default, name="other", rates=(replace(rate, quota=1000, asked=700, refused=5),))
+    rows = {row[0]: row for row in million.rates([default, other]).rows}
     asked = f"{rate.asked:,.0f} / {rate.granted:,.0f}"
     starts = ("`stepfunctions.start_execution`", "300 or 1,000", asked)
     assert rows["`stepfunctions.start_execution`"][:3] == starts
     assert rows["`iot.update_thing`"][3] == "0 / 0"
-    assert million.rejections([one, other]).rows == (("`stepfunctions.start_execution`", "0", "5"),)
+    assert million.rejections([default, other]).rows == (
+        ("`stepfunctions.start_execution`", "0", "5"),
+    )
