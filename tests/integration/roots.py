@@ -6,4 +6,5 @@ scope.
 
 from pytest_terraform import terraform
 
-terraform("two_fleets", scope="session", replay=False)
+# test_lifecycle destroys it; without that test it goes with the local cloud.
+terraform("two_fleets", scope="session", replay=False, teardown=terraform.TEARDOWN_OFF)

@@ -37,5 +37,5 @@ def test_destroy_leaves_nothing(account: LocalCloud, deployment: Deployment) -> 
         "sqs.list_queues",
         "stepfunctions.list_state_machines",
     }
-    deployment.runner.destroy()
+    deployment.terraform(account).destroy("-refresh=false")
     assert take_inventory(account) == deployment.before

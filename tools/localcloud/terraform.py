@@ -114,13 +114,18 @@ class Terraform:
             raise _failure("plan", done)
         return done.returncode == _CHANGES, done.stdout
 
-    def destroy(self, **variables: Any) -> str:
+    def destroy(self, *options: str, **variables: Any) -> str:
         """``terraform destroy`` without questions; returns what Terraform printed.
+
+        Args:
+            options: more of the command's, such as ``-refresh=false`` where the state is current.
+            variables: input variables of this call, besides those of the object.
 
         Raises:
             TerraformError: destroy failed.
         """
-        return self.run("destroy", *_PLANNING, "-auto-approve", *self._state, *_flags(variables))
+        settings = [*_PLANNING, "-auto-approve", *options, *self._state, *_flags(variables)]
+        return self.run("destroy", *settings)
 
     def outputs(self) -> dict[str, Any]:
         """The root's outputs, name to value.
