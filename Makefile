@@ -44,8 +44,9 @@ nightly: .venv/ready ## Checks that are too slow for each change: the fleet mode
 	$(MAKE) --no-print-directory mutants
 	$(MAKE) --no-print-directory soak N=$(or $(N),5000)
 
-# Side by side, since what is on a deployed module waits most of its time; that what only computes
-# gives way to it keeps its clocks right.
+# Side by side, since Terraform's waits leave the processors idle. The tests on the deployed module
+# take the longest, one after another, so the others give way to them: first those that wait as
+# well, then those that only compute and fill what is left.
 test: ## Everything that CI runs
 	@$(MAKE) --no-print-directory --jobs 5 --output-sync=target lint undeployed localcloud deployed examples
 
@@ -53,13 +54,13 @@ undeployed: .venv/ready $(DIAGRAMS)/ready ## The tests that need no deployment
 	nice $(BIN)/pytest -p no:terraform -n 2 --dist loadfile --ignore=tests/integration --ignore=tests/workflow --ignore=tests/examples --ignore=tests/tools/demo --ignore=tests/tools/localcloud --ignore=tests/tools/fleet_model
 
 localcloud: .venv/ready ## The tests of the local cloud itself
-	$(BIN)/pytest -p no:terraform tests/tools/localcloud
+	nice -n 5 $(BIN)/pytest -p no:terraform tests/tools/localcloud
 
 deployed: .venv/ready $(ASL_VALIDATOR)/ready ## The tests on the deployed module, which share one apply
 	$(BIN)/pytest tests/integration tests/workflow
 
 examples: .venv/ready ## The tests that apply the examples, and the demo's
-	$(BIN)/pytest -p no:terraform tests/examples tests/tools/demo
+	nice -n 5 $(BIN)/pytest -p no:terraform tests/examples tests/tools/demo
 
 lint: .venv/ready .venv-checkov/ready $(ASL_VALIDATOR)/ready ## Formatting, types, imports, the zip, added prose, the module's security
 	$(BIN)/ruff check
