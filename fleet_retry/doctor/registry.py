@@ -29,7 +29,7 @@ def check_indexing(context: Context) -> Iterator[Finding]:
 
 
 def check_failed_group(context: Context) -> Iterator[Finding]:
-    """The group of failed devices exists."""
+    """Check that the group of failed devices exists."""
     name = context.settings.failed_thing_group_name
     with context.deployment.looking_for(f"thing group {name}"):
         context.deployment.client("iot").describe_thing_group(thingGroupName=name)
@@ -96,7 +96,7 @@ def check_devices_that_stayed(context: Context) -> Iterator[Finding]:
 
 
 def check_job_events(context: Context) -> Iterator[Finding]:
-    """The events of AWS IoT Jobs are on, where the module listens to them."""
+    """Check that the events of AWS IoT Jobs are on where the module listens to them."""
     if context.settings.job_events_enabled and not _is_on(_read_events(context), "JOB_EXECUTION"):
         yield fault(
             "the events of AWS IoT Jobs are off in this region",

@@ -18,8 +18,8 @@ locals {
       for name in values(var.recovery_state_machine_names) :
       format(module.names.arn, "states", "execution:${name}:*")
     ]
-    Operators = var.operator[*].topic_arn
-    Letters   = var.operator[*].queue_arn
+    Operators     = var.operator[*].topic_arn
+    OperatorQueue = var.operator[*].queue_arn
   }
 
   # The calls of each step by concern. These, its log, its traces and the key are its policy.
@@ -101,8 +101,8 @@ locals {
       RecoveryRuns = ["states:DescribeExecution"]
     }
     MailOperators = {
-      Letters   = ["sqs:ReceiveMessage", "sqs:DeleteMessage"]
-      Operators = ["sns:Publish"]
+      OperatorQueue = ["sqs:ReceiveMessage", "sqs:DeleteMessage"]
+      Operators     = ["sns:Publish"]
     }
   }
 }

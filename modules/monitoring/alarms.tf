@@ -12,7 +12,7 @@ locals {
   overdue_seconds = 2 * local.seconds.reconcile + 1800
 
   # Two passes of MailOperators, and some minutes for SQS and CloudWatch.
-  letter_seconds = 2 * local.seconds.alert + 600
+  queued_alert_seconds = 2 * local.seconds.alert + 600
 
   # An Express execution that runs out of time has no time for a dead letter either: that is another
   # alarm, because there is other work to do.
@@ -248,14 +248,14 @@ resource "aws_cloudwatch_metric_alarm" "alerts_lost" {
 }
 
 # Covers errors of MailOperators, a schedule that does not run it, and a topic that refuses its mails:
-# all of them leave letters in the queue.
-resource "aws_cloudwatch_metric_alarm" "letters" {
+# all of them leave alerts in the queue.
+resource "aws_cloudwatch_metric_alarm" "queued_alerts" {
   count = var.operator_queue_name == null ? 0 : 1
 
-  alarm_name          = "${local.alarm_prefix}letters-waiting"
-  alarm_description   = "Since more than ${local.letter_seconds} seconds people have not been mailed what became of devices: the log group of MailOperators says why. ${local.runbook}letters-waiting"
+  alarm_name          = "${local.alarm_prefix}alerts-waiting"
+  alarm_description   = "Since more than ${local.queued_alert_seconds} seconds people have not been mailed what became of devices: the log group of MailOperators says why. ${local.runbook}alerts-waiting"
   comparison_operator = "GreaterThanThreshold"
-  threshold           = local.letter_seconds
+  threshold           = local.queued_alert_seconds
   evaluation_periods  = 1
   namespace           = "AWS/SQS"
   metric_name         = "ApproximateAgeOfOldestMessage"

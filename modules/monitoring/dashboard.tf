@@ -13,7 +13,7 @@ locals {
       aws_cloudwatch_metric_alarm.throttled.arn,
       aws_cloudwatch_metric_alarm.alerts_lost.arn,
     ],
-    aws_cloudwatch_metric_alarm.letters[*].arn,
+    aws_cloudwatch_metric_alarm.queued_alerts[*].arn,
     values(aws_cloudwatch_metric_alarm.messages_lost)[*].arn,
   )
 
@@ -100,7 +100,7 @@ locals {
     [{ title = "Alarms", alarms = local.alarms, width = 24, height = 4 }],
     [
       {
-        title = "Letters waiting, and alerts lost"
+        title = "Alerts waiting, and alerts lost"
         view  = { stat = "Maximum" }
         metrics = concat(
           [

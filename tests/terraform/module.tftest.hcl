@@ -361,8 +361,8 @@ run "handlers_that_mail" {
       for statement in data.aws_iam_policy_document.step["MailOperators"].statement :
       statement.sid => [statement.actions, statement.resources] if statement.sid != "Logs"
       } == {
-      Letters   = [toset(["sqs:ReceiveMessage", "sqs:DeleteMessage"]), toset([var.operator.queue_arn])]
-      Operators = [toset(["sns:Publish"]), toset([var.operator.topic_arn])]
+      OperatorQueue = [toset(["sqs:ReceiveMessage", "sqs:DeleteMessage"]), toset([var.operator.queue_arn])]
+      Operators     = [toset(["sns:Publish"]), toset([var.operator.topic_arn])]
     }
     error_message = "It takes letters out of its queue and publishes on the topic for people, and no more."
   }
@@ -733,7 +733,7 @@ run "monitoring_acts_on_the_operator_topic" {
     condition = alltrue([
       for alarm in concat(
         values(aws_cloudwatch_metric_alarm.executions), values(aws_cloudwatch_metric_alarm.messages_lost),
-        aws_cloudwatch_metric_alarm.letters, [
+        aws_cloudwatch_metric_alarm.queued_alerts, [
           aws_cloudwatch_metric_alarm.intake_timed_out, aws_cloudwatch_metric_alarm.dead_letters,
           aws_cloudwatch_metric_alarm.handlers, aws_cloudwatch_metric_alarm.reconcile,
           aws_cloudwatch_metric_alarm.overdue, aws_cloudwatch_metric_alarm.throttled,
@@ -764,7 +764,7 @@ run "monitoring_acts_on_the_operator_topic" {
   }
 
   assert {
-    condition     = aws_cloudwatch_metric_alarm.overdue.threshold == 2 * 3600 + 1800 && aws_cloudwatch_metric_alarm.letters[0].threshold == 2 * 2 * 86400 + 600
+    condition     = aws_cloudwatch_metric_alarm.overdue.threshold == 2 * 3600 + 1800 && aws_cloudwatch_metric_alarm.queued_alerts[0].threshold == 2 * 2 * 86400 + 600
     error_message = "How late is too late follows from how often the schedules run."
   }
 
@@ -852,7 +852,7 @@ run "monitoring_without_operators" {
   }
 
   assert {
-    condition     = length(aws_cloudwatch_metric_alarm.letters) == 0
+    condition     = length(aws_cloudwatch_metric_alarm.queued_alerts) == 0
     error_message = "Where nobody is mailed, no mail can be late."
   }
 }

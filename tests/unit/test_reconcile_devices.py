@@ -314,7 +314,7 @@ def test_many_devices_are_acted_on_at_the_same_time(
     start = executions.start
 
     def start_together(*arguments: Any) -> str | None:
-        together.wait(timeout=5)
+        together.wait(timeout=180)
         return start(*arguments)
 
     monkeypatch.setattr(executions, "start", start_together)

@@ -1,7 +1,7 @@
-"""The same workload, told by the package's own handlers and state machines, under the same quotas.
+"""Run the same workload on the package's own handlers and machines, under the same quotas.
 
-It is what the model is held against. Slow, so for hundreds of devices; the invariants of ``watch``
-are checked at each call.
+The model is compared with it. It is slow, so for hundreds of devices; ``safety_checks`` are
+evaluated at each call.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _write_environment(cloud: LocalCloud) -> Path:
-    """The file that points a shell at this cloud: Terraform, boto3, the AWS CLI and a device."""
+    """Return a shell file that points Terraform, boto3, the AWS CLI and a device here."""
     variables = cloud.environment() | {
         device_cli.MQTT_PORT: str(cloud.mqtt_port),
         device_cli.CA_PEM: str(cloud.ca_pem),
@@ -103,7 +103,7 @@ def _instructions(cloud: LocalCloud, environment: Path) -> str:
 
 
 def _lines(environment: Path) -> list[str]:
-    """What README tells to type."""
+    """Return the commands that the README shows."""
     if environment.is_relative_to(Path.cwd()):
         environment = environment.relative_to(Path.cwd())
     return [

@@ -60,7 +60,7 @@ class Device:
 
     @classmethod
     def of(cls, cloud: LocalCloud, client_id: str) -> Self:
-        """A device of a running local cloud."""
+        """Make a device of a running local cloud."""
         return cls(client_id, cloud.mqtt_port, cloud.ca_pem)
 
     def __enter__(self) -> Self:
@@ -119,7 +119,7 @@ class Device:
             raise TimeoutError(f"the MQTT broker did not confirm {topic_filter}") from None
 
     def receive(self, timeout: float | None = None) -> tuple[str, Any]:
-        """The next message as topic and decoded JSON (bytes if it is no JSON).
+        """Return the next message as topic and decoded JSON (bytes if it is not JSON).
 
         Raises:
             TimeoutError: none came in time.

@@ -46,7 +46,7 @@ def _parse_arguments() -> argparse.Namespace:
 
 
 def _register(name: str) -> None:
-    """The module takes no notice of a device that does not exist."""
+    """Register the thing: the module ignores devices that do not exist."""
     import boto3  # noqa: PLC0415 -- slow, and a wrong call should be told at once
 
     iot: Any = boto3.client("iot")

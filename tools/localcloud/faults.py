@@ -111,7 +111,7 @@ class Fault:
 
     @classmethod
     def of(cls, document: dict[str, Any]) -> Self:
-        """A fault from what ``asdict`` and JSON made of it."""
+        """Make a fault of what ``asdict`` and JSON made of one."""
         given = document["target"]
         target = Target(**{**given, "origin": Origin(given["origin"])})
         return cls(**{**document, "target": target, "kind": Kind(document["kind"])})
@@ -191,7 +191,7 @@ def arm(faults: list[Fault]) -> None:
 
 
 def meet(call: Target, about: frozenset[str], call_id: str) -> Kind | None:
-    """Takes note of one attempt of a call, and says what is to go wrong with it.
+    """Count an attempt of a call and return the fault that strikes it, if any.
 
     Args:
         call: the call; its occurrence means nothing here.

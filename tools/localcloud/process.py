@@ -27,7 +27,7 @@ from localcloud.recorder import Call
 from localcloud.waits import Hold
 
 MINISTACK_VERSION = "1.5.33"
-"""The one MiniStack version that the layer is written against."""
+"""The one MiniStack version that the patches are written against."""
 
 HOST = "127.0.0.1"
 _SECRET = "local"  # noqa: S105 -- any will do
@@ -199,7 +199,7 @@ class LocalCloud:
         }
 
     def client(self, service: str) -> Any:
-        """The boto3 client of a service, whatever the process's own AWS settings are.
+        """Return a boto3 client of a service, whatever the process's own AWS settings are.
 
         Made once a service, so that its exception classes are the same everywhere.
         """
@@ -222,16 +222,16 @@ class LocalCloud:
         return self._clients[service]
 
     def calls(self, since: int = 0) -> list[Call]:
-        """The AWS calls after the mark ``since``, oldest first (see ``localcloud.recorder``)."""
+        """Return the AWS calls after the mark ``since``, oldest first."""
         listed = json.loads(self._ask(f"/_localcloud/calls?since={since}"))
         return [Call(**entry) for entry in listed]
 
     def mark(self) -> int:
-        """A mark for ``calls``: everything recorded until now lies before it."""
+        """Return a mark for ``calls``: everything recorded until now lies before it."""
         return int(json.loads(self._ask("/_localcloud/mark")))
 
     def targets(self, about: str) -> list[Target]:
-        """The calls about one device that functions, state machines and rules made, in order.
+        """Return the calls of functions, state machines and rules about a device, in order.
 
         Each is one that a fault can hit (see ``localcloud.faults``).
         """
@@ -245,7 +245,7 @@ class LocalCloud:
 
     @contextlib.contextmanager
     def hold_waits(self, *holds: Hold) -> Iterator[None]:
-        """Has these Wait states of Step Functions last at least as long as the ``with`` block."""
+        """Make these Wait states of Step Functions last at least as long as the block."""
         document = json.dumps([asdict(hold) for hold in holds]).encode()
         self._ask("/_localcloud/waits/hold", document)
         try:
@@ -254,12 +254,12 @@ class LocalCloud:
             self._ask("/_localcloud/waits/release", document)
 
     def count_hits(self) -> dict[Fault, int]:
-        """All faults that were injected, and how many attempts of its calls each has hit."""
+        """Return the injected faults with the number of call attempts that each has hit."""
         listed = json.loads(self._ask("/_localcloud/faults"))
         return {Fault.of(entry["fault"]): entry["fired"] for entry in listed}
 
     def log_tail(self, lines: int = _LOG_TAIL_LINES) -> str:
-        """The last lines of the server's log, or an empty string if there is none."""
+        """Return the last lines of the server's log, or an empty string without one."""
         try:
             text = self.log_path.read_text(errors="replace")
         except FileNotFoundError:

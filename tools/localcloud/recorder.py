@@ -52,7 +52,7 @@ def record(
 
 
 def calls_since(mark: int) -> list[Call]:
-    """The calls whose number is above ``mark``."""
+    """Return the calls whose number is above ``mark``."""
     return _calls[mark:]
 
 

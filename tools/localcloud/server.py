@@ -1,4 +1,4 @@
-"""The server process: installs the layer onto MiniStack and runs MiniStack's app.
+"""The server process: installs the patches on MiniStack and runs MiniStack's app.
 
 Started by ``localcloud.process``, which hands over two listening sockets and a pipe.
 """

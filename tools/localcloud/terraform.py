@@ -128,7 +128,7 @@ class Terraform:
         return self.run("destroy", *settings)
 
     def outputs(self) -> dict[str, Any]:
-        """The root's outputs, name to value.
+        """Return the root's outputs, name to value.
 
         Raises:
             TerraformError: there is no readable state.
@@ -208,7 +208,7 @@ def _address_of(process: subprocess.Popen[str]) -> dict[str, str]:
 
 
 def write_config(folder: Path, mirror: Path) -> Path:
-    """Writes a configuration of Terraform that takes hashicorp/aws from a mirror; its path."""
+    """Write a configuration of Terraform with a mirror of hashicorp/aws; return its path."""
     config = folder / "terraform.rc"
     source = "registry.terraform.io/hashicorp/aws"
     config.write_text(
@@ -262,7 +262,7 @@ def _version_of(binary: str) -> tuple[int, ...]:
 
 
 def find_mirror() -> Path | None:
-    """A folder that holds a filesystem mirror of hashicorp/aws, or None for the registry.
+    """Find a folder with a filesystem mirror of hashicorp/aws; None means the registry.
 
     The environment variable ``TF_PLUGIN_MIRROR`` names one, or wants none when it is empty.
 

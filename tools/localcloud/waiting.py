@@ -11,7 +11,7 @@ _PAUSE_SECONDS = 0.05
 
 
 def eventually(probe: Callable[[], T], seconds: float = 180.0) -> T:
-    """The first true answer of ``probe``, or its last answer when the time is over.
+    """Return the first true answer of ``probe``, or its last answer when the time is over.
 
     Args:
         probe: asked every 50 ms; less often when it takes long, so that what it waits for gets on.

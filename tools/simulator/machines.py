@@ -108,7 +108,7 @@ class StepFunctions:
         steps: Mapping[str, str],
         queues: Mapping[str, Queue],
     ) -> None:
-        """``steps``: ARN of a function to its step; ``queues``: URL to queue."""
+        """Take ``steps``, ARN of a function to its step, and ``queues``, URL to queue."""
         self._scheduler = scheduler
         self._faults = faults
         self._trace = trace

@@ -247,23 +247,25 @@ def test_a_function_stops_an_execution(
     cloud: LocalCloud, make_machine: Make, make_function: Make, function_arn: str, outcome: Outcome
 ) -> None:
     stopping = make_function("stopping", STOPPING, Timeout=180)
-    wait = {"Type": "Wait", "Seconds": 20_000, "Next": "Act"}
+    wait = {"Type": "Wait", "Seconds": 1, "Next": "Act"}
     act = {"Type": "Task", "Resource": function_arn, "End": True}
     machine = make_machine("stopped", {"Wait": wait, "Act": act})
     states = cloud.client("stepfunctions")
     functions = cloud.client("lambda")
-    functions.invoke(FunctionName=stopping, Payload='{"arn": "none"}')  # starts its process
-    arn = states.start_execution(stateMachineArn=machine, name="track-stop")["executionArn"]
-    is_over = time.monotonic() + 20.5
     mark = cloud.mark()
-    answer = functions.invoke(FunctionName=stopping, Payload=json.dumps({"arn": arn}))
-    assert "FunctionError" not in answer
-    stopped = outcome(arn)
+    with cloud.hold_waits(Hold("to-be-stopped")):
+        arn = states.start_execution(
+            stateMachineArn=machine, name="track-stop", input='{"device": "to-be-stopped"}'
+        )["executionArn"]
+        answer = functions.invoke(FunctionName=stopping, Payload=json.dumps({"arn": arn}))
+        assert "FunctionError" not in answer
+        stopped = outcome(arn)
     assert (stopped["status"], stopped["error"]) == ("ABORTED", "Left")
     assert stopped["cause"] == "the device is back"
-    time.sleep(max(0, is_over - time.monotonic()))
+    # By the end of another run, the wait of the stopped one is over as well.
+    outcome(states.start_execution(stateMachineArn=machine, input="{}")["executionArn"])
     invoked = [c for c in cloud.calls(mark) if c.operation == "Invoke" and c.caller == "states"]
-    assert invoked == [], "the wait of twenty seconds is over, and nothing follows"
+    assert len(invoked) == 1, "nothing follows the wait of a stopped run"
     with pytest.raises(ClientError, match="ExecutionAlreadyExists"):
         states.start_execution(stateMachineArn=machine, name="track-stop")
 

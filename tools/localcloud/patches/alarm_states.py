@@ -71,7 +71,7 @@ def _evaluate(alarm: dict[str, Any]) -> None:
 
 
 def _values(alarm: dict[str, Any]) -> list[float | None]:
-    """The values of the last periods, oldest first."""
+    """Return the values of the last periods, oldest first."""
     queries = alarm.get("Metrics") or [_of_one_metric(alarm)]
     period = next(
         int(query.get("Period") or query["MetricStat"]["Period"])

@@ -61,7 +61,7 @@ def _complete(alarm: dict[str, Any], request: dict[str, Any]) -> None:
 
 
 def _with_types(metric: dict[str, Any]) -> dict[str, Any]:
-    """A metric query whose values have their types, which the Query protocol does not carry."""
+    """Return a metric query with typed values; the Query protocol carries only text."""
     typed = dict(metric)
     if isinstance(typed.get("ReturnData"), str):
         typed["ReturnData"] = typed["ReturnData"] == "true"

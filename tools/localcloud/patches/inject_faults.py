@@ -214,7 +214,7 @@ def _throttle(service: str) -> Any:
 
 
 def _break_off() -> Any:
-    """An answer that ends before it began: the server then closes the connection."""
+    """Return an answer that ends before it began: the server then closes the connection."""
 
     async def nothing(send: Any, receive: Any) -> None:
         """Send none of the bytes that the header promised."""

@@ -66,7 +66,7 @@ def install() -> None:
 
 
 def answer(query: str, events: list[Event]) -> list[Row]:
-    """The rows of a query with ``stats``, in its order.
+    """Return the rows of a query with ``stats``, in its order.
 
     Raises:
         QueryError: the query is not understood.

@@ -90,7 +90,7 @@ def _install_tasks() -> None:
 
 
 def _with_log_settings(config: dict[str, Any]) -> dict[str, Any]:
-    """The function's configuration with the variables that Lambda sets for its runtime."""
+    """Return the function's configuration with the variables that Lambda's runtime sets."""
     logging = config.get("LoggingConfig") or {}
     group = logging.get("LogGroup") or f"/aws/lambda/{config['FunctionName']}"
     settings = {

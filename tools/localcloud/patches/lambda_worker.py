@@ -86,7 +86,7 @@ class Log(io.TextIOBase):
         return len(text)
 
     def take(self) -> str:
-        """The output since the last call."""
+        """Return the output since the last call."""
         text, self._kept = "".join(self._kept), []
         return text
 

@@ -123,7 +123,7 @@ class _Parser:
 
 
 def at(event: dict[str, Any], field: str) -> Any:
-    """The value of a field such as ``$.recovery.cycle``; None if there is none."""
+    """Return the value of a field such as ``$.recovery.cycle``; None if there is none."""
     value: Any = event
     for name in field.split(".")[1:]:
         value = value.get(name) if isinstance(value, dict) else None

@@ -93,7 +93,7 @@ def install() -> None:
 
 
 def evaluate(queries: list[dict[str, Any]], span: Span) -> list[Result]:
-    """The series of each query, and of a search each that it finds.
+    """Return the series of each query; of a search, one per metric that it finds.
 
     Args:
         queries: as GetMetricData and PutMetricAlarm take them.

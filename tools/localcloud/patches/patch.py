@@ -1,4 +1,4 @@
-"""The one way in which the layer changes MiniStack: a function put around another."""
+"""The one way in which patches change MiniStack: a function put around another."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def install() -> None:
 
 
 def caller_of(headers: dict[str, str]) -> tuple[str, str]:
-    """The Lambda function that sent a request and its process's id; empty for other clients."""
+    """Return the Lambda function that sent a request and its process id; empty for others."""
     token = headers.get("x-amz-security-token", "")
     if not token.startswith(_FUNCTION):
         return "", ""

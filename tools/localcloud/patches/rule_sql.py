@@ -139,7 +139,7 @@ def _install_functions() -> None:
 
 
 def _of_texts(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function with its arguments converted to strings; Undefined if one cannot be."""
+    """Wrap a function so that its arguments become strings; Undefined where one cannot."""
 
     def call(*values: Any) -> Any:
         texts = [iot._sql_as_string(value) for value in values]
@@ -179,7 +179,7 @@ def _get(collection: Any, key: Any) -> Any:
 
 
 def _cast(value: Any, kind: str) -> Any:
-    """The value as ``kind``, one of SQL's names of a type; numbers and Booleans into each other."""
+    """Cast a value to ``kind``, a type name of SQL; numbers and Booleans to each other."""
     if kind in _CASTS["string"]:
         return _or_missing(iot._sql_as_string(value))
     number = iot._sql_as_number(int(value) if isinstance(value, bool) else value)

@@ -60,7 +60,7 @@ def _attributes(payload: dict[str, Any]) -> dict[str, str]:
 
 
 def _after(before: dict[str, str], payload: dict[str, Any]) -> dict[str, str]:
-    """The thing's attributes once the payload is applied."""
+    """Return the thing's attributes with the payload applied."""
     change = payload.get("attributePayload")
     if change is None:
         return before
