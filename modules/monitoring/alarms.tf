@@ -253,7 +253,7 @@ resource "aws_cloudwatch_metric_alarm" "queued_alerts" {
   count = var.operator_queue_name == null ? 0 : 1
 
   alarm_name          = "${local.alarm_prefix}alerts-waiting"
-  alarm_description   = "Since more than ${local.queued_alert_seconds} seconds people have not been mailed what became of devices: the log group of MailOperators says why. ${local.runbook}alerts-waiting"
+  alarm_description   = "Operator e-mail has been delayed for more than ${local.queued_alert_seconds} seconds. See the log group of ${var.function_names["MailOperators"]}. ${local.runbook}alerts-waiting"
   comparison_operator = "GreaterThanThreshold"
   threshold           = local.queued_alert_seconds
   evaluation_periods  = 1
