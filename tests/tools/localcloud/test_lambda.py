@@ -70,6 +70,16 @@ def test_environment_and_context(invoke: Callable[..., Any]) -> None:
     assert 2000 < result["left"] <= 3000
 
 
+def test_a_function_cannot_import_this_project(
+    cloud: LocalCloud, make_function: Callable[..., str]
+) -> None:
+    make_function("importing", "import boto3\nimport firmware_retry\n")
+    answer = cloud.client("lambda").invoke(FunctionName="importing")
+    document = json.loads(answer["Payload"].read())
+    assert document["errorType"] == "Runtime.ImportModuleError"
+    assert "No module named 'firmware_retry'" in document["errorMessage"]
+
+
 def test_a_process_outlives_an_exception(invoke: Callable[..., Any]) -> None:
     before = invoke(mode="nothing")[0]["pid"]
     document, error = invoke(mode="raise")

@@ -21,6 +21,7 @@ from threading import Lock
 from types import SimpleNamespace
 from typing import IO, Any
 
+import botocore
 from ministack.core import lambda_runtime
 
 _PROGRAM = Path(__file__).with_name("lambda_worker.py")
@@ -73,9 +74,15 @@ def _start_fork_server() -> socket.socket:
     channel, theirs = socket.socketpair()
     with theirs:
         descriptor = theirs.fileno()
-        # -P: what lies beside the program is no function's to import.
-        command = [sys.executable, "-P", str(_PROGRAM), str(descriptor)]
-        subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=(descriptor,))  # noqa: S603
+        # Functions find the SDK, as on AWS, but neither what lies beside the program (-P) nor what
+        # an editable install adds (-S): this project's source, in place of their own zip.
+        command = [sys.executable, "-P", "-S", str(_PROGRAM), str(descriptor)]
+        subprocess.Popen(  # noqa: S603 -- our own program
+            command,
+            stdin=subprocess.DEVNULL,
+            env=os.environ | {"PYTHONPATH": str(Path(botocore.__file__).parents[1])},
+            pass_fds=(descriptor,),
+        )
     return channel
 
 
