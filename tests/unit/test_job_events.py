@@ -95,6 +95,16 @@ def test_an_event_of_what_the_device_has_told_is_not_counted(thing: Cloud) -> No
     assert stored(thing)["RetryCounter"] == 2
 
 
+@pytest.mark.parametrize(("number", "counted"), [(207, 2), (208, 1)])
+def test_an_event_counts_as_another_failure_a_second_after_the_device_reported(
+    thing: Cloud, number: int, counted: int
+) -> None:
+    """AWS IoT dates an event to the second: less than one apart, both report the same failure."""
+    handle(failure(number))
+    assert handle(job_event(1)) == "taken_over"
+    assert stored(thing)["RetryCounter"] == counted
+
+
 def test_an_event_from_long_before_the_episode_takes_nothing_over(thing: Cloud) -> None:
     handle(failure(60_001))
     before = stored(thing)

@@ -442,14 +442,22 @@ def _tripped(**more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("is_paused", "command"),
+    ("is_paused", "consequence", "command"),
     [
-        (True, f"fleet-retry resume --region {REGION} -- 'release of May'"),
-        (False, f"fleet-retry pause --region {REGION} -- 'release of May'"),
+        (
+            True,
+            "Its devices are held back",
+            f"fleet-retry resume --region {REGION} -- 'release of May'",
+        ),
+        (
+            False,
+            "Its devices go on as before",
+            f"fleet-retry pause --region {REGION} -- 'release of May'",
+        ),
     ],
 )
 def test_a_campaign_is_told_first_and_on_its_own(
-    cloud: Cloud, operators: Operators, is_paused: bool, command: str
+    cloud: Cloud, operators: Operators, is_paused: bool, consequence: str, command: str
 ) -> None:
     tell(cloud, *devices(6))
     alerts.notify_campaign_tripped(**TRIPPED | {"is_paused": is_paused})
@@ -457,6 +465,7 @@ def test_a_campaign_is_told_first_and_on_its_own(
     first, second = operators.mails()
     assert first.subject == "Firmware campaign fails: release of May"
     assert "20 of the 25 devices" in first.text
+    assert consequence in first.text
     assert f"  {command}\n" in first.text
     assert second.subject.startswith("Firmware updates of 6 devices")
     assert operators.waiting() == 0
@@ -494,6 +503,12 @@ def test_long_ones_and_many_are_shortened(cloud: Cloud) -> None:
     assert email.subject == "1000 alerts on firmware updates could not be read"
     assert len(email.text) < 25_000
     assert "the first 20" in email.text
+
+
+def test_up_to_20_are_all_shown(cloud: Cloud) -> None:
+    email = emails.unreadable_mail(["no JSON"] * 20)
+    assert email.text.count("no JSON") == 20
+    assert "the first" not in email.text
 
 
 # Nothing is dropped, and nothing is told for ever

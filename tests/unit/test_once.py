@@ -1,10 +1,12 @@
 """What happens once happens once, wherever a step died before it ran again."""
 
+import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from firmware_retry import executions, retries_table
+from firmware_retry import aws, executions, retries_table
 from firmware_retry.errors import TransientError
 from firmware_retry.handlers import (
     reset_retry_count_to_failed_update,
@@ -76,3 +78,29 @@ def test_a_run_that_somebody_else_started_is_not_started_again(
     assert not executions.start(machine, run)
     runs = cloud.stepfunctions.list_executions(stateMachineArn=machine)["executions"]
     assert [execution["name"] for execution in runs] == [run.recovery_id]
+
+
+def test_an_execution_gets_its_run_as_input(cloud: Cloud, recovery: Recovery) -> None:
+    run, machine = Run.parse(recovery), f"{MACHINES}CoolDown"
+    executions.start(machine, run)
+    (execution,) = cloud.stepfunctions.list_executions(stateMachineArn=machine)["executions"]
+    arn = execution["executionArn"]
+    started = cloud.stepfunctions.describe_execution(executionArn=arn)
+    assert Run.parse(json.loads(started["input"])) == run
+
+
+@pytest.mark.parametrize(
+    ("age_seconds", "result"), [(-60, "started"), (0, "started"), (60, "started"), (61, "live")]
+)
+def test_an_execution_that_began_before_the_call_was_under_way_already(
+    cloud: Cloud,
+    recovery: Recovery,
+    fake_time: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+    age_seconds: int,
+    result: str,
+) -> None:
+    """The clock of Step Functions may be a minute apart from that of the function."""
+    began_at = datetime.fromtimestamp(fake_time[0] - age_seconds, UTC)
+    monkeypatch.setattr(aws, "call", lambda *_, **__: {"startDate": began_at})
+    assert executions.start(f"{MACHINES}CoolDown", Run.parse(recovery)) == result

@@ -339,8 +339,9 @@ def test_a_device_that_went_on_since_it_was_counted_is_left_alone(
     assert reconcile() == {"superseded": 2}
 
 
+@pytest.mark.parametrize("age_seconds", [0, GRACE_SECONDS])
 def test_one_that_failed_again_since_it_was_counted_is_not_taken_for_released(
-    cloud: Cloud, fake_time: list[float], monkeypatch: pytest.MonkeyPatch
+    cloud: Cloud, fake_time: list[float], monkeypatch: pytest.MonkeyPatch, age_seconds: int
 ) -> None:
     """The list of its group may be from before that."""
     bring(cloud, Stage.TOLD)
@@ -350,7 +351,8 @@ def test_one_that_failed_again_since_it_was_counted_is_not_taken_for_released(
     def fail_again() -> None:
         item = cloud.record()
         assert item
-        cloud.dynamodb.Table(RETRIES).put_item(Item={**item, "timestamp": clock.iso(fake_time[0])})
+        changed = {"timestamp": clock.iso(fake_time[0] - age_seconds)}
+        cloud.dynamodb.Table(RETRIES).put_item(Item={**item, **changed})
 
     meanwhile(monkeypatch, fail_again)
     assert reconcile() == {"superseded": 1}
