@@ -36,8 +36,8 @@ million: .venv/ready ## Has a bad release hit a million simulated devices, under
 simulate: .venv/ready ## Tries ladders on a fleet of one's own (make simulate FLEET="--devices 5000 …")
 	$(BIN)/python -m fleet_model ladders $(FLEET)
 
-mutants: .venv/ready ## Takes out each safeguard, one at a time: which test and which simulated seed notices
-	$(BIN)/python -m tests.simulation.mutants
+mutants: .venv/ready ## Mutates the package, one change at a time: a unit test must fail (MUTANTS="retries_table")
+	$(BIN)/python -m tests.mutation.runner $(MUTANTS)
 
 nightly: .venv/ready ## Checks that are too slow for each change: the fleet model's tests, mutants, a long soak
 	$(BIN)/pytest -p no:terraform -n 2 --dist loadfile tests/tools/fleet_model

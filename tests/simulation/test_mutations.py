@@ -1,18 +1,17 @@
 """The simulator notices a missing clause of a condition.
 
-Removed Catch and Retry entries are in ``test_transitions``. ``make mutants`` records the seed that
-notices each clause; a clause that no seed notices is held by a unit test alone, as `make mutants`
-shows.
+Removed Catch and Retry entries are in ``test_transitions``. ``seeds`` records the seed that notices
+each clause; a clause that no seed notices is held by a unit test alone, as ``make mutants`` shows.
 """
 
 import pytest
 
-from tests.simulation.mutants import first_seed, notices, read_seeds
-from tests.simulation.mutations import REDUNDANT, Mutation, conditions
+from tests.mutation.mutation import Mutation
+from tests.simulation.seeds import clauses, first_seed, notices, read_seeds
 
 _SEEDS = range(1, 300)
 _RECORDED = read_seeds()
-_CLAUSES = [mutation for mutation in conditions() if str(mutation) not in REDUNDANT]
+_CLAUSES = clauses()
 
 
 def _is_unnoticed(mutation: Mutation) -> bool:

@@ -13,7 +13,7 @@ from simulator.faults import Faults
 from simulator.machines import Execution, StateMachine, StepFunctions
 from simulator.scheduler import Scheduler
 from simulator.trace import Trace
-from tests.simulation.mutations import Removal, removals
+from tests.simulation.removals import Removal, removals
 from tests.workflow.machines import Case, Error
 from tests.workflow.test_transitions import ERROR_ROWS, FAILS, KEPT, Row, _failing
 
