@@ -6,7 +6,7 @@ import pkgutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import FunctionType
+from types import CodeType, FunctionType
 
 import firmware_retry
 
@@ -29,6 +29,14 @@ class Mutation:
     @contextmanager
     def apply(self) -> Iterator[None]:
         """Run the changed function in place of the original, wherever it is imported."""
+        original = self.install()
+        try:
+            yield
+        finally:
+            find_function(self.function).__code__ = original
+
+    def install(self) -> CodeType:
+        """Change the function for good, and return its original code."""
         function = find_function(self.function)
         original = function.__code__
         tree = ast.parse(self.source)
@@ -38,10 +46,7 @@ class Mutation:
         changed: dict[str, FunctionType] = {}
         exec(compile(tree, original.co_filename, "exec"), function.__globals__, changed)
         function.__code__ = changed[definition.name].__code__
-        try:
-            yield
-        finally:
-            function.__code__ = original
+        return original
 
 
 def find_function(name: str) -> FunctionType:
