@@ -107,16 +107,20 @@ class Runner:
         fresh = {str(path) for path in digests if known.get(str(path), ("",))[0] == digests[path]}
         changed = [item for item in items if str(item.path) not in fresh]
         if changed and (child := os.fork()):
-            assert os.waitpid(child, 0)[1] == 0, "a unit test fails without any mutation"
+            if os.waitpid(child, 0)[1]:
+                pytest.exit("the tests were not traced", returncode=2)
             return self._read_reach(items)
         if changed:
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             for path in {item.path for item in changed}:
                 reach = self._trace([item for item in changed if item.path == path])
+                if self._first_failure:
+                    sys.stderr.write(f"{self._first_failure} fails without any mutation\n")
+                    os._exit(1)
                 known[str(path)] = digests[path], reach
                 _REACH.parent.mkdir(exist_ok=True)
                 _REACH.write_text(json.dumps(known), "utf-8")
-            os._exit(bool(self._first_failure))
+            os._exit(0)
         return {test: found for _, reach in known.values() for test, found in reach.items()}
 
     def _trace(self, items: Sequence[pytest.Item]) -> Reach:
@@ -130,7 +134,7 @@ class Runner:
             began_at = time.process_time()
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             seconds = time.process_time() - began_at
-            found = [name for name, flag in zip(names, reached, strict=True) if flag]
+            found = [name for name, flag in zip(names, reached[:], strict=True) if flag]
             reach[item.nodeid] = seconds, found
         return reach
 
