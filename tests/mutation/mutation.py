@@ -18,7 +18,7 @@ class Mutation:
     function: str
     """``module.function`` or ``module.Class.function``, relative to the package."""
     change: str
-    """What is changed, on one line."""
+    """The changed source, on one line."""
     line: int
     """Where, in the file of the module."""
     source: str

@@ -36,7 +36,7 @@ def mutations() -> Iterator[Mutation]:
     for name, definition in functions():
         seen = {ast.unparse(definition)}
         for old, new in _changes(definition):
-            # What is in the memo of a copy stands in the copy in place of the node.
+            # A copy has the entry of its memo in place of the node.
             changed = copy.deepcopy(definition, {id(old): new})
             source = ast.unparse(ast.fix_missing_locations(changed))
             if source not in seen:
