@@ -315,7 +315,9 @@ def test_what_was_retained_is_imported_and_nothing_of_it_is_replaced(moved: Move
 
 def test_nothing_is_deleted(moved: Move) -> None:
     changes = moved.plan["resource_changes"]
-    assert [of["address"] for of in changes if "delete" in of["change"]["actions"]] == []
+    assert [
+        change["address"] for change in changes if "delete" in change["change"]["actions"]
+    ] == []
 
 
 def test_after_it_there_is_nothing_to_do(moved: Move) -> None:
@@ -365,7 +367,7 @@ def test_what_was_moved_out_comes_back_when_it_is_due(moved: Move) -> None:
     assert moved.fleet.attributes("moved-out") == ORIGINAL
     moved.fleet_retry("history", "history", "moved-out", "--json")
     history = map(json.loads, moved.said["history"][1].splitlines())
-    assert [(of["from"], of["to"], of["reason"]) for of in history] == [
+    assert [(step["from"], step["to"], step["reason"]) for step in history] == [
         ("free", "cooling_down", "adopted from the CDK stack"),
         ("cooling_down", "tracking", "cool-down is over"),
     ]

@@ -82,8 +82,8 @@ class Role:
         return frozenset(
             permission
             for policy in self.policies
-            for each in policy
-            for permission in allowed(each)
+            for statement in policy
+            for permission in allowed(statement)
         )
 
     def refuses(self, needed: Iterable[Permission]) -> set[Permission]:

@@ -48,7 +48,9 @@ def test_a_bad_campaign_is_told_of_once_and_paused_until_it_is_resumed(
     for device in devices:
         second.add_thing(device, **ORIGINAL)
         second.fail(device, [1, 2], FW=campaign)
-    assert eventually(lambda: all("usedUpAt" in (second.record(of) or {}) for of in devices))
+    assert eventually(
+        lambda: all("usedUpAt" in (second.record(device) or {}) for device in devices)
+    )
     with _few_are_enough(second, since=started):
         assert second.reconcile(300)["tripped"] == 1
         assert "tripped" not in second.reconcile(300)

@@ -55,7 +55,9 @@ def test_a_device_takes_no_more_than_its_target_and_than_is_recorded(
 def worse(name: str, reading: Figures) -> list[str]:
     """What got worse since it was recorded, of what does not depend on names and subscribers."""
     found = recorded_usage.differences({name: reading}, {name: recorded_usage.read()[name]})
-    return [str(each) for each in found if each.is_worse and each.name in COUNTS]
+    return [
+        str(difference) for difference in found if difference.is_worse and difference.name in COUNTS
+    ]
 
 
 def test_counting_a_failure_is_one_invocation_and_one_write(quickstart: Fleet) -> None:

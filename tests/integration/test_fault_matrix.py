@@ -208,7 +208,9 @@ class Clean:
 @pytest.fixture(scope="module")
 def clean(second: Fleet) -> Clean:
     mark = second.mark()
-    faultless = [Traveller(f"faultless-{number}", each) for number, each in enumerate(ORIGINALS)]
+    faultless = [
+        Traveller(f"faultless-{number}", original) for number, original in enumerate(ORIGINALS)
+    ]
     travel(second, faultless)
     calls = second.cloud.targets(faultless[0].name)
     _assert_complete(second, mark, [traveller.name for traveller in faultless])
@@ -220,7 +222,9 @@ def clean(second: Fleet) -> Clean:
     letter_calls = [call for call in second.cloud.targets("letter") if call not in calls]
     letter_calls = [call for call in letter_calls if replace(call, occurrence=1) not in known]
     found = ends(second, faultless)
-    return Clean(calls, letter_calls, outage, tuple(found[each.name] for each in faultless))
+    return Clean(
+        calls, letter_calls, outage, tuple(found[traveller.name] for traveller in faultless)
+    )
 
 
 def _assert_complete(fleet: Fleet, since: int, names: list[str]) -> None:
@@ -312,7 +316,7 @@ def test_no_fault_loses_a_device(second: Fleet, clean: Clean, figures: list[str]
     seconds = time.monotonic() - started
 
     fired = second.cloud.count_hits()
-    idle = [str(f) for each in travellers for f in each.faults if fired[f] < f.times]
+    idle = [str(f) for traveller in travellers for f in traveller.faults if fired[f] < f.times]
     assert idle == [], "a fault that never struck proves nothing"
 
     found = ends(second, travellers)

@@ -46,7 +46,10 @@ def _executions(fleet: Fleet, device: str, job: str) -> list[str]:
     """How each attempt at a job stands, oldest first."""
     answer = fleet.client("iot").list_job_executions_for_thing(thingName=device, jobId=job)
     found = [execution["jobExecutionSummary"] for execution in answer["executionSummaries"]]
-    return [of["status"] for of in sorted(found, key=lambda of: int(of["executionNumber"]))]
+    return [
+        summary["status"]
+        for summary in sorted(found, key=lambda summary: int(summary["executionNumber"]))
+    ]
 
 
 @contextmanager

@@ -342,7 +342,9 @@ def _rules(fleet: Fleet) -> Iterator[Use]:
         for action in (*found["rule"]["actions"], found["rule"]["errorAction"]):
             ((kind, parameters),) = action.items()
             service, operations = RULE_ACTIONS[kind]
-            needs = [needed(fleet.cloud, service, each, parameters) for each in operations]
+            needs = [
+                needed(fleet.cloud, service, operation, parameters) for operation in operations
+            ]
             yield Use(_name(parameters["roleArn"]), found["ruleArn"], set().union(*needs))
 
 
@@ -397,7 +399,7 @@ def test_everything_that_is_allowed_is_called(
 def test_the_other_fleet_is_allowed_the_same_but_for_people(
     second: Fleet, roles: dict[str, Role]
 ) -> None:
-    def of(fleet_is_second: bool) -> set[tuple[str, str, str]]:
+    def list_permissions(fleet_is_second: bool) -> set[tuple[str, str, str]]:
         return {
             (name.removeprefix(second.prefix), action, resource.replace(second.prefix, ""))
             for name, role in roles.items()
@@ -408,7 +410,9 @@ def test_the_other_fleet_is_allowed_the_same_but_for_people(
     topic = second.outputs["operator_topic_arn"].replace(second.prefix, "")
     people = {topic, topic.replace(":sns:", ":sqs:") + ".fifo"}
     people.add(topic.replace(":sns:", ":lambda:").rpartition(":")[0] + ":function:MailOperators")
-    assert of(False) == {given for given in of(True) if given[2] not in people}
+    assert list_permissions(False) == {
+        given for given in list_permissions(True) if given[2] not in people
+    }
 
 
 def test_the_machines_invoke_what_they_may(uses: list[Use], calls: list[Call]) -> None:

@@ -62,7 +62,9 @@ def _records(fleet: Fleet) -> dict[str, dict[str, Any]]:
 
 
 def _have_come_back(fleet: Fleet) -> bool:
-    cycles = {(each["state"], int(each["ResetRetryCount"])) for each in _records(fleet).values()}
+    cycles = {
+        (record["state"], int(record["ResetRetryCount"])) for record in _records(fleet).values()
+    }
     return cycles == {("tracking", 1)}
 
 

@@ -57,11 +57,11 @@ def texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
-        for of in value.values():
-            yield from texts(of)
+        for element in value.values():
+            yield from texts(element)
     elif isinstance(value, list):
-        for of in value:
-            yield from texts(of)
+        for element in value:
+            yield from texts(element)
 
 
 @pytest.mark.parametrize("partition", REGIONS)
@@ -70,5 +70,5 @@ def test_every_arn_is_of_the_partition_and_the_region(
 ) -> None:
     arns = [arn for text in planned[partition] for arn in ARN.findall(text)]
     assert len(arns) > 200
-    assert {of for of, _ in arns} == {partition}
+    assert {name for name, _ in arns} == {partition}
     assert {region for _, region in arns} <= {REGIONS[partition], ""}

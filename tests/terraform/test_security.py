@@ -40,7 +40,9 @@ def resources(state: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _resources(module: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield from (one for one in module.get("resources", ()) if one["mode"] == "managed")
+    yield from (
+        resource for resource in module.get("resources", ()) if resource["mode"] == "managed"
+    )
     for child in module.get("child_modules", ()):
         yield from _resources(child)
 
@@ -68,15 +70,19 @@ def test_whatever_can_have_the_customer_key_has_it(
 ) -> None:
     """The provider's schema says what can: nothing that is added later is overlooked."""
     (provider,) = state["provider_schemas"].values()
-    can = {name for name, of in provider["resource_schemas"].items() if _takes_a_key(of["block"])}
+    can = {
+        name
+        for name, schema in provider["resource_schemas"].items()
+        if _takes_a_key(schema["block"])
+    }
     have = {
-        one["address"]: list(_keys(one["values"]))
-        for one in resources
-        if one["type"] in can - KEYLESS
+        resource["address"]: list(_keys(resource["values"]))
+        for resource in resources
+        if resource["type"] in can - KEYLESS
     }
     assert {address for address, keys in have.items() if not any(keys)} == set()
     assert len({key for keys in have.values() for key in keys}) == 1
-    assert Counter(one["type"] for one in resources if one["address"] in have) == {
+    assert Counter(resource["type"] for resource in resources if resource["address"] in have) == {
         "aws_dynamodb_table": 4,
         "aws_sns_topic": 2,
         "aws_sqs_queue": 2,
@@ -87,13 +93,13 @@ def test_whatever_can_have_the_customer_key_has_it(
 
 
 def test_whatever_is_exempt_is_made(resources: list[dict[str, Any]]) -> None:
-    assert {one["type"] for one in resources} >= KEYLESS
+    assert {resource["type"] for resource in resources} >= KEYLESS
 
 
 @pytest.mark.parametrize("kind", ["aws_sns_topic", "aws_sqs_queue"])
 def test_every_topic_and_queue_has_its_policy(resources: list[dict[str, Any]], kind: str) -> None:
     """What the policies say is in ``encryption.tftest.hcl``."""
-    types = Counter(one["type"] for one in resources)
+    types = Counter(resource["type"] for resource in resources)
     assert types[kind] == types[f"{kind}_policy"] > 0
 
 

@@ -31,7 +31,7 @@ def blocks(module: Path, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """The blocks of a kind that have one label, by it."""
     for path in sorted(module.glob("*.tf")):
         for block in parse(path).get(kind, []):
-            yield from ((label.strip('"'), of) for label, of in block.items())
+            yield from ((label.strip('"'), body) for label, body in block.items())
 
 
 @in_every_module
@@ -41,13 +41,15 @@ def test_it_has_the_standard_files(module: Path) -> None:
 
 @in_every_module
 def test_every_variable_has_a_description_and_a_type(module: Path) -> None:
-    bare = [name for name, of in blocks(module, "variable") if not {"description", "type"} <= {*of}]
+    bare = [
+        name for name, body in blocks(module, "variable") if not {"description", "type"} <= {*body}
+    ]
     assert bare == []
 
 
 @in_every_module
 def test_every_output_has_a_description(module: Path) -> None:
-    assert [name for name, of in blocks(module, "output") if "description" not in of] == []
+    assert [name for name, body in blocks(module, "output") if "description" not in body] == []
 
 
 @in_every_module

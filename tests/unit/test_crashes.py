@@ -41,7 +41,7 @@ class CrashError(Exception):
     """The process crashes here."""
 
 
-def of(handler: Handler) -> Step:
+def make_step(handler: Handler) -> Step:
     return lambda recovery: handler(recovery, None)
 
 
@@ -74,12 +74,12 @@ def taken_out_of_the_failed_group(cloud: Cloud, device: str) -> None:
 
 
 # Where the device is, the step that is run, and what happens to the device before.
-MOVE_OUT = of(reset_retry_counter_and_move_out.handler)
-RESTORE = of(restore_device_attributes.handler)
-MARK = of(reset_retry_count_to_failed_update.handler)
-JOIN = of(move_device_to_failed_group.handler)
-TELL = of(send_sns_notification.handler)
-RELEASE = of(release_device.handler)
+MOVE_OUT = make_step(reset_retry_counter_and_move_out.handler)
+RESTORE = make_step(restore_device_attributes.handler)
+MARK = make_step(reset_retry_count_to_failed_update.handler)
+JOIN = make_step(move_device_to_failed_group.handler)
+TELL = make_step(send_sns_notification.handler)
+RELEASE = make_step(release_device.handler)
 STEPS: dict[str, tuple[Stage, Step, Preparation | None]] = {
     "move out": (Stage.DUE, MOVE_OUT, in_a_dynamic_group),
     "restore": (Stage.COOLING_DOWN, RESTORE, None),

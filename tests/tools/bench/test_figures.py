@@ -188,9 +188,9 @@ def test_the_size_of_the_fleet_costs_a_device_nothing() -> None:
 def test_a_pass_over_records_at_rest_reads_them_and_does_nothing_else() -> None:
     recorded = recorded_usage.read()
     for records in run.AT_REST:
-        each = recorded[f"reconcile_{records}"]
-        assert each["lambda_invocations"] == 1
-        assert each["items_changed"] == 0
-        assert each["dynamodb_calls"] == each["dynamodb_reads"]
+        usage = recorded[f"reconcile_{records}"]
+        assert usage["lambda_invocations"] == 1
+        assert usage["items_changed"] == 0
+        assert usage["dynamodb_calls"] == usage["dynamodb_reads"]
     none, few, many = (recorded[f"reconcile_{records}"]["read_units"] for records in run.AT_REST)
     assert many - none == pytest.approx(10 * (few - none), rel=0.15)

@@ -87,4 +87,4 @@ def test_a_transition_is_a_state_entered_and_a_retry() -> None:
         "WaitStateExited",
         "ExecutionSucceeded",
     ]
-    assert transitions([{"type": each} for each in types]) == 3
+    assert transitions([{"type": kind} for kind in types]) == 3

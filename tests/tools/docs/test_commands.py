@@ -24,7 +24,7 @@ def starting(program: str) -> list[Command]:
     return [command for command in COMMANDS if command.text.startswith(f"{program} ")]
 
 
-def each(commands: list[Command]) -> pytest.MarkDecorator:
+def parametrize_with(commands: list[Command]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("command", commands, ids=lambda command: command.text[:60])
 
 
@@ -32,7 +32,7 @@ def makefile_targets() -> set[str]:
     return set(re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 
-@each(starting("make"))
+@parametrize_with(starting("make"))
 def test_a_make_target_exists(command: Command) -> None:
     assert command.text.split()[1] in makefile_targets()
 
@@ -43,21 +43,21 @@ def test_make_help_names_every_target() -> None:
     assert named == makefile_targets()
 
 
-@each(starting(".venv/bin/pytest"))
+@parametrize_with(starting(".venv/bin/pytest"))
 def test_the_tests_that_a_reader_is_to_run_exist(command: Command) -> None:
     paths = [word for word in command.text.split()[1:] if word.startswith("tests/")]
     assert paths
     assert [path for path in paths if not (ROOT / path.partition("::")[0]).exists()] == []
 
 
-@each(starting("aws"))
+@parametrize_with(starting("aws"))
 def test_a_command_of_aws_exists_with_its_options(command: Command) -> None:
     known = AWS_GLOBAL | pages.aws_options(command).keys()
     options = {word[2:] for word in shlex.split(command.text) if word.startswith("--")}
     assert options <= known
 
 
-@each(
+@parametrize_with(
     [
         command
         for command in starting("fleet-retry")

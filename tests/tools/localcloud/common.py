@@ -30,13 +30,13 @@ def take(cloud: LocalCloud, queue_url: str, seconds: float = 180.0) -> Any:
     """
     sqs = cloud.client("sqs")
 
-    def one() -> Any:
+    def receive_one() -> Any:
         got = sqs.receive_message(QueueUrl=queue_url).get("Messages", [])
         if got:
             sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=got[0]["ReceiptHandle"])
         return got
 
-    got = eventually(one, seconds)
+    got = eventually(receive_one, seconds)
     return json.loads(got[0]["Body"]) if got else None
 
 

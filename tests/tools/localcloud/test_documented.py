@@ -18,7 +18,9 @@ OPERATIONS = (
     "aws logs delete-log-group",
     "aws logs filter-log-events",
 )
-COMMANDS = [one for one in sorted(set(pages.commands())) if one.text.startswith(OPERATIONS)]
+COMMANDS = [
+    command for command in sorted(set(pages.commands())) if command.text.startswith(OPERATIONS)
+]
 
 
 def parameters(command: Command) -> dict[str, str]:
@@ -47,7 +49,7 @@ def prepare(cloud: LocalCloud, given: dict[str, str]) -> None:
             logs.create_log_group(logGroupName=group)
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda one: f"{one.page}: {one.text}")
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: f"{command.page}: {command.text}")
 def test_it_is_answered(empty: LocalCloud, command: Command) -> None:
     _, service, name = shlex.split(command.text)[:3]
     given = parameters(command)
@@ -63,4 +65,4 @@ def test_it_is_answered(empty: LocalCloud, command: Command) -> None:
 
 
 def test_they_are_all_there() -> None:
-    assert {" ".join(one.text.split()[:3]) for one in COMMANDS} == set(OPERATIONS)
+    assert {" ".join(command.text.split()[:3]) for command in COMMANDS} == set(OPERATIONS)

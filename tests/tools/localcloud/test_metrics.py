@@ -271,8 +271,8 @@ def test_an_alarm_without_values_is_what_it_says(
 def test_a_state_that_was_set_lasts_for_a_while(cloud: LocalCloud) -> None:
     space, _ = _names()
     topic = "arn:aws:sns:us-east-1:123456789012:any"
-    one = {"Namespace": space, "MetricName": "X", "Statistic": "Sum", "Period": 60}
-    _alarm(cloud, space, topic, TreatMissingData="notBreaching", **one)
+    metric = {"Namespace": space, "MetricName": "X", "Statistic": "Sum", "Period": 60}
+    _alarm(cloud, space, topic, TreatMissingData="notBreaching", **metric)
     cloud.client("cloudwatch").set_alarm_state(
         AlarmName=space, StateValue="ALARM", StateReason="planted"
     )
@@ -364,12 +364,17 @@ def _log(cloud: LocalCloud, group: str, *events: dict[str, Any] | str) -> None:
 
 
 def _put(
-    cloud: LocalCloud, space: str, name: str, value: float, at: float | None = None, **of: str
+    cloud: LocalCloud,
+    space: str,
+    name: str,
+    value: float,
+    at: float | None = None,
+    **dimensions: str,
 ) -> None:
     datum = {"MetricName": name, "Value": value, "Timestamp": at or time.time()}
-    dimensions = [{"Name": key, "Value": text} for key, text in of.items()]
+    pairs = [{"Name": key, "Value": text} for key, text in dimensions.items()]
     cloud.client("cloudwatch").put_metric_data(
-        Namespace=space, MetricData=[{**datum, "Dimensions": dimensions}]
+        Namespace=space, MetricData=[{**datum, "Dimensions": pairs}]
     )
 
 
@@ -380,10 +385,10 @@ def _stat(
     stat: str = "Sum",
     Id: str = "m",  # noqa: N803 -- CloudWatch's name
     ReturnData: bool = True,  # noqa: N803
-    **of: str,
+    **dimensions: str,
 ) -> dict[str, Any]:
-    dimensions = [{"Name": key, "Value": text} for key, text in of.items()]
-    metric = {"Namespace": space, "MetricName": name, "Dimensions": dimensions}
+    pairs = [{"Name": key, "Value": text} for key, text in dimensions.items()]
+    metric = {"Namespace": space, "MetricName": name, "Dimensions": pairs}
     asked = {"Metric": metric, "Period": period, "Stat": stat}
     return {"Id": Id, "MetricStat": asked, "ReturnData": ReturnData}
 
@@ -400,8 +405,10 @@ def _ask(cloud: LocalCloud, *queries: dict[str, Any]) -> dict[str, float]:
     }
 
 
-def _metric(cloud: LocalCloud, space: str, name: str, stat: str = "Sum", **of: str) -> float:
-    return _ask(cloud, _stat(space, name, 86_400, stat, "m", True, **of))[name]
+def _metric(
+    cloud: LocalCloud, space: str, name: str, stat: str = "Sum", **dimensions: str
+) -> float:
+    return _ask(cloud, _stat(space, name, 86_400, stat, "m", True, **dimensions))[name]
 
 
 def _alarm(cloud: LocalCloud, name: str, topic: str, **settings: Any) -> None:

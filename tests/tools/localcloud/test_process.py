@@ -94,9 +94,9 @@ def test_it_ends_with_its_parent(tmp_path: Path) -> None:
 
 def test_the_command_prints_what_to_do_and_ends_on_ctrl_c(tmp_path: Path) -> None:
     with socket.socket() as first, socket.socket() as second:
-        for one in (first, second):
-            one.bind((process.HOST, 0))
-        ports = [str(one.getsockname()[1]) for one in (first, second)]
+        for probe in (first, second):
+            probe.bind((process.HOST, 0))
+        ports = [str(probe.getsockname()[1]) for probe in (first, second)]
     command = [sys.executable, "-m", "localcloud", "--port", ports[0], "--mqtt-port", ports[1]]
     running = subprocess.Popen(
         [*command, "--data-dir", str(tmp_path / "a folder")],

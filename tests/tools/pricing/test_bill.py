@@ -46,12 +46,12 @@ def test_a_unit_costs_its_list_price(usage: Usage, dollars: float) -> None:
 
 
 def test_bills_add_up_and_multiply() -> None:
-    one = Usage(standard_transitions=7, write_units=2)
-    other = Usage(write_units=1, mails=1)
-    assert one + other == Usage(standard_transitions=7, write_units=3, mails=1)
-    assert one - other == Usage(standard_transitions=7, write_units=1, mails=-1)
-    assert 3 * one == one * 3 == Usage(standard_transitions=21, write_units=6)
-    assert (one + other).dollars() == pytest.approx(one.dollars() + other.dollars())
+    first = Usage(standard_transitions=7, write_units=2)
+    second = Usage(write_units=1, mails=1)
+    assert first + second == Usage(standard_transitions=7, write_units=3, mails=1)
+    assert first - second == Usage(standard_transitions=7, write_units=1, mails=-1)
+    assert 3 * first == first * 3 == Usage(standard_transitions=21, write_units=6)
+    assert (first + second).dollars() == pytest.approx(first.dollars() + second.dollars())
 
 
 def test_the_services_are_told_dearest_first() -> None:
