@@ -82,8 +82,8 @@ class Fleet:
         result = CliRunner().invoke(app, list(arguments), input=stdin, catch_exceptions=False)
         return result.exit_code, result.output
 
-    def said(self, *arguments: str) -> list[dict[str, Any]]:
-        """What ``fleet-retry … --json`` prints on stdout, line by line."""
+    def run_json(self, *arguments: str) -> list[dict[str, Any]]:
+        """Return what ``fleet-retry … --json`` prints on stdout, line by line."""
         result = CliRunner().invoke(app, [*arguments, "--json"], catch_exceptions=False)
         return [json.loads(line) for line in result.stdout.splitlines()]
 

@@ -320,7 +320,7 @@ def test_nothing_is_taken_from_a_stack_that_still_counts(
     stack.leaves(1, thing=ORIGINAL)
     read = adoption._read_thing
 
-    def counted_meanwhile(iot: Any, name: str) -> Any:
+    def count_before_reading(iot: Any, name: str) -> Any:
         stack.table(RETRIES).update_item(
             Key={"deviceId": name},
             UpdateExpression="SET RetryCounter = :two",
@@ -328,7 +328,7 @@ def test_nothing_is_taken_from_a_stack_that_still_counts(
         )
         return read(iot, name)
 
-    monkeypatch.setattr(adoption, "_read_thing", counted_meanwhile)
+    monkeypatch.setattr(adoption, "_read_thing", count_before_reading)
     assert stack.outcome() is AdoptionOutcome.CHANGED
     record, backup = stack.items()
     assert (record["RetryCounter"], "state" in record) == (2, False)

@@ -89,7 +89,7 @@ def test_campaigns_are_listed_with_their_devices(fleet: Fleet) -> None:
 def test_as_json_a_campaign_is_a_line(fleet: Fleet) -> None:
     put_two_cooling_down(fleet)
     fleet.pause("2.27")
-    first, second = fleet.said("campaigns")
+    first, second = fleet.run_json("campaigns")
     assert first == {
         "campaign": "2.27",
         "failed": 0,

@@ -22,7 +22,7 @@ Said = dict[str, str]
 def findings(fleet: Fleet, status: str = "finding", *options: str) -> dict[str, list[Said]]:
     """What the doctor says of a status, by check."""
     said: dict[str, list[Said]] = {}
-    for line in fleet.said("doctor", *options):
+    for line in fleet.run_json("doctor", *options):
         if line["status"] == status:
             said.setdefault(line["check"], []).append(line)
     return said
@@ -46,8 +46,8 @@ def group(fleet: Fleet, query: str, name: str = "firmware") -> None:
     )
 
 
-def subscribed(fleet: Fleet, topic: str, *subscriptions: dict[str, str]) -> None:
-    """Who is subscribed to a topic; to the others as before."""
+def subscribe(fleet: Fleet, topic: str, *subscriptions: dict[str, str]) -> None:
+    """Replace a topic's subscriptions; the other topics keep theirs."""
     before = {
         arn: boto3.client("sns").list_subscriptions_by_topic(TopicArn=arn)
         for arn in (fleet.environment["ALERTS_TOPIC_ARN"], fleet.environment["OPERATOR_TOPIC_ARN"])
@@ -272,7 +272,7 @@ GONE = {**MAILED, "SubscriptionArn": "Deleted"}
 
 def test_a_subscription_that_nobody_confirmed(healthy: Fleet) -> None:
     topic = healthy.environment["OPERATOR_TOPIC_ARN"]
-    subscribed(healthy, topic, {**PENDING, "TopicArn": topic})
+    subscribe(healthy, topic, {**PENDING, "TopicArn": topic})
     finding = only(healthy, "subscriptions")
     assert finding["what"] == "you@example.com has not confirmed its subscription"
     assert f"aws sns subscribe --topic-arn {topic}" in finding["do"]
@@ -280,7 +280,7 @@ def test_a_subscription_that_nobody_confirmed(healthy: Fleet) -> None:
 
 @pytest.mark.parametrize("subscriptions", [[], [GONE]], ids=["never", "unsubscribed"])
 def test_a_topic_that_mails_nobody(healthy: Fleet, subscriptions: list[dict[str, str]]) -> None:
-    subscribed(healthy, healthy.environment["OPERATOR_TOPIC_ARN"], *subscriptions)
+    subscribe(healthy, healthy.environment["OPERATOR_TOPIC_ARN"], *subscriptions)
     assert "nobody is subscribed to" in only(healthy, "subscriptions")["what"]
 
 
@@ -288,7 +288,7 @@ def test_a_queue_of_mails_that_the_alerts_do_not_come_to(healthy: Fleet) -> None
     topic = healthy.environment["ALERTS_TOPIC_ARN"]
     of_another = f"arn:aws:sqs:eu-west-1:123456789012:fleet-b-{OPERATORS_QUEUE}"
     other = {"SubscriptionArn": f"{topic}:1", "Protocol": "sqs", "Endpoint": of_another}
-    subscribed(healthy, topic, {**other, "TopicArn": topic})
+    subscribe(healthy, topic, {**other, "TopicArn": topic})
     finding = only(healthy, "subscriptions")
     assert finding["what"] == f"the queue {OPERATORS_QUEUE} is not subscribed to {topic}"
     assert finding["why"] == "nobody is mailed of failed devices"
@@ -364,7 +364,7 @@ def test_a_device_that_was_held_is_not_overdue_as_soon_as_its_campaign_is_resume
 
 def test_what_was_found_is_told_though_the_rest_may_not_be_asked(healthy: Fleet) -> None:
     topic = healthy.environment["OPERATOR_TOPIC_ARN"]
-    subscribed(healthy, topic, {**PENDING, "TopicArn": topic})
+    subscribe(healthy, topic, {**PENDING, "TopicArn": topic})
     healthy.refuse("GetQueueUrl")
     assert "has not confirmed" in only(healthy, "subscriptions")["what"]
     assert findings(healthy, "not checked")["subscriptions"]

@@ -12,7 +12,7 @@ from .conftest import DAY, HOUR, Fleet
 
 
 def devices(fleet: Fleet, *options: str) -> list[str]:
-    return [line["deviceId"] for line in fleet.said("list", *options)]
+    return [line["deviceId"] for line in fleet.run_json("list", *options)]
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_a_device_is_one_line_however_narrow_the_terminal(four: Fleet) -> None:
 def test_as_json_it_is_one_object_a_line(four: Fleet) -> None:
     now = int(time.time())
     four.put("resting", "cooling_down", awaySince=now - HOUR, dueAt=now + DAY, campaign="job-7")
-    (line,) = four.said("list", "--campaign", "job-7")
+    (line,) = four.run_json("list", "--campaign", "job-7")
     assert line == {
         "deviceId": "resting",
         "state": "cooling_down",
@@ -87,7 +87,7 @@ def test_a_device_that_its_campaigns_pause_keeps_away_is_held_and_not_overdue(fl
     _, output = fleet.run("list")
     assert "held: its campaign is paused" in output
     assert output.splitlines()[-1] == "1 device: 1 cooling down, 1 held by a paused campaign"
-    (line,) = fleet.said("list")
+    (line,) = fleet.run_json("list")
     assert (line["isHeld"], line["isOverdue"]) == (True, False)
 
 

@@ -75,7 +75,7 @@ def put(deployment: Deployment, *letters: str) -> None:
         )
 
 
-def left(deployment: Deployment) -> int:
+def count_left(deployment: Deployment) -> int:
     answer = deployment.client("sqs").get_queue_attributes(
         QueueUrl=deployment.dead_letter_queue_url,
         AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
@@ -83,7 +83,7 @@ def left(deployment: Deployment) -> int:
     return sum(map(int, answer["Attributes"].values()))
 
 
-def started(deployment: Deployment) -> list[Any]:
+def list_started(deployment: Deployment) -> list[Any]:
     states = deployment.client("stepfunctions")
     runs = states.list_executions(stateMachineArn=deployment.intake_state_machine_arn)
     return [
@@ -100,7 +100,7 @@ def run(*arguments: str) -> tuple[int, str]:
 def test_what_the_intake_gave_up_starts_it_again(aws: Deployment) -> None:
     put(aws, intake_letter())
     code, output = run()
-    assert (code, started(aws), left(aws)) == (0, [MESSAGE], 0)
+    assert (code, list_started(aws), count_left(aws)) == (0, [MESSAGE], 0)
     assert 'pump-1  redriven  RequestRefusedError: {"errorMessage": "denied"}' in output
 
 
@@ -165,7 +165,7 @@ def test_what_was_no_message_is_told_and_taken_out(aws: Deployment) -> None:
     create_rule("_id_")
     put(aws, rule_letter(b"\xff\xfenot json"))
     code, output = run()
-    assert (code, started(aws), left(aws)) == (0, [], 0)
+    assert (code, list_started(aws), count_left(aws)) == (0, [], 0)
     assert "nothing to count" in output
 
 
@@ -173,14 +173,14 @@ def test_what_was_no_message_is_told_and_taken_out(aws: Deployment) -> None:
 def test_what_cannot_be_read_stays_and_says_so(aws: Deployment, letter: str) -> None:
     put(aws, letter)
     code, output = run()
-    assert (code, left(aws)) == (1, 1)
+    assert (code, count_left(aws)) == (1, 1)
     assert "not a letter of this module" in output
 
 
 def test_a_dry_run_changes_nothing(aws: Deployment) -> None:
     put(aws, intake_letter())
     code, output = run("--dry-run")
-    assert (code, started(aws), left(aws)) == (0, [], 1)
+    assert (code, list_started(aws), count_left(aws)) == (0, [], 1)
     assert "nothing was changed" in output
 
 
@@ -188,14 +188,14 @@ def test_what_a_dry_run_has_shown_can_be_redriven_at_once(aws: Deployment) -> No
     put(aws, intake_letter(), intake_letter())
     run("--dry-run")
     code, output = run()
-    assert (code, len(started(aws)), left(aws)) == (0, 2, 0)
+    assert (code, len(list_started(aws)), count_left(aws)) == (0, 2, 0)
     assert output.splitlines()[-1] == "2 redriven"
 
 
 def test_most_is_most(aws: Deployment) -> None:
     put(aws, intake_letter(), intake_letter(), intake_letter())
     code, _ = run("--most", "2")
-    assert (code, len(started(aws)), left(aws)) == (0, 2, 1)
+    assert (code, len(list_started(aws)), count_left(aws)) == (0, 2, 1)
 
 
 def test_an_empty_queue_is_said(aws: Deployment) -> None:
@@ -241,8 +241,8 @@ class Queue:
         self.bodies[name] = body
         self.visible_at[name] = self.clock
 
-    def seen(self) -> list[str]:
-        """What anybody who asks now would receive."""
+    def list_visible(self) -> list[str]:
+        """Return the messages that a consumer would receive now."""
         return [name for name, at in self.visible_at.items() if at <= self.clock]
 
     def get_queue_url(self, **asked: Any) -> Any:
@@ -256,7 +256,7 @@ class Queue:
         assert 1 <= asked["MaxNumberOfMessages"] <= 10
         with self.lock:
             self.clock += 0.02
-            names = self.seen()[: asked["MaxNumberOfMessages"]]
+            names = self.list_visible()[: asked["MaxNumberOfMessages"]]
             for name in names:
                 self.visible_at[name] = self.clock + asked["VisibilityTimeout"]
                 self.receipts[name] = f"{name} at {self.clock}"
@@ -316,7 +316,7 @@ class Storm:
     queue: Queue
     states: States
 
-    def left(self, letters: int, unreadable: int = 0) -> None:
+    def add_letters(self, letters: int, unreadable: int = 0) -> None:
         for number in range(letters):
             is_bad = number < unreadable
             self.queue.put("not json" if is_bad else intake_letter())
@@ -338,30 +338,30 @@ def storm() -> Storm:
 
 
 def test_of_many_letters_all_are_redriven_but_those_that_cannot_be_read(storm: Storm) -> None:
-    storm.left(2000, unreadable=1)
+    storm.add_letters(2000, unreadable=1)
     assert storm.redrive() == {RedriveOutcome.REDRIVEN: 1999, RedriveOutcome.UNREADABLE: 1}
     assert len(set(storm.states.names)) == 1999
-    assert list(storm.queue.visible_at) == storm.queue.seen() == ["m10000"]
+    assert list(storm.queue.visible_at) == storm.queue.list_visible() == ["m10000"]
 
 
 def test_a_dry_run_shows_them_all_and_leaves_them_for_who_comes_next(storm: Storm) -> None:
-    storm.left(2000)
+    storm.add_letters(2000)
     assert storm.redrive(dry_run=True) == {RedriveOutcome.REDRIVEN: 2000}
     assert storm.states.names == []
-    assert len(storm.queue.seen()) == 2000
+    assert len(storm.queue.list_visible()) == 2000
 
 
 def test_what_shows_again_meanwhile_is_told_once_and_stops_nothing(
     storm: Storm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dead_letters, "_HIDDEN_SECONDS", 3)
-    storm.left(500, unreadable=25)
+    storm.add_letters(500, unreadable=25)
     assert storm.redrive() == {RedriveOutcome.REDRIVEN: 475, RedriveOutcome.UNREADABLE: 25}
-    assert len(storm.queue.seen()) == 25
+    assert len(storm.queue.list_visible()) == 25
 
 
 def test_who_is_slow_receives_what_shows_again_and_goes_on_all_the_same(storm: Storm) -> None:
-    storm.left(200, unreadable=80)
+    storm.add_letters(200, unreadable=80)
     seen: Counter[RedriveOutcome] = Counter()
     for outcome in storm.outcomes():
         seen[outcome] += 1
@@ -376,30 +376,30 @@ def test_what_fails_again_does_not_go_round_and_round(storm: Storm) -> None:
         storm.queue.put(intake_letter())
 
     storm.states.then = fail_again
-    storm.left(100)
+    storm.add_letters(100)
     assert storm.redrive() == {RedriveOutcome.REDRIVEN: 100}
-    assert len(storm.queue.seen()) == 100
+    assert len(storm.queue.list_visible()) == 100
 
 
 def test_several_are_started_at_once(storm: Storm) -> None:
     barrier = threading.Barrier(8)
     storm.states.then = lambda _: barrier.wait(10)
-    storm.left(160)
+    storm.add_letters(160)
     assert storm.redrive() == {RedriveOutcome.REDRIVEN: 160}
 
 
 def test_when_one_cannot_be_started_all_that_are_left_show_again_at_once(storm: Storm) -> None:
-    def then(name: str) -> None:
+    def refuse_one(name: str) -> None:
         if name.endswith("77"):
             raise PermissionError(name)
 
-    storm.states.then = then
-    storm.left(200)
+    storm.states.then = refuse_one
+    storm.add_letters(200)
     with pytest.raises(PermissionError):
         storm.redrive()
-    assert "m10077" in storm.queue.seen()
-    assert storm.queue.seen() == list(storm.queue.visible_at)
-    assert {*storm.states.names, *storm.queue.seen()} == set(storm.queue.bodies)
+    assert "m10077" in storm.queue.list_visible()
+    assert storm.queue.list_visible() == list(storm.queue.visible_at)
+    assert {*storm.states.names, *storm.queue.list_visible()} == set(storm.queue.bodies)
 
 
 def test_what_is_left_is_said(aws: Deployment) -> None:

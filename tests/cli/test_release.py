@@ -16,8 +16,8 @@ from .conftest import Fleet
 Answer = dict[str, Any]
 
 
-def invoked(fleet: Fleet) -> list[list[str]]:
-    """The devices that ReleaseDevice got, call by call."""
+def list_invocations(fleet: Fleet) -> list[list[str]]:
+    """Return the devices that ReleaseDevice received, call by call."""
     return [json.loads(asked["Payload"])["deviceIds"] for asked in fleet.has_asked("Invoke")]
 
 
@@ -48,12 +48,12 @@ def test_it_asks_first_and_says_how_many(releasing: Fleet) -> None:
     assert code == 0
     assert "Release 3 devices (1 failed, 1 cooling down, 1 not tracked)? [y/N]" in output
     assert output.splitlines()[-1] == "3 released"
-    assert invoked(releasing) == [["failed-1", "resting", "fine"]]
+    assert list_invocations(releasing) == [["failed-1", "resting", "fine"]]
 
 
 def test_who_says_no_releases_nothing(releasing: Fleet) -> None:
     code, output = releasing.run("release", "failed-1", stdin="n\n")
-    assert (code, invoked(releasing)) == (1, [])
+    assert (code, list_invocations(releasing)) == (1, [])
     assert "Nothing was changed." in output
 
 
@@ -63,7 +63,7 @@ def test_yes_is_not_asked(releasing: Fleet) -> None:
 
 def test_a_dry_run_says_which_and_releases_nothing(releasing: Fleet) -> None:
     code, output = releasing.run("release", "--state", "failed", "--dry-run")
-    assert (code, invoked(releasing)) == (0, [])
+    assert (code, list_invocations(releasing)) == (0, [])
     assert output.splitlines() == [
         "failed-1  failed",
         "failed-2  failed",
@@ -73,27 +73,27 @@ def test_a_dry_run_says_which_and_releases_nothing(releasing: Fleet) -> None:
 
 def test_a_selection_is_released(releasing: Fleet) -> None:
     releasing.run("release", "--state", "failed", "--campaign", "job-7", "--yes")
-    assert invoked(releasing) == [["failed-2"]]
+    assert list_invocations(releasing) == [["failed-2"]]
 
 
 def test_names_come_from_a_file_too_each_once(releasing: Fleet, tmp_path: Path) -> None:
     file = tmp_path / "fixed.txt"
     file.write_text("failed-1\n\n  failed-2 \nfailed-1\n")
     assert releasing.run("release", "resting", "--file", str(file), "--yes")[0] == 0
-    assert invoked(releasing) == [["resting", "failed-1", "failed-2"]]
+    assert list_invocations(releasing) == [["resting", "failed-1", "failed-2"]]
 
 
 def test_names_come_from_stdin_where_nobody_can_answer(releasing: Fleet) -> None:
     code, output = releasing.run("release", "--file", "-", stdin="failed-1\n")
-    assert (code, invoked(releasing)) == (2, [])
+    assert (code, list_invocations(releasing)) == (2, [])
     assert "add --yes" in output
     assert releasing.run("release", "--file", "-", "--yes", stdin="failed-1\n")[0] == 0
-    assert invoked(releasing) == [["failed-1"]]
+    assert list_invocations(releasing) == [["failed-1"]]
 
 
 def test_a_name_may_begin_like_an_option(releasing: Fleet) -> None:
     assert releasing.run("release", "--yes", "--", "-pump") == (0, "1 released\n")
-    assert invoked(releasing) == [["-pump"]]
+    assert list_invocations(releasing) == [["-pump"]]
 
 
 @pytest.mark.parametrize(
@@ -116,14 +116,14 @@ def test_how_many_were_done_is_said_when_it_ends_early(
     assert code == status
     assert "100 released, and then it ended early\n" in output
     assert "Repeating is safe." in output
-    assert len(invoked(releasing)) < 20
+    assert len(list_invocations(releasing)) < 20
 
 
 def test_many_are_released_fifty_a_call(releasing: Fleet, tmp_path: Path) -> None:
     file = tmp_path / "all.txt"
     file.write_text("\n".join(f"pump-{number}" for number in range(120)))
     assert releasing.run("release", "--file", str(file), "--yes") == (0, "120 released\n")
-    assert sorted(map(len, invoked(releasing))) == [20, 50, 50]
+    assert sorted(map(len, list_invocations(releasing))) == [20, 50, 50]
 
 
 def test_what_became_of_each_is_said(releasing: Fleet) -> None:
@@ -167,13 +167,13 @@ def test_a_function_that_fails_has_refused_its_whole_batch(releasing: Fleet) -> 
 @pytest.mark.parametrize("arguments", [[], ["a", "--state", "failed"]])
 def test_devices_are_either_named_or_selected(releasing: Fleet, arguments: list[str]) -> None:
     code, output = releasing.run("release", *arguments, "--yes")
-    assert (code, invoked(releasing)) == (2, [])
+    assert (code, list_invocations(releasing)) == (2, [])
     assert "name devices, or select them" in output
 
 
 def test_what_cannot_be_a_name_is_refused_before_anything_is_done(releasing: Fleet) -> None:
     code, output = releasing.run("release", "failed-1", "no such/thing", "--yes")
-    assert (code, invoked(releasing)) == (2, [])
+    assert (code, list_invocations(releasing)) == (2, [])
     assert "'no such/thing' is not a thing's name" in output
 
 

@@ -47,14 +47,14 @@ def put_away(fleet: Fleet) -> None:
     }
 
 
-def shown(fleet: Fleet, device: str = "pump-1") -> dict[str, Any]:
-    (line,) = fleet.said("show", device)
+def show(fleet: Fleet, device: str = "pump-1") -> dict[str, Any]:
+    (line,) = fleet.run_json("show", device)
     return line
 
 
 def test_as_json_it_has_everything(fleet: Fleet) -> None:
     put_away(fleet)
-    known = shown(fleet)
+    known = show(fleet)
     assert known["record"]["state"] == "cooling_down"
     assert known["attributes"] == {"FW": "moveOut", "site": "north"}
     assert known["originals"] == {"FW": "2.26", "model": None}
@@ -85,13 +85,13 @@ def test_for_people_it_sets_now_against_before(fleet: Fleet) -> None:
 def test_a_run_that_is_not_there_is_said(fleet: Fleet) -> None:
     put_away(fleet)
     del fleet.answers["DescribeExecution"]
-    assert shown(fleet)["execution"]["status"] == "NOT_FOUND"
+    assert show(fleet)["execution"]["status"] == "NOT_FOUND"
 
 
 def test_a_failed_device_is_held_by_an_escalation(fleet: Fleet) -> None:
     put_away(fleet)
     fleet.put("pump-1", "failed")
-    assert ":FirmwareEscalationStateMachine:" in shown(fleet)["execution"]["arn"]
+    assert ":FirmwareEscalationStateMachine:" in show(fleet)["execution"]["arn"]
 
 
 def test_a_device_whose_thing_is_gone(fleet: Fleet) -> None:
@@ -99,7 +99,7 @@ def test_a_device_whose_thing_is_gone(fleet: Fleet) -> None:
     code, output = fleet.run("show", "gone")
     assert code == 0
     assert "The thing is gone." in output
-    assert shown(fleet, "gone")["attributes"] is None
+    assert show(fleet, "gone")["attributes"] is None
 
 
 def test_a_device_without_a_failure(fleet: Fleet) -> None:

@@ -56,8 +56,8 @@ class Move:
         ended = CliRunner(env=self.cloud.environment()).invoke(app, [*arguments, *where])
         self.said[step] = ended.exit_code, ended.output
 
-    def imported(self) -> dict[str, list[str]]:
-        """What Terraform takes over, by the id that it imports, and what it does to it."""
+    def list_imports(self) -> dict[str, list[str]]:
+        """Return Terraform's actions on each imported resource, by its import id."""
         return {
             change["change"]["importing"]["id"]: change["change"]["actions"]
             for change in self.plan["resource_changes"]
@@ -302,7 +302,7 @@ def test_its_backup_is_what_it_had_when_it_was_moved_out(moved: Move) -> None:
 
 
 def test_what_was_retained_is_imported_and_nothing_of_it_is_replaced(moved: Move) -> None:
-    assert {id_.rpartition(":")[2] for id_ in moved.imported()} == {
+    assert {id_.rpartition(":")[2] for id_ in moved.list_imports()} == {
         RETRIES,
         BACKUP,
         GROUP,
@@ -310,7 +310,7 @@ def test_what_was_retained_is_imported_and_nothing_of_it_is_replaced(moved: Move
         "iot_failed_updates",
         "/aws/lambda/IncrementRetryCounter",
     }
-    assert [how for how in moved.imported().values() if how not in IN_PLACE] == []
+    assert [how for how in moved.list_imports().values() if how not in IN_PLACE] == []
 
 
 def test_nothing_is_deleted(moved: Move) -> None:

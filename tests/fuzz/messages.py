@@ -227,8 +227,8 @@ def hostile_messages(draw: st.DrawFn) -> Hostile:
     return Hostile("generated", fields, fate, refused)
 
 
-def generated(number: int) -> list[Hostile]:
-    """So many hostile messages, the same ones each time."""
+def generate_messages(number: int) -> list[Hostile]:
+    """Return so many hostile messages, the same ones each time."""
     made: list[Hostile] = []
 
     @settings(

@@ -29,8 +29,8 @@ MOST = 700
 """Characters of the longest refusal."""
 
 
-def _parsed(event: Any) -> Message | str:
-    """The message, or why it was refused."""
+def _parse(event: Any) -> Message | str:
+    """Return the message, or why it was rejected."""
     try:
         return Message.parse(event)
     except InvalidMessageError as refused:
@@ -50,7 +50,7 @@ def _is_safe(text: str, most: int) -> bool:
 @example({"deviceId": "d", "timestamp": "1", "receivedAt": 10**5000})
 @example({"deviceId": "d", "timestamp": "1", "FW": "[refused]"})
 def test_whatever_comes_is_a_message_within_bounds_or_a_bounded_refusal(event: Any) -> None:
-    found = _parsed(event)
+    found = _parse(event)
     if isinstance(found, str):
         assert _is_safe(found, MOST)
         return
@@ -62,7 +62,7 @@ def test_whatever_comes_is_a_message_within_bounds_or_a_bounded_refusal(event: A
 
 def _fate_by_handlers(message: Hostile) -> str:
     sent = message.message("3hwC2y7")
-    found = _parsed(sent | {"deviceId": sent.get("_id_"), "topic": "t", "clientId": "c"})
+    found = _parse(sent | {"deviceId": sent.get("_id_"), "topic": "t", "clientId": "c"})
     return found if isinstance(found, str) else COUNTED
 
 

@@ -83,7 +83,7 @@ class Role:
             permission
             for policy in self.policies
             for statement in policy
-            for permission in allowed(statement)
+            for permission in list_allowed(statement)
         )
 
     def refuses(self, needed: Iterable[Permission]) -> set[Permission]:
@@ -111,27 +111,27 @@ def read_role(cloud: LocalCloud, name: str) -> Role:
 
 
 def _statements(document: Mapping[str, Any]) -> tuple[Statement, ...]:
-    return tuple(_listed(document["Statement"]))
+    return tuple(_as_list(document["Statement"]))
 
 
-def allowed(statement: Statement) -> Iterator[Permission]:
-    """What a statement allows; ValueError when it says more than that."""
+def list_allowed(statement: Statement) -> Iterator[Permission]:
+    """Return what a statement allows; ValueError when it says more than that."""
     unknown = statement.keys() - {"Sid", "Effect", "Action", "Resource"}
     if unknown or statement["Effect"] != "Allow":
         raise ValueError(f"a statement that is not understood here: {statement}")
-    for action in _listed(statement["Action"]):
-        for resource in _listed(statement["Resource"]):
+    for action in _as_list(statement["Action"]):
+        for resource in _as_list(statement["Resource"]):
             yield Permission(action, resource)
 
 
-def _listed(value: Any) -> list[Any]:
+def _as_list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else [value]
 
 
-def needed(
+def find_needed(
     cloud: LocalCloud, service: str, operation: str, parameters: Mapping[str, Any]
 ) -> set[Permission]:
-    """The permissions that a call needs.
+    """Return the permissions that a call needs.
 
     Args:
         cloud: the account that it is made in.
@@ -147,7 +147,7 @@ def needed(
             permission
             for item in parameters["TransactItems"]
             for kind, write in item.items()
-            for permission in needed(cloud, service, f"{kind}Item", write)
+            for permission in find_needed(cloud, service, f"{kind}Item", write)
         }
     operation = _ACTIONS.get(operation, operation)
     found = {

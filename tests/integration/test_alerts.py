@@ -129,7 +129,7 @@ def test_a_storm_is_a_handful_of_mails(fleet: Fleet, figures: list[str]) -> None
             connection.publish(fleet.topic.format(device=name), message)
     fleet.settle()
     assert eventually(lambda: not fleet.is_running("escalation"))
-    assert _told(fleet) == set(STORM)
+    assert _list_notified(fleet) == set(STORM)
 
     mailed = fleet.invoke("MailOperators")
     assert mailed["devices"] == len(STORM)
@@ -150,6 +150,6 @@ def test_a_storm_is_a_handful_of_mails(fleet: Fleet, figures: list[str]) -> None
     )
 
 
-def _told(fleet: Fleet) -> set[str]:
+def _list_notified(fleet: Fleet) -> set[str]:
     records = fleet.all_records()
     return {name for name in STORM if "notifiedAt" in records.get(name, {})}

@@ -161,14 +161,14 @@ def ends(fleet: Fleet, travellers: list[Traveller]) -> dict[str, dict[str, Any]]
         record = records.get(name, {})
         tracking_id = str(record.get("trackingId", "no record"))
         found[name] = {
-            "record": _masked(record),
+            "record": _mask(record),
             "backup": (fleet.backup(name) or {}).get("attributes"),
             "attributes": thing["attributes"],
             # One more change of the thing than in the faultless journey would be one too many.
             "version": thing["version"],
             "between the cycles": traveller.between,
             "is in the failed group": name in members,
-            "told": [_masked(alert) for alert in fleet.alerts(name)],
+            "told": [_mask(alert) for alert in fleet.alerts(name)],
             "recoveries": {
                 machine: sorted(n.replace(tracking_id, "…") for n in names if tracking_id in n)
                 for machine, names in runs.items()
@@ -183,8 +183,8 @@ _MASKED = frozenset(
 )
 
 
-def _masked(document: dict[str, Any]) -> dict[str, Any]:
-    """The document, with the values that differ by nature hidden, but not that they are there."""
+def _mask(document: dict[str, Any]) -> dict[str, Any]:
+    """Hide the values that differ by nature, but not that they are there."""
     return {name: "…" if name in _MASKED else value for name, value in document.items()}
 
 
@@ -309,7 +309,7 @@ def test_the_faultless_journey_is_the_one_that_is_meant(clean: Clean) -> None:
 
 
 def test_no_fault_loses_a_device(second: Fleet, clean: Clean, figures: list[str]) -> None:
-    failed_before = _failed(second)
+    failed_before = _list_failed_runs(second)
     travellers = _every_fault(second, clean)
     started = time.monotonic()
     redriven = travel(second, travellers)
@@ -339,7 +339,7 @@ def test_no_fault_loses_a_device(second: Fleet, clean: Clean, figures: list[str]
     # alarm and the scheduled pass.
     failed = {
         machine: len(runs) - len(failed_before[machine])
-        for machine, runs in _failed(second).items()
+        for machine, runs in _list_failed_runs(second).items()
     }
     faults = [fault for traveller in travellers for fault in traveller.faults]
     of_rule = sum(fault.target.origin is Origin.RULE for fault in faults)
@@ -349,5 +349,5 @@ def test_no_fault_loses_a_device(second: Fleet, clean: Clean, figures: list[str]
     assert _letters(second) == 0
 
 
-def _failed(fleet: Fleet) -> dict[str, list[dict[str, Any]]]:
+def _list_failed_runs(fleet: Fleet) -> dict[str, list[dict[str, Any]]]:
     return {machine: fleet.runs(machine, "FAILED") for machine in MACHINES}

@@ -30,8 +30,8 @@ def run(fleet: Fleet, *arguments: str, stdin: str | None = None) -> tuple[int, s
     return result.exit_code, result.output
 
 
-def said(fleet: Fleet, *arguments: str) -> list[dict[str, Any]]:
-    """What a command prints with ``--json``, line by line."""
+def run_json(fleet: Fleet, *arguments: str) -> list[dict[str, Any]]:
+    """Return what a command prints with ``--json``, line by line."""
     _, output = run(fleet, *arguments, "--json")
     return [json.loads(line) for line in output.splitlines()]
 
@@ -45,10 +45,10 @@ def fail_for_good(fleet: Fleet, device: str, campaign: str) -> None:
 
 def test_a_failed_device_is_listed_shown_and_released(second: Fleet) -> None:
     fail_for_good(second, "operated", "9.1")
-    (listed,) = said(second, "list", "--state", "failed", "--campaign", "9.1")
+    (listed,) = run_json(second, "list", "--state", "failed", "--campaign", "9.1")
     assert (listed["deviceId"], listed["lastReason"]) == ("operated", "signature invalid")
 
-    (shown,) = said(second, "show", "operated")
+    (shown,) = run_json(second, "show", "operated")
     assert shown["record"]["state"] == "failed"
     assert shown["attributes"] == {**ORIGINAL, "firmwareRetry": "failed"}
     assert shown["originals"]["firmwareRetry"] is None
@@ -107,7 +107,7 @@ def test_a_paused_campaign_holds_its_devices_until_it_is_resumed(second: Fleet) 
     second.add_thing("held", **ORIGINAL)
     second.fail("held", [1, 2], FW="9.4")
     assert eventually(lambda: not second.is_running("cool_down"))
-    (counted,) = [line for line in said(second, "campaigns") if line["campaign"] == "9.4"]
+    (counted,) = [line for line in run_json(second, "campaigns") if line["campaign"] == "9.4"]
     assert (counted["cooling_down"], counted["pausedBy"]) == (1, "operator")
     assert "a bad bootloader" in run(second, "campaigns")[1]
 
@@ -180,9 +180,9 @@ DELETED: set[Fault] = {
 }
 
 
-def found(fleet: Fleet, faults: set[Fault]) -> set[Fault]:
-    """Which of the faults the doctor finds."""
-    findings = [line for line in said(fleet, "doctor") if line["status"] == "finding"]
+def find_faults(fleet: Fleet, faults: set[Fault]) -> set[Fault]:
+    """Return those of the faults that the doctor finds."""
+    findings = [line for line in run_json(fleet, "doctor") if line["status"] == "finding"]
     return {
         (check, what)
         for check, what in faults
@@ -191,7 +191,7 @@ def found(fleet: Fleet, faults: set[Fault]) -> set[Fault]:
 
 
 @contextmanager
-def _planted(fleet: Fleet) -> Iterator[None]:
+def _plant_faults(fleet: Fleet) -> Iterator[None]:
     with ExitStack() as undo:
         for plant in (_registry, _device, _switches, _letter):
             undo.enter_context(plant(fleet))
@@ -290,11 +290,11 @@ def _letter(fleet: Fleet) -> Iterator[None]:
 def test_the_doctor_finds_each_fault_that_is_planted(second: Fleet) -> None:
     _index(second, "REGISTRY")
     second.client("sqs").purge_queue(QueueUrl=second.outputs["dead_letter_queue_url"])
-    assert found(second, PLANTED) == set()
-    with _planted(second):
-        assert found(second, PLANTED) == PLANTED
+    assert find_faults(second, PLANTED) == set()
+    with _plant_faults(second):
+        assert find_faults(second, PLANTED) == PLANTED
         assert run(second, "doctor")[0] == 1
-    assert found(second, PLANTED) == set()
+    assert find_faults(second, PLANTED) == set()
 
 
 def _delete_parts(fleet: Fleet) -> None:
@@ -323,9 +323,9 @@ def test_what_is_gone_is_found_and_the_apply_that_is_told_brings_it_back(
     second: Fleet, account: LocalCloud, deployment: Deployment
 ) -> None:
     _delete_parts(second)
-    assert found(second, DELETED) == DELETED
+    assert find_faults(second, DELETED) == DELETED
     deployment.terraform(account).apply()
-    assert found(second, DELETED) == set()
+    assert find_faults(second, DELETED) == set()
 
 
 def test_the_doctor_says_what_it_could_not_check(second: Fleet) -> None:

@@ -17,7 +17,7 @@ import pytest
 from localcloud import LocalCloud, Terraform
 from localcloud.fleet import Fleet
 from localcloud.project import ROOT
-from tests.fuzz.messages import CANARY, CORPUS, COUNTED, Hostile, generated, no_messages
+from tests.fuzz.messages import CANARY, CORPUS, COUNTED, Hostile, generate_messages, no_messages
 
 GENERATED = 150
 LONGEST_LINE = 2_000
@@ -51,7 +51,7 @@ def attack(quickstart: Fleet) -> Attack:
     """All hostile messages, sent to a fleet in which one device has failed before."""
     quickstart.add_thing("victim", model="wo:v8", FW="2.27")
     quickstart.fail("victim", [1])
-    sent = [*CORPUS, *generated(GENERATED)]
+    sent = [*CORPUS, *generate_messages(GENERATED)]
     attack = Attack(
         fleet=quickstart,
         messages={f"hostile-{number}": message for number, message in enumerate(sent)},
@@ -60,7 +60,7 @@ def attack(quickstart: Fleet) -> Attack:
         },
         began_ms=int(time.time() * 1000),
         records_before=quickstart.records(),
-        victim_before=_held_of(quickstart, "victim"),
+        victim_before=_read_items(quickstart, "victim"),
         bad_ends_before=quickstart.bad_ends(),
         runs_before=_runs(quickstart),
     )
@@ -76,7 +76,7 @@ def attack(quickstart: Fleet) -> Attack:
     return attack
 
 
-def _held_of(fleet: Fleet, device: str) -> tuple[Any, Any]:
+def _read_items(fleet: Fleet, device: str) -> tuple[Any, Any]:
     return fleet.record(device), fleet.backup(device)
 
 
@@ -123,7 +123,7 @@ def test_only_who_sent_a_good_message_gets_a_record(attack: Attack) -> None:
 
 def test_what_was_recorded_before_stays_as_it_is(attack: Attack) -> None:
     assert None not in attack.victim_before
-    assert _held_of(attack.fleet, "victim") == attack.victim_before
+    assert _read_items(attack.fleet, "victim") == attack.victim_before
 
 
 def test_the_failure_log_says_what_may_be_said_of_each_message(attack: Attack) -> None:
@@ -163,7 +163,7 @@ def test_nothing_else_holds_what_was_refused(attack: Attack) -> None:
     inputs = [states.describe_execution(executionArn=run)["input"] for run in runs]
     assert len(inputs) == len(attack.messages)
     assert max(map(len, inputs)) <= LONGEST_LINE
-    tables = [repr(_held_of(attack.fleet, device)) for device in attack.fleet.records()]
+    tables = [repr(_read_items(attack.fleet, device)) for device in attack.fleet.records()]
     assert not [text[:500] for text in inputs + tables if CANARY in text]
 
 

@@ -32,13 +32,13 @@ def _cycles(fleet: Fleet, device: str) -> tuple[str, int] | None:
     return (record["state"], int(record["ResetRetryCount"])) if record else None
 
 
-def _reported(fleet: Fleet, device: str) -> tuple[str, int]:
+def _read_report(fleet: Fleet, device: str) -> tuple[str, int]:
     record = fleet.record(device) or {}
     return record["reportedBy"], int(record["RetryCounter"])
 
 
-def _counted(fleet: Fleet, device: str) -> int:
-    """The failures that were counted in all cycles."""
+def _count_failures(fleet: Fleet, device: str) -> int:
+    """Return how many failures were counted in all cycles."""
     return len((fleet.record(device) or {})["countedEvents"])
 
 
@@ -89,13 +89,13 @@ def test_both_sources_at_once_count_each_failure_once(second: Fleet) -> None:
     with _retry_limit(second, 10), updating(second, device, "second-both", NOT_MARKED) as jobs:
         second.publish(jobs.connection, second.message(device, 1))
         second.settle()
-        assert _reported(second, device) == ("device", 1)
+        assert _read_report(second, device) == ("device", 1)
         assert eventually(jobs.attempt)
-        assert eventually(lambda: _reported(second, device) == ("jobs", 2))
+        assert eventually(lambda: _read_report(second, device) == ("jobs", 2))
         just_now = str(time.time_ns() // 1_000_000)
         second.publish(jobs.connection, second.message(device, 2, timestamp=just_now))
         second.settle()
-        assert _reported(second, device) == ("jobs", 2)
+        assert _read_report(second, device) == ("jobs", 2)
         assert jobs.attempt("SUCCEEDED")
         assert eventually(lambda: second.record(device) is None)
 
@@ -166,7 +166,7 @@ def test_a_device_that_used_up_its_ten_retries_gets_ten_more_after_the_cool_down
         assert _executions(second, device, job).count("FAILED") == before
 
         assert eventually(lambda: _cycles(second, device) == ("tracking", 1))
-        assert _counted(second, device) == 10
+        assert _count_failures(second, device) == 10
         assert eventually(jobs.attempt)
         after = 1 + jobs.fail_until_none_is_left()
         assert after in (10, 11)
@@ -174,7 +174,7 @@ def test_a_device_that_used_up_its_ten_retries_gets_ten_more_after_the_cool_down
 
         assert eventually(lambda: second.alerts(device))
     assert _cycles(second, device) == ("failed", 2)
-    assert _counted(second, device) == 20
+    assert _count_failures(second, device) == 20
     assert second.history(device) == [
         ("free", "tracking", "first failure"),
         ("tracking", "cooling_down", "retry limit reached"),

@@ -20,7 +20,7 @@ from localcloud import Call, LocalCloud, eventually
 from localcloud.fleet import MACHINES, Fleet, Machine
 from tests.integration.inventory import take_inventory
 from tests.integration.plugin import Deployment
-from tests.integration.policies import Permission, Role, allowed, needed, read_role
+from tests.integration.policies import Permission, Role, find_needed, list_allowed, read_role
 
 # After all others, so that their calls count too. The destroy comes later still, by its file name.
 pytestmark = pytest.mark.last
@@ -298,11 +298,11 @@ def _functions(fleet: Fleet, calls: list[Call]) -> Iterator[Use]:
         function = fleet.client("lambda").get_function_configuration(FunctionName=name)
         # The service writes the log with the function's role, and no call shows it.
         log = {"logGroupName": function["LoggingConfig"]["LogGroup"]}
-        needs = needed(fleet.cloud, "logs", "CreateLogStream", log)
-        needs |= needed(fleet.cloud, "logs", "PutLogEvents", log)
+        needs = find_needed(fleet.cloud, "logs", "CreateLogStream", log)
+        needs |= find_needed(fleet.cloud, "logs", "PutLogEvents", log)
         for call in calls:
             if call.caller == name:
-                needs |= needed(fleet.cloud, call.service, call.operation, call.parameters)
+                needs |= find_needed(fleet.cloud, call.service, call.operation, call.parameters)
         asked_in_vain = {need for need in needs if NO_SUCH_TABLE in need.resource}
         yield Use(_name(function["Role"]), function["FunctionArn"], needs - asked_in_vain)
 
@@ -314,18 +314,18 @@ def _machines(fleet: Fleet) -> Iterator[Use]:
         needs = set(LOG_DELIVERY) if found["loggingConfiguration"]["level"] != "OFF" else set()
         for state in json.loads(found["definition"])["States"].values():
             if state["Type"] == "Task":
-                needs |= _needed_by_task(fleet, state)
+                needs |= _find_needed_by_task(fleet, state)
         yield Use(_name(found["roleArn"]), found["stateMachineArn"], needs)
 
 
-def _needed_by_task(fleet: Fleet, state: dict[str, Any]) -> set[Permission]:
+def _find_needed_by_task(fleet: Fleet, state: dict[str, Any]) -> set[Permission]:
     resource = state["Resource"]
     if ":function:" in resource:
-        return needed(fleet.cloud, "lambda", "Invoke", {"functionName": resource})
+        return find_needed(fleet.cloud, "lambda", "Invoke", {"functionName": resource})
     # arn:aws:states:::sqs:sendMessage
     service, operation = resource.split(":")[5:7]
     operation = operation[:1].upper() + operation[1:]
-    return needed(fleet.cloud, service, operation, state["Parameters"])
+    return find_needed(fleet.cloud, service, operation, state["Parameters"])
 
 
 # https://docs.aws.amazon.com/iot/latest/developerguide/iot-rule-actions.html
@@ -343,7 +343,7 @@ def _rules(fleet: Fleet) -> Iterator[Use]:
             ((kind, parameters),) = action.items()
             service, operations = RULE_ACTIONS[kind]
             needs = [
-                needed(fleet.cloud, service, operation, parameters) for operation in operations
+                find_needed(fleet.cloud, service, operation, parameters) for operation in operations
             ]
             yield Use(_name(parameters["roleArn"]), found["ruleArn"], set().union(*needs))
 
@@ -357,7 +357,7 @@ def _schedules(fleet: Fleet) -> Iterator[Use]:
             continue
         # EventBridge Scheduler names the group, not the schedule.
         group = found["Arn"].replace(":schedule/", ":schedule-group/").rpartition("/")[0]
-        needs = needed(fleet.cloud, "lambda", "Invoke", {"functionName": arn})
+        needs = find_needed(fleet.cloud, "lambda", "Invoke", {"functionName": arn})
         yield Use(_name(found["Target"]["RoleArn"]), group, needs)
 
 
@@ -504,7 +504,7 @@ def test_the_judge_can_say_no(action: str, resource: str, is_allowed: bool) -> N
 def test_the_judge_does_not_pass_over_what_it_cannot_read(more: dict[str, Any]) -> None:
     statement = {"Effect": "Allow", "Action": "iot:UpdateThing", "Resource": "*", **more}
     with pytest.raises(ValueError, match="not understood"):
-        list(allowed(statement))
+        list(list_allowed(statement))
 
 
 @pytest.mark.parametrize(
@@ -543,11 +543,11 @@ def test_a_call_needs_a_permission_on_each_thing_it_acts_on(
     parameters: dict[str, Any],
     needs: set[tuple[str, str]],
 ) -> None:
-    assert needed(account, service, operation, parameters) == {
+    assert find_needed(account, service, operation, parameters) == {
         (action, f"arn:aws:{resource}") for action, resource in needs
     }
 
 
 def test_a_call_of_which_nobody_knows_what_it_acts_on_is_an_error(account: LocalCloud) -> None:
     with pytest.raises(ValueError, match="has to be told"):
-        needed(account, "dynamodb", "ListTables", {})
+        find_needed(account, "dynamodb", "ListTables", {})

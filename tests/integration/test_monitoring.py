@@ -107,7 +107,7 @@ def test_metrics_tell_what_happens_to_a_device(second: Fleet) -> None:
     before = totals(second, *names)
     second.add_thing("measured-1", model="wo:v8", FW="2.27")
     second.fail("measured-1", [1, 2, 1])  # the copy may be found below the limit, or at it
-    assert eventually(lambda: second.retry_counter("measured-1") == 0 and restored(second))
+    assert eventually(lambda: second.retry_counter("measured-1") == 0 and is_restored(second))
     second.fail("measured-1", [3, 4])
     assert eventually(lambda: (second.record("measured-1") or {}).get("notifiedAt"))
     second.succeed("measured-1", 5, "SUCCEEDED")
@@ -133,7 +133,7 @@ def test_copies_are_counted_apart(second: Fleet) -> None:
     assert [now[name] - before[name] for name in names] == [1, 2]
 
 
-def restored(fleet: Fleet) -> bool:
+def is_restored(fleet: Fleet) -> bool:
     record = fleet.record("measured-1") or {}
     return bool(record.get("state") == "tracking" and record.get("ResetRetryCount") == 1)
 

@@ -13,8 +13,8 @@ ORIGINAL = {"model": "gw:v3", "FW": "2.26"}
 GROUP = "second-FailedToUpdate"
 
 
-def _failed(fleet: Fleet, device: str) -> None:
-    """Brings a device into the failed group."""
+def _bring_into_failed_group(fleet: Fleet, device: str) -> None:
+    """Bring a device into the failed group."""
     fleet.add_thing(device, **ORIGINAL)
     fleet.fail(device, [1], reason="signature invalid")
     assert eventually(lambda: fleet.alerts(device))
@@ -45,7 +45,7 @@ def membership_events(second: Fleet) -> Iterator[None]:
 
 
 def test_by_the_function_for_one_device(second: Fleet) -> None:
-    _failed(second, "released")
+    _bring_into_failed_group(second, "released")
     assert second.invoke("ReleaseDevice", deviceId="released") == {"released": ["released"]}
     assert _is_free(second, "released")
     assert second.history("released")[-1] == ("failed", "free", "released by an operator")
@@ -56,7 +56,7 @@ def test_by_the_function_for_one_device(second: Fleet) -> None:
 def test_by_the_function_for_a_list(second: Fleet) -> None:
     names = ["list-1", "list-2"]
     for name in names:
-        _failed(second, name)
+        _bring_into_failed_group(second, name)
     second.add_thing("list-3")
     answer = second.invoke("ReleaseDevice", deviceIds=[*names, "list-3", "no-such-thing"])
     assert answer == {"released": names, "not_tracked": ["list-3"], "gone": ["no-such-thing"]}
@@ -65,7 +65,7 @@ def test_by_the_function_for_a_list(second: Fleet) -> None:
 
 def test_one_of_a_list_that_cannot_be_released_is_answered_with_why(second: Fleet) -> None:
     for name in ("list-4", "list-5"):
-        _failed(second, name)
+        _bring_into_failed_group(second, name)
     second.client("dynamodb").delete_item(
         TableName=second.outputs["backup_table_name"], Key={"deviceId": {"S": "list-4"}}
     )
@@ -96,14 +96,14 @@ def test_of_a_device_that_cools_down(second: Fleet) -> None:
 
 @pytest.mark.usefixtures("membership_events")
 def test_by_removing_it_from_the_group_where_membership_events_are_on(second: Fleet) -> None:
-    _failed(second, "removed")
+    _bring_into_failed_group(second, "removed")
     second.client("iot").remove_thing_from_thing_group(thingGroupName=GROUP, thingName="removed")
     assert eventually(lambda: _is_free(second, "removed"))
 
 
 @pytest.mark.usefixtures("membership_events")
 def test_what_the_module_itself_removes_is_not_an_operators_wish(second: Fleet) -> None:
-    _failed(second, "healed-itself")
+    _bring_into_failed_group(second, "healed-itself")
     bad_ends = second.bad_ends()
     second.succeed("healed-itself", 9, "SUCCEEDED")
     second.settle()
@@ -112,8 +112,8 @@ def test_what_the_module_itself_removes_is_not_an_operators_wish(second: Fleet) 
 
 
 def test_by_removing_it_from_the_group_where_they_are_off(second: Fleet) -> None:
-    _failed(second, "noticed-late")
-    _failed(second, "still-failed")
+    _bring_into_failed_group(second, "noticed-late")
+    _bring_into_failed_group(second, "still-failed")
     second.client("iot").remove_thing_from_thing_group(
         thingGroupName=GROUP, thingName="noticed-late"
     )

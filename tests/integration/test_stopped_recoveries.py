@@ -122,7 +122,7 @@ def test_no_stop_loses_a_device(second: Fleet, figures: list[str]) -> None:
     calls = [c for c in second.cloud.targets("unstopped") if c.origin is Origin.FUNCTION]
     stops = {f"stopped-{n}": stop for n, stop in enumerate(every_stop(second, calls))}
     travellers = [
-        Traveller(name, ORIGINAL, _held_at(stop.call, name), needs_reconcile=True)
+        Traveller(name, ORIGINAL, _hold_at(stop.call, name), needs_reconcile=True)
         for name, stop in stops.items()
     ]
 
@@ -153,7 +153,7 @@ def test_no_stop_loses_a_device(second: Fleet, figures: list[str]) -> None:
     _become_quiet(second)
 
 
-def _held_at(call: Target | None, device: str) -> tuple[Fault, ...]:
+def _hold_at(call: Target | None, device: str) -> tuple[Fault, ...]:
     if call is None:
         return ()
     return (Fault(device, call, Kind.THROTTLED, times=AT_EVERY_ATTEMPT),)

@@ -30,7 +30,7 @@ intake's retries, which outlast a minute and a half on AWS, last milliseconds he
 
 
 @contextmanager
-def _connected(fleet: Fleet) -> Iterator[dict[str, Device]]:
+def _connect_devices(fleet: Fleet) -> Iterator[dict[str, Device]]:
     with ExitStack() as connections:
         yield {name: connections.enter_context(fleet.connect(name)) for name in DEVICES}
 
@@ -77,7 +77,7 @@ def test_twenty_failures_each_of_twenty_devices_sent_thrice_count_exactly(
         fleet.add_thing(name, **ORIGINAL)
     first, second = list(range(1, LIMIT + 1)), list(range(LIMIT + 1, 2 * LIMIT + 1))
 
-    with _connected(fleet) as connections:
+    with _connect_devices(fleet) as connections:
         # Two copies now, while the first cool-downs begin, and the third when they are over.
         messages = _storm(fleet, connections, first * (COPIES - 1), SEED)
         assert eventually(lambda: _have_come_back(fleet))

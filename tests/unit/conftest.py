@@ -108,10 +108,10 @@ class Cloud:
 
     def messages(self) -> list[str]:
         """What the FIFO topic delivered since the last look."""
-        return self.received(self.queue_url)
+        return self.receive(self.queue_url)
 
-    def received(self, queue_url: str) -> list[str]:
-        """Takes the messages out of a queue: in a FIFO queue they hold up those that follow."""
+    def receive(self, queue_url: str) -> list[str]:
+        """Take the messages out of a queue: in a FIFO queue they hold up those that follow."""
         answer = self.sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10)
         messages = answer.get("Messages", [])
         for message in messages:
@@ -183,12 +183,12 @@ def queries(monkeypatch: pytest.MonkeyPatch) -> None:
     """moto has no dynamic groups: here, those whose name begins with ``dynamic`` have a query."""
     to_dict = FakeThingGroup.to_dict
 
-    def described(self: FakeThingGroup) -> dict[str, Any]:
+    def describe(self: FakeThingGroup) -> dict[str, Any]:
         is_dynamic = self.thing_group_name.startswith("dynamic")
         query = {"queryString": "attributes.FW:2.26"} if is_dynamic else {}
         return {**to_dict(self), **query}
 
-    monkeypatch.setattr(FakeThingGroup, "to_dict", described)
+    monkeypatch.setattr(FakeThingGroup, "to_dict", describe)
 
 
 @pytest.fixture
@@ -255,7 +255,7 @@ def cloud(clients: dict[str, Any], environment: pytest.MonkeyPatch) -> Iterator[
             Endpoint=f"arn:aws:sqs:{REGION}:123456789012:seen.fifo",
             Attributes={"RawMessageDelivery": "true"},
         )
-        environment.setattr(aws, "call", _recorded(view.calls, aws.call))
+        environment.setattr(aws, "call", _record_calls(view.calls, aws.call))
         yield view
     settings.cache_clear()
 
@@ -271,7 +271,7 @@ class Operators:
 
     def mails(self) -> list[Mail]:
         """What they were mailed since the last look."""
-        received = map(json.loads, self.cloud.received(self.inbox_url))
+        received = map(json.loads, self.cloud.receive(self.inbox_url))
         return [Mail(message["Subject"], message["Message"]) for message in received]
 
     def waiting(self) -> int:
@@ -301,7 +301,7 @@ def operators(cloud: Cloud, environment: pytest.MonkeyPatch) -> Operators:
     return Operators(cloud, queue, inbox)
 
 
-def _recorded(calls: list[str], call: Any) -> Any:
+def _record_calls(calls: list[str], call: Any) -> Any:
     def recording(service: str, operation: str, **parameters: Any) -> Any:
         calls.append(f"{service}.{operation}")
         return call(service, operation, **parameters)

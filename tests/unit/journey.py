@@ -84,8 +84,8 @@ def handle(event: dict[str, Any]) -> str:
             return "of the past"
 
 
-def interrupted(step: Handler, recovery: Recovery) -> None:
-    """Runs an overwriting step that fails where it would overwrite the attributes."""
+def interrupt(step: Handler, recovery: Recovery) -> None:
+    """Run an overwriting step that fails where it would overwrite the attributes."""
 
     def refuse(*_: object) -> None:
         raise TransientError("throttled")
@@ -117,23 +117,21 @@ def _count_one(recovery: Recovery) -> None:
     increment_retry_counter.handler(failure(0, recovery["deviceId"]), None)
 
 
-def _done(step: Handler) -> Callable[[Recovery], None]:
-    def done(recovery: Recovery) -> None:
+def _discard_result(step: Handler) -> Callable[[Recovery], None]:
+    def run(recovery: Recovery) -> None:
         step(recovery, None)
 
-    return done
+    return run
 
 
 _WAY: Mapping[Stage, Callable[[Recovery], Recovery | None]] = {
     Stage.TRACKED: _count_one,
     Stage.DUE: lambda recovery: use_up_a_cycle(0, recovery["deviceId"]),
-    Stage.MOVING: lambda recovery: interrupted(reset_retry_counter_and_move_out.handler, recovery),
-    Stage.COOLING_DOWN: _done(reset_retry_counter_and_move_out.handler),
-    Stage.BACK: _done(restore_device_attributes.handler),
+    Stage.MOVING: lambda recovery: interrupt(reset_retry_counter_and_move_out.handler, recovery),
+    Stage.COOLING_DOWN: _discard_result(reset_retry_counter_and_move_out.handler),
+    Stage.BACK: _discard_result(restore_device_attributes.handler),
     Stage.FAILING: lambda recovery: use_up_a_cycle(100, recovery["deviceId"]),
-    Stage.MARKING: lambda recovery: interrupted(
-        reset_retry_count_to_failed_update.handler, recovery
-    ),
-    Stage.FAILED: _done(reset_retry_count_to_failed_update.handler),
+    Stage.MARKING: lambda recovery: interrupt(reset_retry_count_to_failed_update.handler, recovery),
+    Stage.FAILED: _discard_result(reset_retry_count_to_failed_update.handler),
     Stage.TOLD: _join_and_tell,
 }

@@ -10,7 +10,7 @@ from .conftest import Cloud
 
 def store(cloud: Cloud, **overwriting: str) -> dict[str, str | None]:
     backup_table.store(registry.describe("dev-1"), overwriting)
-    return loaded()
+    return load_backup()
 
 
 def overwrite(cloud: Cloud, **attributes: str) -> None:
@@ -19,7 +19,7 @@ def overwrite(cloud: Cloud, **attributes: str) -> None:
     write(cloud, **attributes)
 
 
-def loaded() -> dict[str, str | None]:
+def load_backup() -> dict[str, str | None]:
     saved = backup_table.load("dev-1")
     assert saved
     return dict(saved.attributes)
@@ -102,7 +102,7 @@ def test_a_slow_twin_does_not_put_an_older_reading_over_a_newer(cloud: Cloud) ->
     backup_table.store(old)
     with pytest.raises(TransientError):
         backup_table.store(old, {"FW": "moveOut"})
-    assert loaded()["FW"] == "2.28"
+    assert load_backup()["FW"] == "2.28"
 
 
 def test_a_slow_twin_does_not_forget_what_is_about_to_be_written(cloud: Cloud) -> None:

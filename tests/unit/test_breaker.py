@@ -116,7 +116,7 @@ def reconcile() -> dict[str, int]:
     return reconcile_devices.handler({}, None)
 
 
-def told(cloud: Cloud) -> list[dict[str, Any]]:
+def read_alerts(cloud: Cloud) -> list[dict[str, Any]]:
     return [json.loads(message) for message in cloud.messages()]
 
 
@@ -126,7 +126,7 @@ def test_one_alert_names_the_campaign(cloud: Cloud, breaker: Use, used_up: Use) 
     used_up(1, age=HOUR)
     used_up(1, campaign="job-9")
     assert reconcile() == {"tripped": 1}
-    (alert,) = told(cloud)
+    (alert,) = read_alerts(cloud)
     assert (alert["event"], alert["campaign"]) == ("campaign_tripped", "2.27")
     assert (alert["devices"], alert["total"], alert["windowSeconds"]) == (8, 9, DAY)
     assert (alert["isPaused"], alert["since"]) == (False, "2024-03-24T21:45:00Z")
@@ -145,13 +145,13 @@ def test_it_is_told_once(cloud: Cloud, breaker: Use, used_up: Use, fake_time: li
         fake_time[0] += HOUR
         used_up(4)
         assert reconcile() == {}
-    assert len(told(cloud)) == 1
+    assert len(read_alerts(cloud)) == 1
 
 
 def test_it_may_be_off(cloud: Cloud, used_up: Use) -> None:
     used_up(100)
     assert reconcile() == {}
-    assert (told(cloud), cloud.campaign()) == ([], {})
+    assert (read_alerts(cloud), cloud.campaign()) == ([], {})
 
 
 def test_devices_of_other_campaigns_make_the_share_smaller(
@@ -162,7 +162,7 @@ def test_devices_of_other_campaigns_make_the_share_smaller(
     for number in range(10):
         used_up(1, campaign=f"job-{number}")
     assert reconcile() == {}
-    assert told(cloud) == []
+    assert read_alerts(cloud) == []
 
 
 def test_what_is_old_does_not_count(cloud: Cloud, breaker: Use, used_up: Use) -> None:
@@ -172,7 +172,7 @@ def test_what_is_old_does_not_count(cloud: Cloud, breaker: Use, used_up: Use) ->
     assert reconcile() == {}
     used_up(1, age=HOUR)
     assert reconcile() == {"tripped": 1}
-    assert [alert["devices"] for alert in told(cloud)] == [4]
+    assert [alert["devices"] for alert in read_alerts(cloud)] == [4]
 
 
 @pytest.mark.parametrize("state", ["tracking", "cooling_down", "failed"])
@@ -200,7 +200,7 @@ def test_a_device_counts_from_its_move_on_also_when_it_is_back(
     fake_time[0] += DAY + HOUR * 3
     restore_device_attributes.handler(recovery, None)
     assert reconcile() == {"tripped": 1}
-    assert [alert["since"] for alert in told(cloud)] == [NOW]
+    assert [alert["since"] for alert in read_alerts(cloud)] == [NOW]
 
 
 @pytest.mark.parametrize("campaign", ["", "unknown"])
@@ -210,7 +210,7 @@ def test_devices_that_name_no_campaign_have_none_in_common(
     breaker(pauses=True)
     used_up(100, campaign=campaign)
     assert reconcile() == {}
-    assert told(cloud) == []
+    assert read_alerts(cloud) == []
 
 
 # Pausing
@@ -220,7 +220,7 @@ def test_it_pauses_if_it_is_asked_to(cloud: Cloud, breaker: Use, used_up: Use) -
     breaker(pauses=True)
     used_up(4)
     assert reconcile() == {"tripped": 1}
-    assert [alert["isPaused"] for alert in told(cloud)] == [True]
+    assert [alert["isPaused"] for alert in read_alerts(cloud)] == [True]
     item = cloud.campaign()
     assert (item["pausedAt"], item["pausedBy"], item["toldAt"]) == (NOW, "breaker", NOW)
     assert item["why"].startswith("4 of the 4 devices")
@@ -249,7 +249,7 @@ def test_what_was_before_it_was_resumed_is_forgiven(
     fake_time[0] += HOUR
     used_up(4)
     assert reconcile() == {"tripped": 1}
-    assert [alert["devices"] for alert in told(cloud)] == [4, 4]
+    assert [alert["devices"] for alert in read_alerts(cloud)] == [4, 4]
     assert cloud.campaign()["pausedAt"] == "2024-03-25T00:45:00Z"
 
 
@@ -261,7 +261,7 @@ def test_nothing_is_told_of_what_an_operator_has_paused(
     cloud.pause()
     before = cloud.campaign()
     assert reconcile() == {}
-    assert (told(cloud), cloud.campaign()) == ([], before)
+    assert (read_alerts(cloud), cloud.campaign()) == ([], before)
 
 
 # Whatever comes in between
@@ -298,7 +298,7 @@ def test_a_pass_that_dies_between_telling_and_marking_tells_again(
     assert cloud.campaign() == {}
     assert reconcile() == {"tripped": 1}
     # Within SNS's five minutes.
-    assert len(told(cloud)) == 1
+    assert len(read_alerts(cloud)) == 1
     assert cloud.campaign()["pausedAt"] == NOW
 
 
@@ -321,7 +321,7 @@ def test_two_passes_at_once_tell_once(
 
     during_the_telling(monkeypatch, other_pass)
     assert reconcile() == {"tripped": 1}
-    assert len(told(cloud)) == 1
+    assert len(read_alerts(cloud)) == 1
     assert cloud.campaign()["toldAt"] == "2024-03-24T22:46:00Z"
 
 

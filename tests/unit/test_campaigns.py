@@ -82,11 +82,11 @@ def test_one_whose_campaign_was_paused_since_it_was_counted_is_held(
 ) -> None:
     take = Census.take
 
-    def taken(self: Census, is_over: Callable[[], bool]) -> None:
+    def take_and_pause(self: Census, is_over: Callable[[], bool]) -> None:
         take(self, is_over)
         cloud.pause()
 
-    monkeypatch.setattr(Census, "take", taken)
+    monkeypatch.setattr(Census, "take", take_and_pause)
     assert reconcile() == {"held": 1}
     assert cloud.attributes() == MOVED_OUT
 
@@ -199,7 +199,7 @@ def test_a_cool_down_of_a_paused_campaign_that_was_stopped_still_begins(
     cloud: Cloud, fake_time: list[float]
 ) -> None:
     recovery = bring(cloud, Stage.MOVING)
-    stopped(cloud, "CoolDown", recovery)
+    stop_run(cloud, "CoolDown", recovery)
     cloud.pause()
     fake_time[0] += 2 * DAY
     assert reconcile() == {"moved_out": 1}
@@ -210,14 +210,14 @@ def test_an_escalation_of_a_paused_campaign_that_was_stopped_is_finished(
     cloud: Cloud, fake_time: list[float]
 ) -> None:
     recovery = bring(cloud, Stage.FAILED)
-    stopped(cloud, "Escalation", recovery)
+    stop_run(cloud, "Escalation", recovery)
     cloud.pause()
     fake_time[0] += 2 * DAY
     assert reconcile() == {"told": 1}
 
 
-def stopped(cloud: Cloud, machine: str, recovery: Recovery) -> None:
-    """Somebody stopped the run of a recovery."""
+def stop_run(cloud: Cloud, machine: str, recovery: Recovery) -> None:
+    """Stop the run of a recovery."""
     run = cloud.stepfunctions.start_execution(
         stateMachineArn=MACHINES + machine, name=Run.parse(recovery).recovery_id
     )

@@ -22,7 +22,7 @@ from .journey import (
     Stage,
     bring,
     handle,
-    interrupted,
+    interrupt,
     use_up_a_cycle,
 )
 
@@ -34,7 +34,7 @@ def restore(run: Recovery) -> list[str]:
     return restored
 
 
-def stored(cloud: Cloud) -> dict[str, Any]:
+def read_record(cloud: Cloud) -> dict[str, Any]:
     item = cloud.record()
     assert item
     return item
@@ -57,24 +57,24 @@ def test_each_cycle_has_its_own_wait(
     for cycle, wait in enumerate(waits, 1):
         assert run["cycle"] == cycle
         reset_retry_counter_and_move_out.handler(run, None)
-        assert stored(cloud)["dueAt"] == fake_time[0] + wait
+        assert read_record(cloud)["dueAt"] == fake_time[0] + wait
         restore(run)
         run = use_up_a_cycle(100 * cycle)
     reset_retry_count_to_failed_update.handler(run, None)
-    assert (stored(cloud)["state"], stored(cloud)["ResetRetryCount"]) == ("failed", 4)
+    assert (read_record(cloud)["state"], read_record(cloud)["ResetRetryCount"]) == ("failed", 4)
 
 
 def test_the_jitter_is_drawn_once(
     cloud: Cloud, environment: pytest.MonkeyPatch, fake_time: list[float]
 ) -> None:
     run = bring(cloud, Stage.MOVING)
-    due = stored(cloud)["dueAt"]
+    due = read_record(cloud)["dueAt"]
     environment.setattr(clock, "share", lambda: 0.9)
     fake_time[0] += 30
     for _ in range(2):
         answer = reset_retry_counter_and_move_out.handler(run, None)
         assert answer == {"dueAt": clock.iso(int(due))}
-    assert stored(cloud)["dueAt"] == due
+    assert read_record(cloud)["dueAt"] == due
 
 
 # The groups that it is to leave
@@ -94,21 +94,21 @@ def away(cloud: Cloud) -> Recovery:
 def test_the_dynamic_groups_that_a_device_is_to_leave_are_recorded(
     cloud: Cloud, away: Recovery
 ) -> None:
-    assert stored(cloud)["leftGroups"] == {WAVE}
+    assert read_record(cloud)["leftGroups"] == {WAVE}
 
 
 def test_the_groups_are_those_from_before_the_overwriting(cloud: Cloud, away: Recovery) -> None:
     """The step was repeated when the device had left already."""
     cloud.remove_from(WAVE)
     reset_retry_counter_and_move_out.handler(away, None)
-    assert stored(cloud)["leftGroups"] == {WAVE}
+    assert read_record(cloud)["leftGroups"] == {WAVE}
 
 
 def test_a_device_that_left_its_groups_is_restored(cloud: Cloud, away: Recovery) -> None:
     cloud.remove_from(WAVE)
     assert restore(away) == ["FW", "model"]
     assert cloud.attributes() == ORIGINAL
-    assert not {"leftGroups", "leaveChecks"} & stored(cloud).keys()
+    assert not {"leftGroups", "leaveChecks"} & read_record(cloud).keys()
     assert cloud.steps()[-1] == ("cooling_down", "tracking", "cool-down is over")
 
 
@@ -129,7 +129,7 @@ def test_a_device_that_is_still_in_a_group_stays_away_a_little_longer(
     for check in range(1, recovery.MOST_CHECKS + 1):
         with pytest.raises(StillInGroupError, match=f"dev-1 is still in {WAVE}"):
             restore(away)
-        item = stored(cloud)
+        item = read_record(cloud)
         assert (item["state"], item["leaveChecks"]) == ("cooling_down", check)
         assert item["dueAt"] == fake_time[0] + recovery.CHECK_AGAIN_SECONDS
     assert cloud.attributes() == MOVED_OUT
@@ -160,7 +160,7 @@ def test_each_cycle_looks_anew(cloud: Cloud, away: Recovery, environment: Any) -
     cloud.remove_from(WAVE)
     restore(away)
     reset_retry_counter_and_move_out.handler(use_up_a_cycle(100), None)
-    assert not {"leftGroups", "leaveChecks"} & stored(cloud).keys()
+    assert not {"leftGroups", "leaveChecks"} & read_record(cloud).keys()
 
 
 def test_a_device_without_a_dynamic_group_is_not_held_up(cloud: Cloud) -> None:
@@ -168,7 +168,7 @@ def test_a_device_without_a_dynamic_group_is_not_held_up(cloud: Cloud) -> None:
     cloud.iot.create_thing_group(thingGroupName="site-7")
     cloud.add_to("site-7")
     reset_retry_counter_and_move_out.handler(run, None)
-    assert "leftGroups" not in stored(cloud)
+    assert "leftGroups" not in read_record(cloud)
     cloud.calls.clear()
     assert restore(run) == ["FW", "model"]
     assert "iot.list_thing_groups_for_thing" not in cloud.calls
@@ -209,6 +209,6 @@ def test_a_device_whose_update_succeeded_need_not_leave_its_groups(
 
 def test_nor_does_one_whose_episode_its_own_run_ends(cloud: Cloud, away: Recovery) -> None:
     """Who asked for the end died before it came to it."""
-    interrupted(clear_device_record.handler, success(1_000))
+    interrupt(clear_device_record.handler, success(1_000))
     restore(away)
     assert (cloud.record(), cloud.attributes()) == (None, ORIGINAL)

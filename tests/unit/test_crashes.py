@@ -25,7 +25,7 @@ from firmware_retry.handlers import (
 )
 
 from .conftest import GROUP, Cloud, failure, success
-from .journey import Handler, Recovery, Stage, bring, handle, interrupted
+from .journey import Handler, Recovery, Stage, bring, handle, interrupt
 
 WAVE = "dynamic-wave"
 LATER = 1_000
@@ -57,19 +57,19 @@ def reconcile(_: Recovery) -> None:
     reconcile_devices.handler({"graceSeconds": -1}, None)
 
 
-def in_a_dynamic_group(cloud: Cloud, device: str) -> None:
+def join_dynamic_group(cloud: Cloud, device: str) -> None:
     cloud.add_to(WAVE, device)
 
 
-def succeeded(_: Cloud, device: str) -> None:
+def end_episode(_: Cloud, device: str) -> None:
     clear_device_record.handler(success(LATER, device=device), None)
 
 
-def succeeded_and_nobody_finished(_: Cloud, device: str) -> None:
-    interrupted(clear_device_record.handler, success(LATER, device=device))
+def leave_episode_unfinished(_: Cloud, device: str) -> None:
+    interrupt(clear_device_record.handler, success(LATER, device=device))
 
 
-def taken_out_of_the_failed_group(cloud: Cloud, device: str) -> None:
+def take_out_of_failed_group(cloud: Cloud, device: str) -> None:
     cloud.remove_from(GROUP, device)
 
 
@@ -81,7 +81,7 @@ JOIN = make_step(move_device_to_failed_group.handler)
 TELL = make_step(send_sns_notification.handler)
 RELEASE = make_step(release_device.handler)
 STEPS: dict[str, tuple[Stage, Step, Preparation | None]] = {
-    "move out": (Stage.DUE, MOVE_OUT, in_a_dynamic_group),
+    "move out": (Stage.DUE, MOVE_OUT, join_dynamic_group),
     "restore": (Stage.COOLING_DOWN, RESTORE, None),
     "mark failed": (Stage.FAILING, MARK, None),
     "join the failed group": (Stage.FAILED, JOIN, None),
@@ -91,17 +91,17 @@ STEPS: dict[str, tuple[Stage, Step, Preparation | None]] = {
     "succeed while away": (Stage.COOLING_DOWN, succeed, None),
     "succeed while settling": (Stage.FAILED, succeed, None),
     "succeed while failed": (Stage.TOLD, succeed, None),
-    "move out one that succeeded": (Stage.MOVING, MOVE_OUT, succeeded),
-    "mark one that succeeded": (Stage.MARKING, MARK, succeeded),
-    "restore one that succeeded": (Stage.COOLING_DOWN, RESTORE, succeeded_and_nobody_finished),
+    "move out one that succeeded": (Stage.MOVING, MOVE_OUT, end_episode),
+    "mark one that succeeded": (Stage.MARKING, MARK, end_episode),
+    "restore one that succeeded": (Stage.COOLING_DOWN, RESTORE, leave_episode_unfinished),
     "change campaign while tracked": (Stage.BACK, change_campaign, None),
     "change campaign while away": (Stage.COOLING_DOWN, change_campaign, None),
     "change campaign while failed": (Stage.TOLD, change_campaign, None),
     "release while tracked": (Stage.DUE, RELEASE, None),
     "release while away": (Stage.COOLING_DOWN, RELEASE, None),
     "release while failed": (Stage.TOLD, RELEASE, None),
-    "reconcile one that was taken out": (Stage.TOLD, reconcile, taken_out_of_the_failed_group),
-    "reconcile one that succeeded": (Stage.TOLD, reconcile, succeeded_and_nobody_finished),
+    "reconcile one that was taken out": (Stage.TOLD, reconcile, take_out_of_failed_group),
+    "reconcile one that succeeded": (Stage.TOLD, reconcile, leave_episode_unfinished),
 }
 
 
@@ -115,10 +115,10 @@ def test_step_that_crashed_after_any_call_can_run_again(cloud: Cloud, name: str)
     if prepare:
         prepare(cloud, DEVICE)
 
-    def undisturbed() -> tuple[int, dict[str, Any]]:
+    def run_undisturbed() -> tuple[int, dict[str, Any]]:
         return calls_of(step, recovery), state_of(cloud)
 
-    def crashed(fatal: int) -> dict[str, Any]:
+    def crash_and_run_again(fatal: int) -> dict[str, Any]:
         with pytest.raises(CrashError):
             calls_of(step, recovery, fatal)
         # A run that crashed after its very last call has done its work.
@@ -126,13 +126,15 @@ def test_step_that_crashed_after_any_call_can_run_again(cloud: Cloud, name: str)
             step(recovery)
         return state_of(cloud)
 
-    calls, expected = in_a_fork(undisturbed)
+    calls, expected = run_in_fork(run_undisturbed)
     assert calls > 0
-    states = {fatal: in_a_fork(partial(crashed, fatal)) for fatal in range(1, calls + 1)}
+    states = {
+        fatal: run_in_fork(partial(crash_and_run_again, fatal)) for fatal in range(1, calls + 1)
+    }
     assert states == dict.fromkeys(states, expected)
 
 
-def in_a_fork(work: Callable[[], T]) -> T:
+def run_in_fork(work: Callable[[], T]) -> T:
     """Run a function in a copy of this process, which leaves this one's account as it is."""
     read_end, write_end = os.pipe()
     child = os.fork()

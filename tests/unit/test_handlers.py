@@ -104,12 +104,12 @@ def test_every_read_sees_what_was_written_before(
     reads: set[tuple[str, bool]] = set()
     call = aws.call
 
-    def watched(service: str, operation: str, **parameters: Any) -> Any:
+    def watch(service: str, operation: str, **parameters: Any) -> Any:
         if operation in ("get_item", "query"):
             reads.add((parameters["TableName"], parameters.get("ConsistentRead", False)))
         return call(service, operation, **parameters)
 
-    monkeypatch.setattr(aws, "call", watched)
+    monkeypatch.setattr(aws, "call", watch)
     bring(cloud, Stage.TOLD)
     assert reads == {(table, True) for table in TABLES}
 

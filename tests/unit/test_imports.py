@@ -48,14 +48,14 @@ HOT_PATH = {
 
 
 @lru_cache
-def loaded(step: str) -> dict[str, str]:
-    """The modules that a handler loads, and their files."""
-    modules: dict[str, str] = json.loads(printed(LOAD, step))
+def list_modules(step: str) -> dict[str, str]:
+    """Return the modules that a handler loads, and their files."""
+    modules: dict[str, str] = json.loads(run_python(LOAD, step))
     return modules
 
 
-def printed(code: str, *arguments: str, **environment: str) -> str:
-    """What a fresh process prints."""
+def run_python(code: str, *arguments: str, **environment: str) -> str:
+    """Return what a fresh Python process prints."""
     return subprocess.run(
         [sys.executable, "-c", code, *arguments],
         cwd=SOURCE,
@@ -68,7 +68,7 @@ def printed(code: str, *arguments: str, **environment: str) -> str:
 
 @pytest.mark.parametrize("step", steps())
 def test_a_handler_loads_botocore_and_no_other_library(step: str) -> None:
-    modules = loaded(step)
+    modules = list_modules(step)
     libraries = {
         name.partition(".")[0] for name, path in modules.items() if "site-packages" in path
     }
@@ -79,15 +79,15 @@ def test_a_handler_loads_botocore_and_no_other_library(step: str) -> None:
 @pytest.mark.parametrize("step", steps())
 def test_a_function_makes_the_clients_of_what_it_may_call_while_it_starts(step: str) -> None:
     called = services()[step]
-    assert printed(START, step, *called, **LAMBDA).split() == [str(len(called))] * 2
+    assert run_python(START, step, *called, **LAMBDA).split() == [str(len(called))] * 2
 
 
 def test_whoever_else_imports_a_handler_makes_no_client() -> None:
-    assert printed(START, "increment_retry_counter").split() == ["0", "0"]
+    assert run_python(START, "increment_retry_counter").split() == ["0", "0"]
 
 
 def test_the_handler_of_every_message_loads_only_what_counting_needs() -> None:
-    modules = loaded("increment_retry_counter")
+    modules = list_modules("increment_retry_counter")
     own = {name.split(".")[1] for name in modules if name.startswith("firmware_retry.")}
     assert own == HOT_PATH
 
@@ -99,4 +99,4 @@ def test_clients_share_one_session() -> None:
         "aws.client('iot'), aws.client('dynamodb'), aws.client('iot')\n"
         "print(aws._session.cache_info().misses, aws.client.cache_info().misses)"
     )
-    assert printed(code, **LAMBDA).split() == ["1", "2"]
+    assert run_python(code, **LAMBDA).split() == ["1", "2"]

@@ -23,7 +23,7 @@ from firmware_retry.handlers import (
 from firmware_retry.record import Cause, Run
 
 from .conftest import BACKUP, GROUP, Cloud, configure, failure, success
-from .journey import MOVED_OUT, ORIGINAL, Handler, Stage, bring, handle, interrupted, use_up_a_cycle
+from .journey import MOVED_OUT, ORIGINAL, Handler, Stage, bring, handle, interrupt, use_up_a_cycle
 
 LATER = 1_000
 
@@ -37,14 +37,14 @@ def once(module: Any, name: str, *, before: Callable[[], Any] = int, after: Any 
     patch = pytest.MonkeyPatch()
     function = getattr(module, name)
 
-    def disturbed(*arguments: Any) -> Any:
+    def disturb(*arguments: Any) -> Any:
         patch.undo()
         before()
         answer = function(*arguments)
         after()
         return answer
 
-    patch.setattr(module, name, disturbed)
+    patch.setattr(module, name, disturb)
 
 
 # A device that joins the failed group while its episode ends
@@ -86,7 +86,7 @@ def test_nor_does_one_that_begins_its_next_episode_meanwhile(cloud: Cloud) -> No
 
 def test_nor_does_one_whose_end_has_taken_it_out_already(cloud: Cloud) -> None:
     recovery = bring(cloud, Stage.FAILED)
-    ending = partial(interrupted, clear_device_record.handler, success(LATER))
+    ending = partial(interrupt, clear_device_record.handler, success(LATER))
     once(registry, "add_to_group", before=ending)
     with pytest.raises(RecoverySupersededError):
         move_device_to_failed_group.handler(recovery, None)
@@ -269,11 +269,11 @@ def test_a_slow_twin_cannot_restore_a_device_in_its_second_cool_down(
 def test_a_slow_twin_cannot_overwrite_a_device_whose_update_succeeded(cloud: Cloud) -> None:
     recovery = bring(cloud, Stage.MOVING)
 
-    def finished() -> None:
+    def finish_update() -> None:
         succeed()
         reset_retry_counter_and_move_out.handler(recovery, None)
 
-    once(registry, "update", before=finished)
+    once(registry, "update", before=finish_update)
     with pytest.raises(TransientError, match="VersionConflict"):
         reset_retry_counter_and_move_out.handler(recovery, None)
     with pytest.raises(RecoverySupersededError):

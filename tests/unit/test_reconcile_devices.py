@@ -36,7 +36,7 @@ from .journey import (
     begin,
     bring,
     handle,
-    interrupted,
+    interrupt,
     use_up_a_cycle,
 )
 
@@ -160,7 +160,7 @@ def test_a_device_claimed_but_never_moved_out_still_gets_its_time_away(
     cloud: Cloud, cooling: Recovery, fake_time: list[float]
 ) -> None:
     """Its run was stopped after the claim, and found when the day was over."""
-    interrupted(reset_retry_counter_and_move_out.handler, cooling)
+    interrupt(reset_retry_counter_and_move_out.handler, cooling)
     stop(cloud, "CoolDown", cooling)
     fake_time[0] += 2 * DAY
     assert reconcile() == {"moved_out": 1}
@@ -363,12 +363,12 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch, *actions: Callable[[], object]) -
     """Lets something happen after the devices were counted, and before any is acted on."""
     take = Census.take
 
-    def taken(self: Census, is_over: Callable[[], bool]) -> None:
+    def take_and_act(self: Census, is_over: Callable[[], bool]) -> None:
         take(self, is_over)
         for action in actions:
             action()
 
-    monkeypatch.setattr(Census, "take", taken)
+    monkeypatch.setattr(Census, "take", take_and_act)
 
 
 def test_every_page_of_the_table_is_read(
@@ -485,7 +485,7 @@ def test_an_end_that_somebody_asked_for_and_did_not_reach_is_made_though_the_run
 ) -> None:
     recovery = bring(cloud, stage)
     run_in(cloud, "CoolDown" if stage is Stage.COOLING_DOWN else "Escalation", recovery)
-    interrupted(clear_device_record.handler, success(1_000))
+    interrupt(clear_device_record.handler, success(1_000))
     assert reconcile() == {}
     fake_time[0] += HOUR
     assert reconcile() == {"ended": 1}

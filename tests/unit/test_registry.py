@@ -86,13 +86,13 @@ def test_a_group_that_was_deleted_since_it_was_listed_is_not_dynamic(
 def test_every_page_of_a_list_is_read(environment: pytest.MonkeyPatch) -> None:
     asked: list[str | None] = []
 
-    def paged(_: str, operation: str, **parameters: Any) -> dict[str, Any]:
+    def answer_by_page(_: str, operation: str, **parameters: Any) -> dict[str, Any]:
         asked.append(parameters.get("nextToken"))
         number = len(asked)
         lists = {"thingGroups": [{"groupName": f"{number}"}], "things": [f"{number}"]}
         return {**lists, "nextToken": f"after {number}" if number < 3 else None}
 
-    environment.setattr(aws, "call", paged)
+    environment.setattr(aws, "call", answer_by_page)
     for read in (registry.groups_of, registry.members_of):
         asked.clear()
         assert read("any") == {"1", "2", "3"}

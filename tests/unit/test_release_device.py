@@ -22,7 +22,7 @@ from firmware_retry.handlers import (
 from firmware_retry.release import Results
 
 from .conftest import BACKUP, GROUP, Cloud, failure
-from .journey import FAILED, ORIGINAL, Handler, Stage, bring, handle, interrupted
+from .journey import FAILED, ORIGINAL, Handler, Stage, bring, handle, interrupt
 
 NOW_MS = 1_711_320_300_000
 BEING_MOVED: dict[Stage, Handler] = {
@@ -37,8 +37,8 @@ def release(*names: str) -> Results:
     return release_device.handler(event, None)
 
 
-def removed(at: int = NOW_MS, name: Any = "dev-1") -> Results:
-    """AWS IoT says that the thing was removed from the failed group."""
+def report_removal(at: int = NOW_MS, name: Any = "dev-1") -> Results:
+    """Handle AWS IoT's event that the thing was removed from the failed group."""
     event = {"kind": "removed", "deviceId": name, "timestamp": at}
     return release_device.handler(event, None)
 
@@ -170,7 +170,7 @@ def test_a_single_one_that_cannot_be_released_is_an_error_that_the_intake_sees(
     cloud.dynamodb.Table(BACKUP).delete_item(Key={"deviceId": "dev-1"})
     cloud.remove_from(GROUP)
     with pytest.raises(BackupMissingError):
-        removed()
+        report_removal()
     with pytest.raises(BackupMissingError):
         release("dev-1")
 
@@ -224,10 +224,10 @@ def test_nobody_is_a_list_too(cloud: Cloud) -> None:
 def test_an_operator_releases_a_device_by_taking_it_out_of_the_failed_group(cloud: Cloud) -> None:
     bring(cloud, Stage.TOLD)
     cloud.remove_from(GROUP)
-    assert removed() == {"released": ["dev-1"]}
+    assert report_removal() == {"released": ["dev-1"]}
     assert_free(cloud)
     assert cloud.steps()[-1] == ("failed", "free", "released by an operator")
-    assert removed() == {"not_tracked": ["dev-1"]}
+    assert report_removal() == {"not_tracked": ["dev-1"]}
 
 
 @pytest.mark.parametrize("stage", [stage for stage in Stage if stage is not Stage.TOLD])
@@ -236,24 +236,24 @@ def test_a_removal_of_a_device_that_was_not_settled_there_is_not_an_operators(
 ) -> None:
     bring(cloud, stage)
     before = (cloud.record(), cloud.attributes())
-    assert removed() == {"not_settled": ["dev-1"]}
+    assert report_removal() == {"not_settled": ["dev-1"]}
     assert (cloud.record(), cloud.attributes()) == before
 
 
 def test_nor_is_one_before_people_were_told(cloud: Cloud) -> None:
     """It is of an earlier episode, and comes late."""
     bring(cloud, Stage.TOLD)
-    assert removed(at=NOW_MS - 1) == {"not_settled": ["dev-1"]}
+    assert report_removal(at=NOW_MS - 1) == {"not_settled": ["dev-1"]}
     assert (cloud.attributes(), cloud.members()) == (FAILED, ["dev-1"])
 
 
 def test_nor_is_the_one_of_an_episode_that_is_just_ending(cloud: Cloud) -> None:
     """Whoever ends it takes the device out of the group; its event comes before the end."""
     recovery = bring(cloud, Stage.TOLD)
-    interrupted(release_device.handler, recovery)
+    interrupt(release_device.handler, recovery)
     assert cloud.members() == []
     before = cloud.record()
-    assert removed() == {"not_settled": ["dev-1"]}
+    assert report_removal() == {"not_settled": ["dev-1"]}
     assert cloud.record() == before
     assert release("dev-1") == {"released": ["dev-1"]}
     assert_free(cloud)

@@ -56,14 +56,14 @@ def release(run: Run) -> None:
     retries_table.release(run, Cause.COOLED_DOWN)
 
 
-def stored(cloud: Cloud) -> dict[str, Any]:
+def read_record(cloud: Cloud) -> dict[str, Any]:
     item = cloud.record()
     assert item
     return item
 
 
 def test_an_episode_begins_with_counters_at_zero(tracked: Cloud) -> None:
-    item = stored(tracked)
+    item = read_record(tracked)
     assert (item["RetryCounter"], item["ResetRetryCount"]) == (0, 0)
     assert (item["state"], item["campaign"]) == ("tracking", "2.27")
     assert item["timestamp"] == NOW
@@ -71,17 +71,17 @@ def test_an_episode_begins_with_counters_at_zero(tracked: Cloud) -> None:
 
 def test_an_episode_that_is_on_is_not_begun_again(tracked: Cloud) -> None:
     count()
-    before = stored(tracked)
+    before = read_record(tracked)
     begin(2)
-    assert stored(tracked) == before
+    assert read_record(tracked) == before
 
 
 def test_a_failure_is_counted_with_one_write_and_no_read(tracked: Cloud) -> None:
     tracked.calls.clear()
     assert count() is Outcome.COUNTED
     assert tracked.calls == ["dynamodb.update_item"]
-    assert stored(tracked)["RetryCounter"] == 1
-    assert stored(tracked)["countedEvents"] == {message().event_id}
+    assert read_record(tracked)["RetryCounter"] == 1
+    assert read_record(tracked)["countedEvents"] == {message().event_id}
 
 
 def test_a_device_without_a_record_is_not_tracked(cloud: Cloud) -> None:
@@ -96,7 +96,7 @@ def test_a_copy_of_a_message_is_not_counted(tracked: Cloud) -> None:
         Outcome.COUNTED,
         Outcome.DUPLICATE,
     ]
-    assert stored(tracked)["RetryCounter"] == 2
+    assert read_record(tracked)["RetryCounter"] == 2
 
 
 def test_the_failure_that_reaches_the_limit_makes_the_recovery_due(tracked: Cloud) -> None:
@@ -108,14 +108,14 @@ def test_the_recovery_stays_due_until_it_has_begun(run: Run, cloud: Cloud) -> No
     """Whoever counted the last failure may have died: copies and later failures say it again."""
     assert count(LIMIT - 1) is Outcome.COOL_DOWN_DUE
     assert count(LIMIT) is Outcome.COOL_DOWN_DUE
-    assert stored(cloud)["RetryCounter"] == LIMIT
+    assert read_record(cloud)["RetryCounter"] == LIMIT
 
 
 def test_failures_at_once_are_counted_exactly(tracked: Cloud) -> None:
     tracked.dynamodb.Table(RETRIES)  # one table for all threads
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(count, [number % 2 for number in range(16)]))
-    assert stored(tracked)["RetryCounter"] == 2
+    assert read_record(tracked)["RetryCounter"] == 2
 
 
 def test_the_last_cycle_makes_the_escalation_due(run: Run, cloud: Cloud) -> None:
@@ -136,23 +136,23 @@ def test_a_device_in_recovery_is_not_counted(
     run: Run, cloud: Cloud, state: State, outcome: Outcome
 ) -> None:
     claim(run, state)
-    before = stored(cloud)
+    before = read_record(cloud)
     assert count(50) is outcome
-    assert stored(cloud) == before
+    assert read_record(cloud) == before
 
 
 def test_a_copy_from_the_first_cycle_does_not_count_in_the_second(run: Run, cloud: Cloud) -> None:
     claim(run)
     release(run)
     assert count(0) is Outcome.DUPLICATE
-    assert stored(cloud)["RetryCounter"] == 0
+    assert read_record(cloud)["RetryCounter"] == 0
 
 
 def test_a_failure_from_before_the_episode_counts_for_nothing(cloud: Cloud) -> None:
     not_before = message(5).sent_at
     begin(7, not_before)
     assert [count(4), count(5), count(6)] == [Outcome.STALE, Outcome.COUNTED, Outcome.COUNTED]
-    assert stored(cloud)["RetryCounter"] == 2
+    assert read_record(cloud)["RetryCounter"] == 2
 
 
 @pytest.mark.parametrize("state", [None, State.COOLING_DOWN, State.FAILED])
@@ -161,9 +161,9 @@ def test_a_failure_of_a_later_campaign_changes_it_in_every_state(
 ) -> None:
     if state:
         claim(run, state)
-    before = stored(cloud)
+    before = read_record(cloud)
     assert count(9, fw="2.28") is Outcome.CAMPAIGN_CHANGED
-    assert stored(cloud) == before
+    assert read_record(cloud) == before
 
 
 @pytest.mark.parametrize("state", [None, State.COOLING_DOWN, State.FAILED])
@@ -172,14 +172,14 @@ def test_a_late_failure_of_an_earlier_campaign_counts_for_nothing_in_every_state
 ) -> None:
     if state:
         claim(run, state)
-    before = stored(cloud)
+    before = read_record(cloud)
     assert count(0, fw="2.25") is Outcome.STALE
-    assert stored(cloud) == before
+    assert read_record(cloud) == before
 
 
 def test_a_failure_that_names_no_campaign_is_of_the_one_that_is_on(tracked: Cloud) -> None:
     assert count(2, fw="") is Outcome.COUNTED
-    assert stored(tracked)["campaign"] == "2.27"
+    assert read_record(tracked)["campaign"] == "2.27"
 
 
 def test_nor_does_it_change_the_campaign_in_the_middle_of_a_recovery(run: Run) -> None:
@@ -190,16 +190,16 @@ def test_nor_does_it_change_the_campaign_in_the_middle_of_a_recovery(run: Run) -
 def test_an_episode_of_another_campaign_does_not_replace_the_one_that_is_on(
     run: Run, cloud: Cloud
 ) -> None:
-    before = stored(cloud)
+    before = read_record(cloud)
     assert begin(9, fw="2.28") is None
-    assert stored(cloud) == before
+    assert read_record(cloud) == before
 
 
 def test_the_reason_of_the_last_failure_is_kept(tracked: Cloud) -> None:
     count(1, reason="battery low", errorCode=7)
-    assert stored(tracked)["lastReason"] == "7, battery low"
+    assert read_record(tracked)["lastReason"] == "7, battery low"
     count(2)
-    assert stored(tracked)["lastReason"] == ""
+    assert read_record(tracked)["lastReason"] == ""
 
 
 @pytest.mark.parametrize("cycles", [0, 1])
@@ -224,16 +224,16 @@ def test_a_fatal_failure_makes_the_escalation_due_in_every_cycle(
 def test_the_escalation_of_a_fatal_failure_stays_due_until_it_has_begun(tracked: Cloud) -> None:
     retries_table.count(message(2), is_fatal=True)
     assert [count(2), count(3)] == [Outcome.ESCALATION_DUE] * 2
-    assert stored(tracked)["RetryCounter"] == 1
+    assert read_record(tracked)["RetryCounter"] == 1
 
 
 def test_only_who_tells_of_an_episode_counts_in_it(tracked: Cloud) -> None:
     job = Message.parse(job_event())
     assert retries_table.count(job)[0] is Outcome.TAKEN_OVER
-    assert stored(tracked)["RetryCounter"] == 0
+    assert read_record(tracked)["RetryCounter"] == 0
     tracked.dynamodb.Table(RETRIES).delete_item(Key={"deviceId": "dev-1"})
     retries_table.create(job, 0)
-    assert stored(tracked)["reportedBy"] == "jobs"
+    assert read_record(tracked)["reportedBy"] == "jobs"
     assert count(2) is Outcome.COUNTED_BY_OTHER
     assert count(3, jobId="job-1") is Outcome.COUNTED_BY_OTHER
     assert retries_table.count(job)[0] is Outcome.COUNTED
@@ -242,17 +242,17 @@ def test_only_who_tells_of_an_episode_counts_in_it(tracked: Cloud) -> None:
 def test_a_slow_twin_does_not_put_off_what_is_done(run: Run, cloud: Cloud) -> None:
     claim(run)
     retries_table.mark_away(run)
-    before = stored(cloud)
+    before = read_record(cloud)
     with pytest.raises(TransientError, match="went on meanwhile"):
         retries_table.postpone(run, 60)
-    assert stored(cloud) == before
+    assert read_record(cloud) == before
 
 
 def test_only_the_run_that_holds_a_device_puts_it_off(tracked: Cloud) -> None:
-    before = stored(tracked)
+    before = read_record(tracked)
     with pytest.raises(RecoverySupersededError):
         retries_table.postpone(Run("dev-1", before["trackingId"], 1, "2.27", ""), 60)
-    assert stored(tracked) == before
+    assert read_record(tracked) == before
 
 
 @pytest.mark.parametrize(
@@ -270,11 +270,11 @@ def test_a_takeover_is_bound_to_what_was_read(tracked: Cloud, meanwhile: dict[st
     record = retries_table.read("dev-1")
     assert record
     table = tracked.dynamodb.Table(RETRIES)
-    table.put_item(Item={**stored(tracked), **meanwhile})
-    before = stored(tracked)
+    table.put_item(Item={**read_record(tracked), **meanwhile})
+    before = read_record(tracked)
     with pytest.raises(TransientError, match="went on meanwhile"):
         retries_table.take_over(record, Message.parse(job_event(60)))
-    assert stored(tracked) == before
+    assert read_record(tracked) == before
 
 
 def test_an_episode_that_another_reports_meanwhile_is_not_ended(tracked: Cloud) -> None:
@@ -283,12 +283,12 @@ def test_an_episode_that_another_reports_meanwhile_is_not_ended(tracked: Cloud) 
     retries_table.take_over(record, Message.parse(job_event(60)))
     with pytest.raises(RecoverySupersededError):
         retries_table.end(record, "any", 0)
-    assert stored(tracked)["reportedBy"] == "jobs"
+    assert read_record(tracked)["reportedBy"] == "jobs"
 
 
 def test_a_run_claims_the_device_and_turns_the_cycle(run: Run, cloud: Cloud) -> None:
     due = claim(run)
-    item = stored(cloud)
+    item = read_record(cloud)
     assert item["state"] == "cooling_down"
     assert (item["RetryCounter"], item["ResetRetryCount"]) == (0, 1)
     assert (item["recoveryId"], item["dueAt"]) == (f"{run.tracking_id}-1", due)
@@ -307,12 +307,12 @@ def test_a_run_that_shares_its_name_with_one_of_the_other_machine_does_not_share
 ) -> None:
     """The ladder was shortened while the cool-down was on its way."""
     claim(run, State.FAILED)
-    before = stored(cloud)
+    before = read_record(cloud)
     with pytest.raises(RecoverySupersededError):
         claim(run)
     with pytest.raises(RecoverySupersededError):
         retries_table.read_owned(run, State.COOLING_DOWN)
-    assert stored(cloud) == before
+    assert read_record(cloud) == before
 
 
 @pytest.mark.parametrize(
@@ -326,26 +326,26 @@ def test_a_run_that_shares_its_name_with_one_of_the_other_machine_does_not_share
     ],
 )
 def test_a_run_that_is_not_due_claims_nothing(run: Run, cloud: Cloud, other: Any) -> None:
-    before = stored(cloud)
+    before = read_record(cloud)
     with pytest.raises(RecoverySupersededError):
         claim(other(run))
-    assert stored(cloud) == before
+    assert read_record(cloud) == before
 
 
 def test_a_run_below_the_limit_claims_nothing(tracked: Cloud) -> None:
     count()
     with pytest.raises(RecoverySupersededError):
-        claim(run_of(stored(tracked)["trackingId"]))
+        claim(run_of(read_record(tracked)["trackingId"]))
 
 
 def test_a_device_that_failed_for_good_is_claimed_by_nobody_else(tracked: Cloud) -> None:
     retries_table.count(message(2), is_fatal=True)
-    run = run_of(stored(tracked)["trackingId"])
+    run = run_of(read_record(tracked)["trackingId"])
     claim(run, State.FAILED)
-    before = stored(tracked)
+    before = read_record(tracked)
     with pytest.raises(RecoverySupersededError):
         claim(run_of(run.tracking_id, 2), State.FAILED)
-    assert stored(tracked) == before
+    assert read_record(tracked) == before
 
 
 def test_a_finished_run_claims_nothing(run: Run, cloud: Cloud) -> None:
@@ -362,17 +362,17 @@ def test_a_finished_run_claims_nothing(run: Run, cloud: Cloud) -> None:
 def test_a_released_device_is_tracked_for_its_next_cycle(run: Run, cloud: Cloud) -> None:
     claim(run)
     release(run)
-    item = stored(cloud)
+    item = read_record(cloud)
     assert (item["state"], item["ResetRetryCount"]) == ("tracking", 1)
     assert not {"recoveryId", "dueAt"} & item.keys()
 
 
 def test_something_is_due_until_it_was_told(run: Run, cloud: Cloud) -> None:
     claim(run, State.FAILED)
-    assert "dueAt" in stored(cloud)
+    assert "dueAt" in read_record(cloud)
     retries_table.mark_notified(run)
-    assert stored(cloud)["notifiedAt"] == NOW
-    assert "dueAt" not in stored(cloud)
+    assert read_record(cloud)["notifiedAt"] == NOW
+    assert "dueAt" not in read_record(cloud)
 
 
 def test_forgetting_takes_record_and_backup(run: Run, cloud: Cloud) -> None:
@@ -404,11 +404,11 @@ def test_an_episode_does_not_end_on_an_old_reading(run: Run, cloud: Cloud) -> No
     cooling = retries_table.read("dev-1")
     assert cooling
     release(run)
-    before = stored(cloud)
+    before = read_record(cloud)
     for old in (record, cooling):
         with pytest.raises(RecoverySupersededError):
             retries_table.end(old, Cause.SUCCEEDED, 0)
-    assert stored(cloud) == before
+    assert read_record(cloud) == before
 
 
 def test_an_episode_does_not_end_on_a_reading_of_the_one_before(tracked: Cloud) -> None:
@@ -435,7 +435,7 @@ def test_a_device_that_is_to_end_its_episode_does_not_go_into_its_next_cycle(
     retries_table.ask_to_end(run, Cause.SUCCEEDED, 5)
     with pytest.raises(TransientError):
         release(run)
-    assert stored(cloud)["state"] == "cooling_down"
+    assert read_record(cloud)["state"] == "cooling_down"
 
 
 def test_a_failed_record_whose_end_was_requested_is_not_read_as_failed(run: Run) -> None:
@@ -451,7 +451,7 @@ def test_only_the_owner_of_a_record_can_request_its_end(run: Run, cloud: Cloud) 
     release(run)
     with pytest.raises(RecoverySupersededError):
         retries_table.ask_to_end(run, Cause.SUCCEEDED, 5)
-    assert "ending" not in stored(cloud)
+    assert "ending" not in read_record(cloud)
 
 
 def test_what_was_of_the_past_at_the_beginning_is_so_at_the_end(cloud: Cloud) -> None:

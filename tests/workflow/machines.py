@@ -106,11 +106,11 @@ def _start(fleet: Fleet, case: Case) -> str:
 def _wait(fleet: Fleet, execution_arn: str) -> Run:
     client = fleet.client("stepfunctions")
 
-    def ended() -> dict[str, Any] | None:
+    def find_end() -> dict[str, Any] | None:
         found: dict[str, Any] = client.describe_execution(executionArn=execution_arn)
         return found if found["status"] != "RUNNING" else None
 
-    end = eventually(ended)
+    end = eventually(find_end)
     assert end is not None, f"{execution_arn} does not end"
     entered: list[dict[str, Any]] = []
     attempts: dict[str, int] = {}
@@ -147,11 +147,11 @@ def _configuration(
         for state in tasks_of(definitions[case.machine]):
             answers = case.mocks.get(state, (Result({}),))
             test_case[state] = f"{case.name}-{state}"
-            responses[test_case[state]] = dict(_numbered(answers))
+            responses[test_case[state]] = dict(_number(answers))
     return {"StateMachines": machines, "MockedResponses": responses}
 
 
-def _numbered(answers: tuple[Mock, ...]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _number(answers: tuple[Mock, ...]) -> Iterator[tuple[str, dict[str, Any]]]:
     for number, answer in enumerate(answers):
         is_last = number == len(answers) - 1
         attempts = f"{number}-999" if is_last else str(number)

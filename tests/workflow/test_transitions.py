@@ -216,18 +216,18 @@ def _error_rows() -> Iterator[Row]:
 ERROR_ROWS = tuple(_error_rows())
 
 
-def _counted(outcome: Outcome) -> Result:
+def _answer_count(outcome: Outcome) -> Result:
     return Result({"outcome": outcome, "recoveryId": "t-1", "recovery": RECOVERY})
 
 
 def _way_to(state: str) -> dict[str, tuple[Mock, ...]]:
     """What the tasks before a state answer, so that the run comes by."""
-    new_device = (_counted(Outcome.NOT_TRACKED), _counted(Outcome.COUNTED))
+    new_device = (_answer_count(Outcome.NOT_TRACKED), _answer_count(Outcome.COUNTED))
     ways: dict[str, dict[str, tuple[Mock, ...]]] = {
         **{name: {"IncrementRetryCounter": new_device} for name in ROUTES[Outcome.NOT_TRACKED]},
-        "ClearDeviceRecord": {"IncrementRetryCounter": (_counted(Outcome.CAMPAIGN_CHANGED),)},
-        "StartCoolDown": {"IncrementRetryCounter": (_counted(Outcome.COOL_DOWN_DUE),)},
-        "StartEscalation": {"IncrementRetryCounter": (_counted(Outcome.ESCALATION_DUE),)},
+        "ClearDeviceRecord": {"IncrementRetryCounter": (_answer_count(Outcome.CAMPAIGN_CHANGED),)},
+        "StartCoolDown": {"IncrementRetryCounter": (_answer_count(Outcome.COOL_DOWN_DUE),)},
+        "StartEscalation": {"IncrementRetryCounter": (_answer_count(Outcome.ESCALATION_DUE),)},
         KEPT: {"IncrementRetryCounter": (Error("RequestRefusedError"),)},
         "RestoreDeviceAttributes": {"ResetRetryCounterAndMoveOut": (Result(PAST),)},
         "MoveDeviceToFailedGroup": {"ResetRetryCountToFailedUpdate": (Result(PAST),)},
@@ -236,8 +236,8 @@ def _way_to(state: str) -> dict[str, tuple[Mock, ...]]:
     return ways.get(state, {})
 
 
-def _given(machine: Machine, state: str) -> Mapping[str, Any]:
-    """The input of a run that comes by the state."""
+def _make_input(machine: Machine, state: str) -> Mapping[str, Any]:
+    """Return the input of a run that comes by the state."""
     if machine != "intake":
         return RECOVERY
     return {**INPUT, "kind": "removed"} if state == "ReleaseDevice" else INPUT
@@ -245,7 +245,7 @@ def _given(machine: Machine, state: str) -> Mapping[str, Any]:
 
 def _failing(machine: Machine, state: str, error: str) -> Case:
     mocks = {**_way_to(state), state: (Error(error),)}
-    return Case(machine, mocks, _given(machine, state))
+    return Case(machine, mocks, _make_input(machine, state))
 
 
 def _of_kind(kind: str) -> Case:
@@ -253,12 +253,12 @@ def _of_kind(kind: str) -> Case:
 
 
 def _of_outcome(outcome: Outcome) -> Case:
-    counts = (_counted(outcome), _counted(Outcome.COUNTED))
+    counts = (_answer_count(outcome), _answer_count(Outcome.COUNTED))
     mocks = {"IncrementRetryCounter": counts, "CheckIfDeviceExists": (Result(FOUND),)}
     return Case("intake", mocks, INPUT)
 
 
-def _undisturbed(machine: Machine) -> Case:
+def _make_undisturbed_case(machine: Machine) -> Case:
     first = HAPPY_PATHS[machine][0]
     return Case(machine, {first: (Result(PAST),)}, RECOVERY)
 
@@ -267,7 +267,7 @@ CASES = (
     *(_failing(machine, state, error) for machine, state, error, _, _ in ERROR_ROWS),
     *map(_of_kind, KINDS),
     *map(_of_outcome, ROUTES),
-    *map(_undisturbed, HAPPY_PATHS),
+    *map(_make_undisturbed_case, HAPPY_PATHS),
 )
 
 
@@ -312,7 +312,7 @@ def test_every_outcome_has_a_route() -> None:
 
 @pytest.mark.parametrize("machine", HAPPY_PATHS)
 def test_a_recovery_is_a_straight_line(runs: dict[str, Run], machine: Machine) -> None:
-    run = runs[_undisturbed(machine).name]
+    run = runs[_make_undisturbed_case(machine).name]
     assert (run.path, run.status) == (HAPPY_PATHS[machine], "SUCCEEDED")
     # Whatever the steps answer, each gets the input of the run.
     assert all(given.items() >= RECOVERY.items() for given in run.inputs.values())
@@ -329,7 +329,7 @@ def test_an_error_leads_where_it_should(runs: dict[str, Run], row: Row) -> None:
     elif following == KEPT:
         assert after == (KEPT, "MessageInDeadLetterQueue")
         assert (run.status, run.error) == ("FAILED", error)
-        assert run.inputs[KEPT].items() >= _given(machine, state).items()
+        assert run.inputs[KEPT].items() >= _make_input(machine, state).items()
     else:
         assert (after, run.status) == ((following,), "SUCCEEDED")
 

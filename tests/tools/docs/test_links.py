@@ -28,7 +28,7 @@ def test_no_page_is_lost() -> None:
     while ahead:
         page = ahead.pop()
         seen.add(page)
-        ahead |= set(led_to(page)) - seen
+        ahead |= set(list_linked_pages(page)) - seen
     assert sorted(map(pages.name_of, set(pages.pages()) - seen)) == []
 
 
@@ -41,8 +41,8 @@ def test_the_submodules_are_in_the_readme() -> None:
     assert "modules" in pages.links(ROOT / "README.md")
 
 
-def led_to(page: Path) -> Iterator[Path]:
-    """The pages that a page links, one by one or as a folder."""
+def list_linked_pages(page: Path) -> Iterator[Path]:
+    """Return the pages that a page links, singly or as a folder."""
     for link in pages.links(page):
         target = (page.parent / link.partition("#")[0]).resolve()
         # A folder of folders shows the page of each, such as modules/.

@@ -74,11 +74,11 @@ def outcome(cloud: LocalCloud) -> Callable[[str], dict[str, Any]]:
     def wait(execution_arn: str) -> dict[str, Any]:
         states = cloud.client("stepfunctions")
 
-        def ended() -> dict[str, Any] | None:
+        def find_end() -> dict[str, Any] | None:
             found: dict[str, Any] = states.describe_execution(executionArn=execution_arn)
             return None if found["status"] == "RUNNING" else found
 
-        found = eventually(ended)
+        found = eventually(find_end)
         assert found is not None, "the execution did not end"
         return found
 

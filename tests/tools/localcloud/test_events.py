@@ -23,8 +23,8 @@ from tests.tools.localcloud.common import (
 
 
 @contextmanager
-def enabled(cloud: LocalCloud, *kinds: str) -> Iterator[None]:
-    """Kinds of events that are on within the block."""
+def enable_events(cloud: LocalCloud, *kinds: str) -> Iterator[None]:
+    """Enable kinds of events within the block."""
     iot = cloud.client("iot")
     for value in (True, False):
         configured = {kind: {"Enabled": value} for kind in kinds}
@@ -36,7 +36,10 @@ def enabled(cloud: LocalCloud, *kinds: str) -> Iterator[None]:
 @pytest.fixture
 def events(cloud: LocalCloud) -> Iterator[Device]:
     """A client that hears all events of jobs' executions and of groups' members, which are on."""
-    with enabled(cloud, "JOB_EXECUTION", "THING_GROUP_MEMBERSHIP"), Device.of(cloud, "e") as client:
+    with (
+        enable_events(cloud, "JOB_EXECUTION", "THING_GROUP_MEMBERSHIP"),
+        Device.of(cloud, "e") as client,
+    ):
         client.subscribe("$aws/events/jobExecution/#")
         client.subscribe("$aws/events/thingGroupMembership/#")
         yield client
@@ -99,9 +102,9 @@ def test_a_configuration_changes_what_it_names(cloud: LocalCloud) -> None:
         assert len(found) == 11
         return {kind for kind, setting in found.items() if setting["Enabled"]}
 
-    with enabled(cloud, "JOB_EXECUTION"):
+    with enable_events(cloud, "JOB_EXECUTION"):
         assert on() == {"JOB_EXECUTION"}
-        with enabled(cloud, "THING_GROUP_MEMBERSHIP"):
+        with enable_events(cloud, "THING_GROUP_MEMBERSHIP"):
             assert on() == {"JOB_EXECUTION", "THING_GROUP_MEMBERSHIP"}
     assert on() == set()
     with pytest.raises(ClientError, match="InvalidRequestException"):

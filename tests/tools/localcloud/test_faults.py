@@ -81,7 +81,7 @@ def run(cloud: LocalCloud, function: str) -> Callable[..., Any]:
     return invoke
 
 
-def written(cloud: LocalCloud, device: str) -> int:
+def count_writes(cloud: LocalCloud, device: str) -> int:
     answer = cloud.client("dynamodb").get_item(TableName="struck", Key={"k": {"S": device}})
     return int(answer.get("Item", {"n": {"N": "0"}})["n"]["N"])
 
@@ -111,7 +111,7 @@ def test_a_fault_hits_all_attempts_of_the_sdk_or_the_first(
     fault = Fault(thing, PUT, kind, first_attempt_only=first_only)
     cloud.inject(fault)
     assert run(thing, "put")["saw"] == [saw]
-    assert written(cloud, thing) == writes
+    assert count_writes(cloud, thing) == writes
     assert cloud.count_hits()[fault] == fired
     # Attempts are one call, as its caller sees it.
     assert cloud.targets(thing) == [PUT]
@@ -123,7 +123,7 @@ def test_a_killed_process_dies_after_its_call_took_effect(
     before = run(thing)["pid"]
     cloud.inject(Fault(thing, PUT, Kind.KILLED))
     assert run(thing, "put")["errorType"] == "Runtime.ExitError"
-    assert written(cloud, thing) == 1
+    assert count_writes(cloud, thing) == 1
     after = run(thing, "put")
     assert after["saw"] == ["answer"]
     assert after["pid"] != before
@@ -215,7 +215,7 @@ def test_an_invocation_by_a_state_machine(
     states, given = cloud.client("stepfunctions"), {"deviceId": thing, "do": ["put"]}
     run = states.start_execution(stateMachineArn=arn, input=json.dumps(given))
     assert outcome(run["executionArn"])["error"] == error
-    assert written(cloud, thing) == writes
+    assert count_writes(cloud, thing) == writes
     again = states.start_execution(stateMachineArn=arn, input=json.dumps(given))
     assert outcome(again["executionArn"])["status"] == "SUCCEEDED"
 

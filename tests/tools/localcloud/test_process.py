@@ -84,12 +84,12 @@ def test_it_ends_with_its_parent(tmp_path: Path) -> None:
     parent.send_signal(signal.SIGKILL)
     parent.wait()
 
-    def gone() -> bool:
+    def is_gone() -> bool:
         with socket.socket() as probe:
             refused = probe.connect_ex((process.HOST, int(port))) != 0
         return refused and not Path(folder).exists()
 
-    assert eventually(gone)
+    assert eventually(is_gone)
 
 
 def test_the_command_prints_what_to_do_and_ends_on_ctrl_c(tmp_path: Path) -> None:

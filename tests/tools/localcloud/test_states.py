@@ -282,7 +282,7 @@ def test_a_wait_lasts_as_long_as_it_is_held(
         run = states.start_execution(stateMachineArn=machine, input=given)
         return str(run["executionArn"])
 
-    def entered(run: str) -> list[str]:
+    def list_entered(run: str) -> list[str]:
         events = states.get_execution_history(executionArn=run)["events"]
         details = [e.get("stateEnteredEventDetails") for e in events]
         return [detail["name"] for detail in details if detail]
@@ -290,6 +290,6 @@ def test_a_wait_lasts_as_long_as_it_is_held(
     with cloud.hold_waits(Hold("held-in-then", "Then"), Hold("held")):
         runs = {device: start(device) for device in ("held", "held-in-then", "other")}
         assert outcome(runs["other"])["status"] == "SUCCEEDED"
-        assert eventually(lambda: entered(runs["held-in-then"]) == ["First", "Then"])
-        assert entered(runs["held"]) == ["First"]
+        assert eventually(lambda: list_entered(runs["held-in-then"]) == ["First", "Then"])
+        assert list_entered(runs["held"]) == ["First"]
     assert {outcome(run)["status"] for run in runs.values()} == {"SUCCEEDED"}
