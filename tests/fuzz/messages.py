@@ -32,13 +32,13 @@ class Hostile:
     Attributes:
         name: what is wrong with it.
         fields: replaces and adds fields of a good message; ``...`` leaves a field out.
-        fate: ``COUNTED``, or how the error line of the function begins.
+        outcome: ``COUNTED``, or how the error line of the function begins.
         refused: the fields that the rule does not pass on, as the message names them.
     """
 
     name: str
     fields: dict[str, Any]
-    fate: str = COUNTED
+    outcome: str = COUNTED
     refused: frozenset[str] = frozenset()
 
     def message(self, device: str) -> dict[str, Any]:
@@ -62,14 +62,14 @@ class Hostile:
         }
 
 
-def _bad(field: str, what: str, value: Any, fate: str | None = None) -> Hostile:
+def _bad(field: str, what: str, value: Any, outcome: str | None = None) -> Hostile:
     """A message with one field that the rule refuses."""
     not_valid = f"{_LOGGED_AS.get(field, field)} is not valid"
-    return Hostile(f"{field}: {what}", {field: value}, fate or not_valid, frozenset({field}))
+    return Hostile(f"{field}: {what}", {field: value}, outcome or not_valid, frozenset({field}))
 
 
 def _bad_values(field: str) -> list[Hostile]:
-    fate = COUNTED if field == "model" else None
+    outcome = COUNTED if field == "model" else None
     values = {
         "far too long": CANARY * 10_000,
         "one too long": CANARY.ljust(_LENGTHS[field] + 1, "x"),
@@ -94,7 +94,7 @@ def _bad_values(field: str) -> list[Hostile]:
         "a deep list": _deep(50),
         "the mark of a refused value": REFUSED,
     }
-    return [_bad(field, what, value, fate) for what, value in values.items()]
+    return [_bad(field, what, value, outcome) for what, value in values.items()]
 
 
 def _deep(levels: int) -> Any:
@@ -223,8 +223,8 @@ def hostile_messages(draw: st.DrawFn) -> Hostile:
         if value is not ...:
             fields[field] = value
     fatal = [field for field in ("_id_", "timestamp", "jobId") if field in refused]
-    fate = f"{_LOGGED_AS.get(fatal[0], fatal[0])} is not valid" if fatal else COUNTED
-    return Hostile("generated", fields, fate, refused)
+    outcome = f"{_LOGGED_AS.get(fatal[0], fatal[0])} is not valid" if fatal else COUNTED
+    return Hostile("generated", fields, outcome, refused)
 
 
 def generate_messages(number: int) -> list[Hostile]:

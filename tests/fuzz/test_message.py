@@ -60,28 +60,28 @@ def test_whatever_comes_is_a_message_within_bounds_or_a_bounded_refusal(event: A
     assert 0 <= found.sent_at < 10**14
 
 
-def _fate_by_handlers(message: Hostile) -> str:
+def _find_outcome(message: Hostile) -> str:
     sent = message.message("3hwC2y7")
     found = _parse(sent | {"deviceId": sent.get("_id_"), "topic": "t", "clientId": "c"})
     return found if isinstance(found, str) else COUNTED
 
 
-def _assert_fate(message: Hostile) -> None:
-    fate = _fate_by_handlers(message)
-    assert fate.startswith(COUNTED if message.fate == UNKNOWN else message.fate)
-    assert CANARY not in fate
+def _assert_outcome(message: Hostile) -> None:
+    outcome = _find_outcome(message)
+    assert outcome.startswith(COUNTED if message.outcome == UNKNOWN else message.outcome)
+    assert CANARY not in outcome
 
 
 @pytest.mark.parametrize("message", CORPUS, ids=lambda message: message.name)
 def test_the_handlers_alone_refuse_the_corpus_too(message: Hostile) -> None:
     """A redriven letter does not come through the rule."""
-    _assert_fate(message)
+    _assert_outcome(message)
 
 
 @given(hostile_messages())
 @settings(max_examples=200, deadline=None)
 def test_the_handlers_alone_refuse_what_is_generated_too(message: Hostile) -> None:
-    _assert_fate(message)
+    _assert_outcome(message)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""People are told of one device clearly, and of a storm in a handful of mails."""
+"""Operators are notified of one device clearly, and of a storm in a handful of mails."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ A_HANDFUL = 5
 
 @pytest.fixture
 def fleet(second: Fleet) -> Fleet:
-    """The fleet that mails people, and has told them all that was."""
+    """Return the fleet that mails operators, with no alert left to mail."""
     second.invoke("MailOperators")
     return second
 
 
 def _mails(fleet: Fleet, mark: int) -> list[dict[str, Any]]:
-    """What people were mailed."""
+    """Return what was mailed to operators."""
     topic = fleet.outputs["operator_topic_arn"]
     calls = [call for call in fleet.calls(mark) if call.operation == "Publish"]
     return [call.parameters for call in calls if call.parameters["TopicArn"] == topic]
@@ -145,7 +145,7 @@ def test_a_storm_is_a_handful_of_mails(fleet: Fleet, figures: list[str]) -> None
     assert fleet.invoke("MailOperators") == {}
     figures.append(
         f"alerts: {len(STORM)} devices failed for good at once: {len(STORM)} messages on the FIFO"
-        f" topic, {len(mails)} mail(s) to people, every device in exactly one of them"
+        f" topic, {len(mails)} mail(s) to operators, every device in exactly one of them"
         f" ({time.monotonic() - started:.0f} s)"
     )
 

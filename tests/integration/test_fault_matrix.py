@@ -36,7 +36,7 @@ LONG_AGO = -1_000_000
 
 
 @dataclass
-class Traveller:
+class DeviceUnderTest:
     """A device on its journey: fails a cycle, cools down, fails another, is given up.
 
     Attributes:
@@ -55,9 +55,9 @@ class Traveller:
     between: dict[str, str] | None = None
     """Its attributes when it came back from its cool-down."""
 
-    def travel(self, fleet: Fleet, publisher: Device, record: dict[str, Any]) -> None:
-        """Does what is next, given its record; empty when there is none."""
-        # It is given up and nothing is due any more: everybody was told.
+    def advance(self, fleet: Fleet, publisher: Device, record: dict[str, Any]) -> None:
+        """Take the next step, given its record; empty when there is none."""
+        # It is given up and nothing is due any more: operators were notified.
         self.is_done = record.get("state") == "failed" and "dueAt" not in record
         if self.is_done or not self._may_fail(record):
             return
@@ -80,16 +80,16 @@ class Traveller:
         return counted == self.sent and cycle == ("tracking", self.sent // LIMIT)
 
 
-def travel(fleet: Fleet, travellers: list[Traveller]) -> int:
-    """Sends all on their way and waits until they arrive; how many dead letters were redriven."""
-    for traveller in travellers:
-        fleet.add_thing(traveller.name, **traveller.original)
-    fleet.cloud.inject(*(fault for traveller in travellers for fault in traveller.faults))
+def run_journeys(fleet: Fleet, devices: list[DeviceUnderTest]) -> int:
+    """Run all journeys to their ends; return how many dead letters were redriven."""
+    for device in devices:
+        fleet.add_thing(device.name, **device.original)
+    fleet.cloud.inject(*(fault for device in devices for fault in device.faults))
     with ThreadPoolExecutor(1) as pool:
         have_arrived = Event()
         operator = pool.submit(_redrive_until, fleet, have_arrived)
         try:
-            _travel(fleet, travellers)
+            _advance_until_done(fleet, devices)
         finally:
             have_arrived.set()
         redriven = operator.result()
@@ -100,18 +100,18 @@ def travel(fleet: Fleet, travellers: list[Traveller]) -> int:
     return redriven
 
 
-def _travel(fleet: Fleet, travellers: list[Traveller]) -> None:
+def _advance_until_done(fleet: Fleet, devices: list[DeviceUnderTest]) -> None:
     deadline = time.monotonic() + SECONDS
     with fleet.connect("matrix") as publisher:
         while (looked := time.monotonic()) < deadline:
             records = fleet.all_records()
-            for traveller in travellers:
-                traveller.travel(fleet, publisher, records.get(traveller.name, {}))
-            under_way = [traveller for traveller in travellers if not traveller.is_done]
+            for device in devices:
+                device.advance(fleet, publisher, records.get(device.name, {}))
+            under_way = [device for device in devices if not device.is_done]
             if not under_way:
                 return
             # Last, so that the scheduled pass helps nobody who can do without.
-            if all(traveller.needs_reconcile for traveller in under_way):
+            if all(device.needs_reconcile for device in under_way):
                 fleet.invoke("ReconcileDevices", graceSeconds=LONG_AGO)
             # So that what it waits for gets on, however long it takes to read all records.
             time.sleep(max(0.2, 2 * (time.monotonic() - looked)))
@@ -144,7 +144,7 @@ def _rest(fleet: Fleet) -> None:
     assert eventually(lambda: not any(map(fleet.is_running, MACHINES)))
 
 
-def ends(fleet: Fleet, travellers: list[Traveller]) -> dict[str, dict[str, Any]]:
+def ends(fleet: Fleet, devices: list[DeviceUnderTest]) -> dict[str, dict[str, Any]]:
     """Where each device ended, without what differs by nature from one journey to the next."""
     iot, records = fleet.client("iot"), fleet.all_records()
     members = {
@@ -156,8 +156,8 @@ def ends(fleet: Fleet, travellers: list[Traveller]) -> dict[str, dict[str, Any]]
     }
     runs = {machine: [run["name"] for run in fleet.runs(machine)] for machine in MACHINES[1:]}
     found = {}
-    for traveller in travellers:
-        name, thing = traveller.name, iot.describe_thing(thingName=traveller.name)
+    for device in devices:
+        name, thing = device.name, iot.describe_thing(thingName=device.name)
         record = records.get(name, {})
         tracking_id = str(record.get("trackingId", "no record"))
         found[name] = {
@@ -166,9 +166,9 @@ def ends(fleet: Fleet, travellers: list[Traveller]) -> dict[str, dict[str, Any]]
             "attributes": thing["attributes"],
             # One more change of the thing than in the faultless journey would be one too many.
             "version": thing["version"],
-            "between the cycles": traveller.between,
+            "between the cycles": device.between,
             "is in the failed group": name in members,
-            "told": [_mask(alert) for alert in fleet.alerts(name)],
+            "alerts": [_mask(alert) for alert in fleet.alerts(name)],
             "recoveries": {
                 machine: sorted(n.replace(tracking_id, "…") for n in names if tracking_id in n)
                 for machine, names in runs.items()
@@ -209,22 +209,21 @@ class Clean:
 def clean(second: Fleet) -> Clean:
     mark = second.mark()
     faultless = [
-        Traveller(f"faultless-{number}", original) for number, original in enumerate(ORIGINALS)
+        DeviceUnderTest(f"faultless-{number}", original)
+        for number, original in enumerate(ORIGINALS)
     ]
-    travel(second, faultless)
+    run_journeys(second, faultless)
     calls = second.cloud.targets(faultless[0].name)
-    _assert_complete(second, mark, [traveller.name for traveller in faultless])
+    _assert_complete(second, mark, [device.name for device in faultless])
 
     first = next(call for call in calls if call.operation == "Invoke")
     outage = _outage(second, first, "letter")
-    travel(second, [Traveller("letter", ORIGINALS[0], (outage,))])
+    run_journeys(second, [DeviceUnderTest("letter", ORIGINALS[0], (outage,))])
     known = {replace(call, occurrence=1) for call in calls}
     letter_calls = [call for call in second.cloud.targets("letter") if call not in calls]
     letter_calls = [call for call in letter_calls if replace(call, occurrence=1) not in known]
     found = ends(second, faultless)
-    return Clean(
-        calls, letter_calls, outage, tuple(found[traveller.name] for traveller in faultless)
-    )
+    return Clean(calls, letter_calls, outage, tuple(found[device.name] for device in faultless))
 
 
 def _assert_complete(fleet: Fleet, since: int, names: list[str]) -> None:
@@ -270,16 +269,16 @@ def _definition(fleet: Fleet, machine_arn: str) -> dict[str, Any]:
     return dict(json.loads(found["definition"]))
 
 
-def _every_fault(fleet: Fleet, clean: Clean) -> list[Traveller]:
+def _every_fault(fleet: Fleet, clean: Clean) -> list[DeviceUnderTest]:
     """One device for each call and each fault of it."""
     intake = fleet.machine("intake").rpartition(":")[2]
-    travellers: list[Traveller] = []
+    devices: list[DeviceUnderTest] = []
 
     def add(*faults: Fault, needs_reconcile: bool = False) -> None:
-        number = len(travellers)
+        number = len(devices)
         name, original = f"fault-{number}", ORIGINALS[number % len(ORIGINALS)]
         own = tuple(replace(fault, about=name) for fault in faults)
-        travellers.append(Traveller(name, original, own, needs_reconcile))
+        devices.append(DeviceUnderTest(name, original, own, needs_reconcile))
 
     for call in clean.calls:
         for fault in Fault.every(call, ""):
@@ -289,7 +288,7 @@ def _every_fault(fleet: Fleet, clean: Clean) -> list[Traveller]:
     for call in clean.letter_calls:
         for fault in Fault.every(call, ""):
             add(clean.outage, fault)
-    return travellers
+    return devices
 
 
 def test_the_faultless_journey_is_the_one_that_is_meant(clean: Clean) -> None:
@@ -304,34 +303,34 @@ def test_the_faultless_journey_is_the_one_that_is_meant(clean: Clean) -> None:
         assert end["between the cycles"] == original
         assert end["attributes"] == {**original, "firmwareRetry": "failed"}
         assert end["is in the failed group"]
-        assert len(end["told"]) == 1
+        assert len(end["alerts"]) == 1
         assert end["recoveries"] == {"cool_down": ["…-1"], "escalation": ["…-2"]}
 
 
 def test_no_fault_loses_a_device(second: Fleet, clean: Clean, figures: list[str]) -> None:
     failed_before = _list_failed_runs(second)
-    travellers = _every_fault(second, clean)
+    devices = _every_fault(second, clean)
     started = time.monotonic()
-    redriven = travel(second, travellers)
+    redriven = run_journeys(second, devices)
     seconds = time.monotonic() - started
 
     fired = second.cloud.count_hits()
-    idle = [str(f) for traveller in travellers for f in traveller.faults if fired[f] < f.times]
+    idle = [str(f) for device in devices for f in device.faults if fired[f] < f.times]
     assert idle == [], "a fault that never struck proves nothing"
 
-    found = ends(second, travellers)
+    found = ends(second, devices)
     lost = {
-        " and ".join(str(fault) for fault in traveller.faults): {
+        " and ".join(str(fault) for fault in device.faults): {
             what: (is_, clean_end[what])
-            for what, is_ in found[traveller.name].items()
+            for what, is_ in found[device.name].items()
             if is_ != clean_end[what]
         }
-        for number, traveller in enumerate(travellers)
-        if found[traveller.name] != (clean_end := clean.ends[number % len(ORIGINALS)])
+        for number, device in enumerate(devices)
+        if found[device.name] != (clean_end := clean.ends[number % len(ORIGINALS)])
     }
     figures.append(
         f"fault matrix: {len(clean.calls) + len(clean.letter_calls)} calls,"
-        f" faults tried {len(travellers)}, devices lost {len(lost)} ({seconds:.0f} s)"
+        f" faults tried {len(devices)}, devices lost {len(lost)} ({seconds:.0f} s)"
     )
     assert lost == {}
 
@@ -341,11 +340,11 @@ def test_no_fault_loses_a_device(second: Fleet, clean: Clean, figures: list[str]
         machine: len(runs) - len(failed_before[machine])
         for machine, runs in _list_failed_runs(second).items()
     }
-    faults = [fault for traveller in travellers for fault in traveller.faults]
+    faults = [fault for device in devices for fault in device.faults]
     of_rule = sum(fault.target.origin is Origin.RULE for fault in faults)
     twice = sum(f.target in clean.letter_calls and f.kind is Kind.LOST for f in faults)
     assert redriven == failed["intake"] + of_rule + twice
-    assert failed["cool_down"] + failed["escalation"] == sum(t.needs_reconcile for t in travellers)
+    assert failed["cool_down"] + failed["escalation"] == sum(t.needs_reconcile for t in devices)
     assert _letters(second) == 0
 
 

@@ -43,7 +43,7 @@ class Attack:
     @property
     def counted(self) -> set[str]:
         """The devices whose message is good."""
-        return {device for device, sent in self.messages.items() if sent.fate == COUNTED}
+        return {device for device, sent in self.messages.items() if sent.outcome == COUNTED}
 
 
 @pytest.fixture(scope="module")
@@ -142,9 +142,9 @@ def test_the_function_says_of_each_refused_message_what_was_wrong(attack: Attack
     for device, sent in attack.messages.items():
         errors = attack.fleet.errors_logged("IncrementRetryCounter", f"clientId '{device}'")
         found = [error["errorMessage"] for error in errors]
-        refused = " is " in sent.fate
+        refused = " is " in sent.outcome
         assert len(found) == refused, sent.name
-        assert not refused or found[0].startswith(sent.fate), sent.name
+        assert not refused or found[0].startswith(sent.outcome), sent.name
 
 
 def test_no_log_line_says_more_than_it_may(attack: Attack) -> None:

@@ -26,14 +26,14 @@ class Journey:
     """By moment: the thing's attributes."""
     groups: dict[str, set[str]] = field(default_factory=dict)
     """By moment: the groups that the thing is in."""
-    told: dict[str, int] = field(default_factory=dict)
+    alert_counts: dict[str, int] = field(default_factory=dict)
     """By moment: messages on the FIFO topic."""
 
     def look(self, moment: str) -> None:
         """Keeps what the registry says just now."""
         self.attributes[moment] = self.fleet.attributes(DEVICE)
         self.groups[moment] = self.fleet.groups(DEVICE)
-        self.told[moment] = len(self.fleet.alerts(DEVICE))
+        self.alert_counts[moment] = len(self.fleet.alerts(DEVICE))
 
     def wait_for_model(self, model: str) -> None:
         """Waits until the registry says so."""
@@ -63,15 +63,15 @@ def journey(quickstart: Fleet) -> Iterator[Journey]:
     fleet.add_thing(DEVICE, **ORIGINAL)
     query = f"thingName:{DEVICE} AND attributes.FW:2.26"
     iot.create_dynamic_thing_group(thingGroupName=GROUP, queryString=query)
-    travelled = Journey(fleet, fleet.mark(), fleet.bad_ends())
-    travelled.wait_for_group(GROUP, joined=True)
+    recorded = Journey(fleet, fleet.mark(), fleet.bad_ends())
+    recorded.wait_for_group(GROUP, joined=True)
     with fleet.connect(DEVICE) as connection:
-        _travel(travelled, connection)
-    yield travelled
+        _run_journey(recorded, connection)
+    yield recorded
     iot.delete_dynamic_thing_group(thingGroupName=GROUP)
 
 
-def _travel(journey: Journey, connection: Device) -> None:
+def _run_journey(journey: Journey, connection: Device) -> None:
     journey.fail(connection, range(1, 10))
     journey.look("after 9")
 
@@ -122,7 +122,7 @@ def test_and_the_device_is_back_in_its_dynamic_group(journey: Journey) -> None:
 
 def test_nine_failures_of_the_second_cycle_change_nothing(journey: Journey) -> None:
     assert journey.attributes["after 19"] == ORIGINAL
-    assert journey.told["after 19"] == 0
+    assert journey.alert_counts["after 19"] == 0
 
 
 def test_after_the_twentieth_model_and_fw_read_failed(journey: Journey) -> None:
@@ -162,7 +162,7 @@ def test_every_change_of_the_thing_is_a_merge_bound_to_its_version(journey: Jour
 def test_eleven_more_failures_change_nothing_and_tell_nobody(journey: Journey) -> None:
     assert journey.attributes["after 31"] == journey.attributes["after 20"]
     assert journey.groups["after 31"] == journey.groups["after 20"]
-    assert journey.told["after 31"] == journey.told["after 20"] == 1
+    assert journey.alert_counts["after 31"] == journey.alert_counts["after 20"] == 1
 
 
 def test_no_execution_failed(journey: Journey) -> None:

@@ -24,7 +24,13 @@ from typing import Any
 
 from localcloud import Fault, Hold, Kind, Origin, Target, eventually
 from localcloud.fleet import MACHINES, Fleet, Machine
-from tests.integration.test_fault_matrix import LONG_AGO, ORIGINALS, Traveller, ends, travel
+from tests.integration.test_fault_matrix import (
+    LONG_AGO,
+    ORIGINALS,
+    DeviceUnderTest,
+    ends,
+    run_journeys,
+)
 
 ORIGINAL = ORIGINALS[1]
 RECOVERIES: tuple[Machine, ...] = MACHINES[1:]
@@ -117,24 +123,24 @@ class Stopper:
 
 
 def test_no_stop_loses_a_device(second: Fleet, figures: list[str]) -> None:
-    undisturbed = Traveller("unstopped", ORIGINAL)
-    travel(second, [undisturbed])
+    undisturbed = DeviceUnderTest("unstopped", ORIGINAL)
+    run_journeys(second, [undisturbed])
     calls = [c for c in second.cloud.targets("unstopped") if c.origin is Origin.FUNCTION]
     stops = {f"stopped-{n}": stop for n, stop in enumerate(every_stop(second, calls))}
-    travellers = [
-        Traveller(name, ORIGINAL, _hold_at(stop.call, name), needs_reconcile=True)
+    devices = [
+        DeviceUnderTest(name, ORIGINAL, _hold_at(stop.call, name), needs_reconcile=True)
         for name, stop in stops.items()
     ]
 
     started = time.monotonic()
     stopper = Stopper(second, stops)
     with stopper.at_work():
-        travel(second, travellers)
+        run_journeys(second, devices)
     assert {str(stops[n]) for n in stops.keys() - stopper.stopped.keys()} == set()
     assert set(stopper.stopped.values()) == {"ABORTED"}
 
     (unstopped,) = ends(second, [undisturbed]).values()
-    found = ends(second, travellers)
+    found = ends(second, devices)
     lost = {
         str(stop): {
             what: (is_, unstopped[what])

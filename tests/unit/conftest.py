@@ -262,15 +262,15 @@ def cloud(clients: dict[str, Any], environment: pytest.MonkeyPatch) -> Iterator[
 
 @dataclass
 class Operators:
-    """People who are mailed."""
+    """The operators who are mailed."""
 
     cloud: Cloud
     queue_url: str
-    """What they are still to be told."""
+    """Alerts that are not mailed yet."""
     inbox_url: str
 
     def mails(self) -> list[Mail]:
-        """What they were mailed since the last look."""
+        """Return what they were mailed since the last look."""
         received = map(json.loads, self.cloud.receive(self.inbox_url))
         return [Mail(message["Subject"], message["Message"]) for message in received]
 

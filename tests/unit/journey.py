@@ -45,7 +45,9 @@ class Stage(StrEnum):
     FAILING = "last limit reached"
     MARKING = "being marked failed"
     FAILED = "failed, its groups settling"
-    TOLD = "failed, and people told"
+    NOTIFIED = "failed, and operators notified"
+    TOLD = NOTIFIED
+    """The former name, which ``test_job_events`` still uses."""
 
 
 def begin(device: str = "dev-1") -> None:
@@ -108,7 +110,7 @@ def bring(cloud: Cloud, stage: Stage, device: str = "dev-1") -> Recovery:
     return recovery
 
 
-def _join_and_tell(recovery: Recovery) -> None:
+def _join_and_notify(recovery: Recovery) -> None:
     move_device_to_failed_group.handler(recovery, None)
     send_sns_notification.handler(recovery, None)
 
@@ -133,5 +135,5 @@ _WAY: Mapping[Stage, Callable[[Recovery], Recovery | None]] = {
     Stage.FAILING: lambda recovery: use_up_a_cycle(100, recovery["deviceId"]),
     Stage.MARKING: lambda recovery: interrupt(reset_retry_count_to_failed_update.handler, recovery),
     Stage.FAILED: _discard_result(reset_retry_count_to_failed_update.handler),
-    Stage.TOLD: _join_and_tell,
+    Stage.NOTIFIED: _join_and_notify,
 }

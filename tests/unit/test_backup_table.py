@@ -94,7 +94,7 @@ def test_a_thing_that_always_had_the_value_keeps_it(cloud: Cloud) -> None:
     assert store(cloud) == {"model": "moveOut", "FW": "2.27"}
 
 
-def test_a_slow_twin_does_not_put_an_older_reading_over_a_newer(cloud: Cloud) -> None:
+def test_a_stale_worker_does_not_put_an_older_reading_over_a_newer(cloud: Cloud) -> None:
     cloud.create_thing(FW="2.27")
     old = registry.describe("dev-1")
     write(cloud, FW="2.28")
@@ -105,7 +105,7 @@ def test_a_slow_twin_does_not_put_an_older_reading_over_a_newer(cloud: Cloud) ->
     assert load_backup()["FW"] == "2.28"
 
 
-def test_a_slow_twin_does_not_forget_what_is_about_to_be_written(cloud: Cloud) -> None:
+def test_a_stale_worker_does_not_forget_what_is_about_to_be_written(cloud: Cloud) -> None:
     """It read the thing just before a recovery stored the same version and overwrote it."""
     cloud.create_thing(model="wo:v8")
     read_before = registry.describe("dev-1")

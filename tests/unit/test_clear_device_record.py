@@ -27,7 +27,7 @@ from .journey import ORIGINAL, Handler, Stage, bring, handle
 LATER = 1_000
 """The number of a message that is sent after those of the journey."""
 TRACKED = (Stage.TRACKED, Stage.DUE, Stage.BACK, Stage.FAILING)
-HELD = (Stage.COOLING_DOWN, Stage.FAILED, Stage.TOLD)
+OWNED = (Stage.COOLING_DOWN, Stage.FAILED, Stage.NOTIFIED)
 BEING_MOVED: dict[Stage, Handler] = {
     Stage.MOVING: reset_retry_counter_and_move_out.handler,
     Stage.MARKING: reset_retry_count_to_failed_update.handler,
@@ -56,7 +56,7 @@ def test_a_success_of_a_tracked_device_ends_its_episode(cloud: Cloud, stage: Sta
     assert cloud.calls == ["dynamodb.get_item", "dynamodb.transact_write_items"]
 
 
-@pytest.mark.parametrize("stage", HELD)
+@pytest.mark.parametrize("stage", OWNED)
 def test_a_success_of_a_device_that_is_away_puts_it_back_at_once(
     cloud: Cloud, stage: Stage
 ) -> None:
@@ -101,7 +101,7 @@ def test_after_a_success_the_run_of_the_device_ends_quietly(
 
 
 def test_who_was_told_that_a_device_failed_is_told_that_it_healed(cloud: Cloud) -> None:
-    recovery = bring(cloud, Stage.TOLD)
+    recovery = bring(cloud, Stage.NOTIFIED)
     clear(success(LATER))
     _, message = map(json.loads, cloud.messages())
     assert message == {
@@ -152,7 +152,7 @@ def test_a_success_ends_the_episode_whatever_firmware_it_reports(cloud: Cloud) -
     assert_free(cloud)
 
 
-@pytest.mark.parametrize("stage", [Stage.MOVING, Stage.COOLING_DOWN, Stage.FAILED, Stage.TOLD])
+@pytest.mark.parametrize("stage", [Stage.MOVING, Stage.COOLING_DOWN, Stage.FAILED, Stage.NOTIFIED])
 def test_a_thing_that_vanished_ends_its_episode_too(cloud: Cloud, stage: Stage) -> None:
     recovery = bring(cloud, stage)
     cloud.iot.delete_thing(thingName="dev-1")
@@ -263,7 +263,7 @@ def assert_begun(cloud: Cloud, tracking_id: str) -> None:
     assert (cloud.attributes(), cloud.members()) == (ORIGINAL, [])
 
 
-@pytest.mark.parametrize("stage", [*TRACKED, *HELD])
+@pytest.mark.parametrize("stage", [*TRACKED, *OWNED])
 def test_a_failure_of_a_later_campaign_begins_an_episode(cloud: Cloud, stage: Stage) -> None:
     bring(cloud, stage)
     item = cloud.record()
@@ -271,7 +271,7 @@ def test_a_failure_of_a_later_campaign_begins_an_episode(cloud: Cloud, stage: St
     assert handle(failure(LATER, fw="2.28")) == "counted"
     assert_begun(cloud, item["trackingId"])
     assert [json.loads(message)["event"] for message in cloud.messages()] == (
-        ["failed"] if stage is Stage.TOLD else []
+        ["failed"] if stage is Stage.NOTIFIED else []
     )
 
 

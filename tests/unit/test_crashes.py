@@ -78,30 +78,30 @@ MOVE_OUT = make_step(reset_retry_counter_and_move_out.handler)
 RESTORE = make_step(restore_device_attributes.handler)
 MARK = make_step(reset_retry_count_to_failed_update.handler)
 JOIN = make_step(move_device_to_failed_group.handler)
-TELL = make_step(send_sns_notification.handler)
+NOTIFY = make_step(send_sns_notification.handler)
 RELEASE = make_step(release_device.handler)
 STEPS: dict[str, tuple[Stage, Step, Preparation | None]] = {
     "move out": (Stage.DUE, MOVE_OUT, join_dynamic_group),
     "restore": (Stage.COOLING_DOWN, RESTORE, None),
     "mark failed": (Stage.FAILING, MARK, None),
     "join the failed group": (Stage.FAILED, JOIN, None),
-    "tell": (Stage.FAILED, TELL, None),
+    "notify": (Stage.FAILED, NOTIFY, None),
     "succeed while tracked": (Stage.TRACKED, succeed, None),
     "succeed while being moved": (Stage.MOVING, succeed, None),
     "succeed while away": (Stage.COOLING_DOWN, succeed, None),
     "succeed while settling": (Stage.FAILED, succeed, None),
-    "succeed while failed": (Stage.TOLD, succeed, None),
+    "succeed while failed": (Stage.NOTIFIED, succeed, None),
     "move out one that succeeded": (Stage.MOVING, MOVE_OUT, end_episode),
     "mark one that succeeded": (Stage.MARKING, MARK, end_episode),
     "restore one that succeeded": (Stage.COOLING_DOWN, RESTORE, leave_episode_unfinished),
     "change campaign while tracked": (Stage.BACK, change_campaign, None),
     "change campaign while away": (Stage.COOLING_DOWN, change_campaign, None),
-    "change campaign while failed": (Stage.TOLD, change_campaign, None),
+    "change campaign while failed": (Stage.NOTIFIED, change_campaign, None),
     "release while tracked": (Stage.DUE, RELEASE, None),
     "release while away": (Stage.COOLING_DOWN, RELEASE, None),
-    "release while failed": (Stage.TOLD, RELEASE, None),
-    "reconcile one that was taken out": (Stage.TOLD, reconcile, take_out_of_failed_group),
-    "reconcile one that succeeded": (Stage.TOLD, reconcile, leave_episode_unfinished),
+    "release while failed": (Stage.NOTIFIED, RELEASE, None),
+    "reconcile one that was taken out": (Stage.NOTIFIED, reconcile, take_out_of_failed_group),
+    "reconcile one that succeeded": (Stage.NOTIFIED, reconcile, leave_episode_unfinished),
 }
 
 

@@ -38,7 +38,7 @@ def test_an_empty_fleet(cloud: Cloud, counted: Any) -> None:
 
 def test_devices_are_counted_by_state(cloud: Cloud, counted: Any) -> None:
     for number, stage in enumerate(
-        (Stage.TRACKED, Stage.TRACKED, Stage.DUE, Stage.COOLING_DOWN, Stage.TOLD)
+        (Stage.TRACKED, Stage.TRACKED, Stage.DUE, Stage.COOLING_DOWN, Stage.NOTIFIED)
     ):
         bring(cloud, stage, f"dev-{number}")
     assert counted() == {"tracking": 3, "cooling_down": 1, "failed": 1}
@@ -48,7 +48,7 @@ def test_what_is_overdue_is_counted_and_how_long_the_oldest_is(
     cloud: Cloud, counted: Any, fake_time: list[float]
 ) -> None:
     bring(cloud, Stage.TRACKED, "idle")
-    bring(cloud, Stage.TOLD, "failed")
+    bring(cloud, Stage.NOTIFIED, "failed")
     bring(cloud, Stage.DUE, "due")
     fake_time[0] += HOUR
     bring(cloud, Stage.DUE, "due-later")
@@ -193,7 +193,7 @@ def test_the_group_of_the_failed_is_no_census_of_its_own(
     cloud: Cloud, fake_time: list[float]
 ) -> None:
     """A failed device in its group is at rest, however long."""
-    bring(cloud, Stage.TOLD)
+    bring(cloud, Stage.NOTIFIED)
     fake_time[0] += 30 * DAY
     assert reconcile_devices.handler({}, None) == {"failed": 1}
     assert cloud.members(GROUP) == ["dev-1"]

@@ -110,7 +110,7 @@ def test_every_read_sees_what_was_written_before(
         return call(service, operation, **parameters)
 
     monkeypatch.setattr(aws, "call", watch)
-    bring(cloud, Stage.TOLD)
+    bring(cloud, Stage.NOTIFIED)
     assert reads == {(table, True) for table in TABLES}
 
 
@@ -270,7 +270,7 @@ def test_a_missing_group_fails_and_tells_nobody_yet(cloud: Cloud, failing: Recov
 
 def test_a_device_that_was_told_of_does_not_join_the_failed_group_again(cloud: Cloud) -> None:
     """An operator has taken it out, and its step runs once more."""
-    recovery = bring(cloud, Stage.TOLD)
+    recovery = bring(cloud, Stage.NOTIFIED)
     cloud.remove_from(GROUP)
     move_device_to_failed_group.handler(recovery, None)
     assert cloud.members() == []

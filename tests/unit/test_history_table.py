@@ -28,7 +28,7 @@ LATER = 1_000
 
 
 def test_a_whole_life_can_be_read(cloud: Cloud) -> None:
-    bring(cloud, Stage.TOLD)
+    bring(cloud, Stage.NOTIFIED)
     release_device.handler({"deviceId": "dev-1"}, None)
     handle(failure(LATER, reason="flash is full"))
     handle(failure(LATER + 1, fw="2.28"))
@@ -67,7 +67,7 @@ def test_each_line_says_when_and_is_kept_for_its_time(cloud: Cloud, fake_time: l
     ("stage", "last"),
     [
         (Stage.COOLING_DOWN, ("cooling_down", "free", "update succeeded")),
-        (Stage.TOLD, ("failed", "free", "update succeeded")),
+        (Stage.NOTIFIED, ("failed", "free", "update succeeded")),
     ],
 )
 def test_the_end_of_an_episode_says_where_the_device_was(
@@ -113,7 +113,10 @@ TRANSITIONS: dict[str, tuple[Stage, Callable[[Recovery], Any]]] = {
         lambda recovery: restore_device_attributes.handler(recovery, None),
     ),
     "end": (Stage.TRACKED, lambda _: clear_device_record.handler(success(LATER), None)),
-    "end of one held": (Stage.TOLD, lambda _: clear_device_record.handler(success(LATER), None)),
+    "end of one held": (
+        Stage.NOTIFIED,
+        lambda _: clear_device_record.handler(success(LATER), None),
+    ),
 }
 
 

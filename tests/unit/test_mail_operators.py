@@ -1,4 +1,4 @@
-"""People are told of everything, in few mails: what MailOperators makes of the FIFO topic."""
+"""Operators are notified of everything, in few mails: MailOperators on the FIFO topic."""
 
 import itertools
 import json
@@ -61,7 +61,7 @@ def threshold(operators: Operators, environment: pytest.MonkeyPatch) -> None:
     configure(environment, ALERT_DIGEST_THRESHOLD=str(THRESHOLD))
 
 
-class Hurry:
+class LittleTimeLeft:
     """Lambda's context of a function whose time is over after so many looks at it."""
 
     def __init__(self, looks: int) -> None:
@@ -111,7 +111,7 @@ def devices(number: int, **more: Any) -> list[dict[str, Any]]:
 
 
 def test_what_is_published_is_as_the_schema_says(cloud: Cloud) -> None:
-    bring(cloud, Stage.TOLD)
+    bring(cloud, Stage.NOTIFIED)
     clear_device_record.handler(success(200), None)
     alerts.notify_campaign_tripped(**TRIPPED)
     published = [json.loads(message) for message in cloud.messages()]
@@ -136,7 +136,7 @@ def test_subscribers_filter_on_attributes_that_all_have_a_value(
 ) -> None:
     """SNS refuses an empty one; nobody said why this device failed."""
     published = spy(monkeypatch, "publish")
-    bring(cloud, Stage.TOLD)
+    bring(cloud, Stage.NOTIFIED)
     assert published[0]["MessageAttributes"] == {
         name: {"DataType": "String", "StringValue": value}
         for name, value in {
@@ -562,9 +562,9 @@ def test_a_pass_ends_in_time_and_leaves_the_rest_for_the_next(
     cloud: Cloud, operators: Operators
 ) -> None:
     tell(cloud, *devices(15))
-    assert mail(Hurry(2)) == {"mails": 1, "devices": 10}
+    assert mail(LittleTimeLeft(2)) == {"mails": 1, "devices": 10}
     assert (len(operators.mails()), operators.waiting()) == (1, 5)
-    assert mail(Hurry(0)) == {}
+    assert mail(LittleTimeLeft(0)) == {}
     assert operators.waiting() == 5
     assert mail() == {"mails": 1, "devices": 5}
 
@@ -578,7 +578,7 @@ def test_where_there_is_nobody_to_mail_nothing_is_done(
 
 
 def test_a_failed_device_comes_all_the_way_to_its_mail(cloud: Cloud, operators: Operators) -> None:
-    bring(cloud, Stage.TOLD)
+    bring(cloud, Stage.NOTIFIED)
     assert mail() == {"mails": 1, "devices": 1}
     (email,) = operators.mails()
     assert isinstance(email, Mail)

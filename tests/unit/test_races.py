@@ -106,7 +106,7 @@ def test_nor_does_one_that_joined_before_the_process_died(cloud: Cloud) -> None:
 
 
 def test_a_run_of_an_earlier_episode_does_not_take_a_failed_device_out(cloud: Cloud) -> None:
-    recovery = bring(cloud, Stage.TOLD)
+    recovery = bring(cloud, Stage.NOTIFIED)
     with pytest.raises(RecoverySupersededError):
         move_device_to_failed_group.handler({**recovery, "trackingId": "earlier"}, None)
     assert cloud.members() == ["dev-1"]
@@ -119,11 +119,11 @@ def test_a_run_of_an_earlier_episode_does_not_take_a_failed_device_out(cloud: Cl
     ("stage", "step"),
     [
         (Stage.COOLING_DOWN, restore_device_attributes.handler),
-        (Stage.TOLD, lambda recovery, _: recoveries.finish(Run.parse(recovery))),
+        (Stage.NOTIFIED, lambda recovery, _: recoveries.finish(Run.parse(recovery))),
     ],
 )
 @pytest.mark.parametrize("function", ["describe", "update"])
-def test_a_twin_that_ends_the_episode_leaves_nothing_to_do_and_nothing_missing(
+def test_a_second_worker_that_ends_the_episode_leaves_nothing_to_do_and_nothing_missing(
     cloud: Cloud, stage: Stage, step: Handler, function: str
 ) -> None:
     recovery = bring(cloud, stage)
@@ -135,8 +135,8 @@ def test_a_twin_that_ends_the_episode_leaves_nothing_to_do_and_nothing_missing(
     assert_free(cloud)
 
 
-@pytest.mark.parametrize("stage", [Stage.COOLING_DOWN, Stage.TOLD])
-def test_a_backup_that_a_twin_took_with_the_record_is_not_missing(
+@pytest.mark.parametrize("stage", [Stage.COOLING_DOWN, Stage.NOTIFIED])
+def test_a_backup_that_a_second_worker_took_with_the_record_is_not_missing(
     cloud: Cloud, stage: Stage
 ) -> None:
     recovery = bring(cloud, stage)
@@ -228,11 +228,11 @@ def test_nobody_is_told_of_a_device_whose_episode_is_to_end(cloud: Cloud) -> Non
     assert cloud.messages() == []
 
 
-# A slow twin of a step
+# A stale worker of a step
 
 
-def test_a_slow_twin_cannot_move_a_restored_device_out_again(cloud: Cloud) -> None:
-    """It read the thing and claimed the device; then its twin finished, and the day went by."""
+def test_a_stale_worker_cannot_move_a_restored_device_out_again(cloud: Cloud) -> None:
+    """It read the thing and claimed the device; then another run finished, and the day went by."""
     recovery = bring(cloud, Stage.DUE)
 
     def a_day() -> None:
@@ -247,7 +247,7 @@ def test_a_slow_twin_cannot_move_a_restored_device_out_again(cloud: Cloud) -> No
     assert cloud.attributes() == ORIGINAL
 
 
-def test_a_slow_twin_cannot_restore_a_device_in_its_second_cool_down(
+def test_a_stale_worker_cannot_restore_a_device_in_its_second_cool_down(
     cloud: Cloud, environment: pytest.MonkeyPatch
 ) -> None:
     """It read the thing and its record; then the second cycle came and went."""
@@ -266,7 +266,7 @@ def test_a_slow_twin_cannot_restore_a_device_in_its_second_cool_down(
     assert cloud.attributes() == MOVED_OUT
 
 
-def test_a_slow_twin_cannot_overwrite_a_device_whose_update_succeeded(cloud: Cloud) -> None:
+def test_a_stale_worker_cannot_overwrite_a_device_whose_update_succeeded(cloud: Cloud) -> None:
     recovery = bring(cloud, Stage.MOVING)
 
     def finish_update() -> None:

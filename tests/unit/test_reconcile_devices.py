@@ -222,7 +222,7 @@ def test_a_pass_ends_in_time(
 def test_failed_devices_are_left_for_the_next_pass_when_the_time_is_over(
     cloud: Cloud, fake_time: list[float]
 ) -> None:
-    bring(cloud, Stage.TOLD)
+    bring(cloud, Stage.NOTIFIED)
     cloud.remove_from(GROUP)
     fake_time[0] += HOUR
     cloud.calls.clear()
@@ -328,7 +328,7 @@ def test_a_device_that_went_on_since_it_was_counted_is_left_alone(
     cloud: Cloud, cooling: Recovery, fake_time: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reset_retry_counter_and_move_out.handler(cooling, None)
-    bring(cloud, Stage.TOLD, "dev-2")
+    bring(cloud, Stage.NOTIFIED, "dev-2")
     cloud.remove_from(GROUP, "dev-2")
     fake_time[0] += 2 * DAY
     meanwhile(
@@ -344,7 +344,7 @@ def test_one_that_failed_again_since_it_was_counted_is_not_taken_for_released(
     cloud: Cloud, fake_time: list[float], monkeypatch: pytest.MonkeyPatch, age_seconds: int
 ) -> None:
     """The list of its group may be from before that."""
-    bring(cloud, Stage.TOLD)
+    bring(cloud, Stage.NOTIFIED)
     cloud.remove_from(GROUP)
     fake_time[0] += HOUR
 
@@ -394,7 +394,7 @@ def test_every_page_of_the_table_is_read(
 
 
 def test_a_failed_device_in_its_group_is_left_alone(cloud: Cloud, fake_time: list[float]) -> None:
-    bring(cloud, Stage.TOLD)
+    bring(cloud, Stage.NOTIFIED)
     before = (cloud.record(), cloud.attributes(), cloud.history())
     fake_time[0] += HOUR
     assert reconcile() == {"failed": 1}
@@ -404,7 +404,7 @@ def test_a_failed_device_in_its_group_is_left_alone(cloud: Cloud, fake_time: lis
 def test_a_failed_device_that_was_taken_out_of_its_group_is_released(
     cloud: Cloud, fake_time: list[float]
 ) -> None:
-    bring(cloud, Stage.TOLD)
+    bring(cloud, Stage.NOTIFIED)
     cloud.remove_from(GROUP)
     fake_time[0] += HOUR
     assert reconcile() == {"released": 1}
@@ -416,7 +416,7 @@ def test_a_failed_device_that_was_taken_out_of_its_group_is_released(
 def test_one_that_was_told_of_just_now_may_not_be_in_the_list_of_its_group_yet(
     cloud: Cloud, fake_time: list[float]
 ) -> None:
-    bring(cloud, Stage.TOLD)
+    bring(cloud, Stage.NOTIFIED)
     cloud.remove_from(GROUP)
     fake_time[0] += GRACE_SECONDS
     assert reconcile() == {}
@@ -427,7 +427,7 @@ def test_the_group_is_listed_once_a_pass_and_only_where_a_device_has_failed(
     cloud: Cloud, fake_time: list[float], devices: int
 ) -> None:
     for number in range(devices):
-        bring(cloud, Stage.TOLD, f"failed-{number}")
+        bring(cloud, Stage.NOTIFIED, f"failed-{number}")
     bring(cloud, Stage.DUE, "due")
     fake_time[0] += HOUR
     cloud.calls.clear()
@@ -456,7 +456,7 @@ def test_devices_that_are_left_alone_stand_in_nobodys_way(
 def test_without_its_group_no_failed_device_is_taken_for_released(
     cloud: Cloud, fake_time: list[float]
 ) -> None:
-    bring(cloud, Stage.TOLD)
+    bring(cloud, Stage.NOTIFIED)
     cloud.iot.delete_thing_group(thingGroupName=GROUP)
     before = cloud.record()
     fake_time[0] += HOUR
@@ -468,7 +468,7 @@ def test_without_its_group_no_failed_device_is_taken_for_released(
 def test_a_failed_device_whose_thing_was_deleted_is_gone(
     cloud: Cloud, fake_time: list[float]
 ) -> None:
-    bring(cloud, Stage.TOLD)
+    bring(cloud, Stage.NOTIFIED)
     cloud.remove_from(GROUP)
     cloud.iot.delete_thing(thingName="dev-1")
     fake_time[0] += HOUR
@@ -479,7 +479,7 @@ def test_a_failed_device_whose_thing_was_deleted_is_gone(
 # Episodes that were asked to end
 
 
-@pytest.mark.parametrize("stage", [Stage.COOLING_DOWN, Stage.FAILED, Stage.TOLD])
+@pytest.mark.parametrize("stage", [Stage.COOLING_DOWN, Stage.FAILED, Stage.NOTIFIED])
 def test_an_end_that_somebody_asked_for_and_did_not_reach_is_made_though_the_run_sleeps(
     cloud: Cloud, fake_time: list[float], stage: Stage
 ) -> None:

@@ -89,7 +89,7 @@ def test_its_run_ends_quietly(cloud: Cloud, stage: Stage, following: Any) -> Non
 
 
 def test_its_next_failure_begins_an_episode(cloud: Cloud) -> None:
-    bring(cloud, Stage.TOLD)
+    bring(cloud, Stage.NOTIFIED)
     release("dev-1")
     assert handle(failure(1_000)) == "counted"
     item = cloud.record()
@@ -98,14 +98,14 @@ def test_its_next_failure_begins_an_episode(cloud: Cloud) -> None:
 
 
 def test_what_it_had_sent_before_counts_for_nothing(cloud: Cloud) -> None:
-    bring(cloud, Stage.TOLD)
+    bring(cloud, Stage.NOTIFIED)
     release("dev-1")
     for number in (1, 101, 102):
         assert handle(failure(number)) == "of the past"
 
 
 def test_what_a_person_changed_meanwhile_stays(cloud: Cloud) -> None:
-    bring(cloud, Stage.TOLD)
+    bring(cloud, Stage.NOTIFIED)
     cloud.iot.update_thing(
         thingName="dev-1", attributePayload={"attributes": {"FW": "3.0"}, "merge": True}
     )
@@ -122,7 +122,7 @@ def test_one_that_is_not_tracked_is_taken_out_of_the_failed_group_all_the_same(
     assert_free(cloud)
 
 
-@pytest.mark.parametrize("stage", [None, Stage.COOLING_DOWN, Stage.TOLD])
+@pytest.mark.parametrize("stage", [None, Stage.COOLING_DOWN, Stage.NOTIFIED])
 def test_one_whose_thing_is_gone_is_gone(cloud: Cloud, stage: Stage | None) -> None:
     if stage:
         bring(cloud, stage)
@@ -132,14 +132,14 @@ def test_one_whose_thing_is_gone_is_gone(cloud: Cloud, stage: Stage | None) -> N
 
 
 def test_a_group_that_is_gone_holds_nobody_up(cloud: Cloud) -> None:
-    bring(cloud, Stage.TOLD)
+    bring(cloud, Stage.NOTIFIED)
     cloud.iot.delete_thing_group(thingGroupName=GROUP)
     assert release("dev-1") == {"released": ["dev-1"]}
     assert cloud.attributes() == ORIGINAL
 
 
 def test_several_are_released_at_once(cloud: Cloud) -> None:
-    for name, stage in (("a", Stage.TOLD), ("b", Stage.COOLING_DOWN), ("c", Stage.MOVING)):
+    for name, stage in (("a", Stage.NOTIFIED), ("b", Stage.COOLING_DOWN), ("c", Stage.MOVING)):
         bring(cloud, stage, name)
     cloud.create_thing("d")
     assert release("a", "b", "c", "d", "e") == {
@@ -151,7 +151,7 @@ def test_several_are_released_at_once(cloud: Cloud) -> None:
 
 
 def test_one_that_cannot_be_released_is_refused_and_all_others_are_told_of(cloud: Cloud) -> None:
-    for name, stage in (("a", Stage.TOLD), ("b", Stage.TOLD), ("c", Stage.MOVING)):
+    for name, stage in (("a", Stage.NOTIFIED), ("b", Stage.NOTIFIED), ("c", Stage.MOVING)):
         bring(cloud, stage, name)
     cloud.dynamodb.Table(BACKUP).delete_item(Key={"deviceId": "b"})
     done = release("a", "b", "c", "no-such-thing")
@@ -166,7 +166,7 @@ def test_one_that_cannot_be_released_is_refused_and_all_others_are_told_of(cloud
 def test_a_single_one_that_cannot_be_released_is_an_error_that_the_intake_sees(
     cloud: Cloud,
 ) -> None:
-    bring(cloud, Stage.TOLD)
+    bring(cloud, Stage.NOTIFIED)
     cloud.dynamodb.Table(BACKUP).delete_item(Key={"deviceId": "dev-1"})
     cloud.remove_from(GROUP)
     with pytest.raises(BackupMissingError):
@@ -222,7 +222,7 @@ def test_nobody_is_a_list_too(cloud: Cloud) -> None:
 
 
 def test_an_operator_releases_a_device_by_taking_it_out_of_the_failed_group(cloud: Cloud) -> None:
-    bring(cloud, Stage.TOLD)
+    bring(cloud, Stage.NOTIFIED)
     cloud.remove_from(GROUP)
     assert report_removal() == {"released": ["dev-1"]}
     assert_free(cloud)
@@ -230,7 +230,7 @@ def test_an_operator_releases_a_device_by_taking_it_out_of_the_failed_group(clou
     assert report_removal() == {"not_tracked": ["dev-1"]}
 
 
-@pytest.mark.parametrize("stage", [stage for stage in Stage if stage is not Stage.TOLD])
+@pytest.mark.parametrize("stage", [stage for stage in Stage if stage is not Stage.NOTIFIED])
 def test_a_removal_of_a_device_that_was_not_settled_there_is_not_an_operators(
     cloud: Cloud, stage: Stage
 ) -> None:
@@ -242,14 +242,14 @@ def test_a_removal_of_a_device_that_was_not_settled_there_is_not_an_operators(
 
 def test_nor_is_one_before_people_were_told(cloud: Cloud) -> None:
     """It is of an earlier episode, and comes late."""
-    bring(cloud, Stage.TOLD)
+    bring(cloud, Stage.NOTIFIED)
     assert report_removal(at=NOW_MS - 1) == {"not_settled": ["dev-1"]}
     assert (cloud.attributes(), cloud.members()) == (FAILED, ["dev-1"])
 
 
 def test_nor_is_the_one_of_an_episode_that_is_just_ending(cloud: Cloud) -> None:
     """Whoever ends it takes the device out of the group; its event comes before the end."""
-    recovery = bring(cloud, Stage.TOLD)
+    recovery = bring(cloud, Stage.NOTIFIED)
     interrupt(release_device.handler, recovery)
     assert cloud.members() == []
     before = cloud.record()
@@ -262,7 +262,7 @@ def test_nor_is_the_one_of_an_episode_that_is_just_ending(cloud: Cloud) -> None:
 def test_without_a_backup_a_device_is_free_once_a_person_has_set_its_attributes(
     cloud: Cloud,
 ) -> None:
-    bring(cloud, Stage.TOLD)
+    bring(cloud, Stage.NOTIFIED)
     cloud.dynamodb.Table(BACKUP).delete_item(Key={"deviceId": "dev-1"})
     with pytest.raises(BackupMissingError, match="set its attributes"):
         release_device.handler({"deviceId": "dev-1"}, None)

@@ -239,7 +239,7 @@ def test_only_who_tells_of_an_episode_counts_in_it(tracked: Cloud) -> None:
     assert retries_table.count(job)[0] is Outcome.COUNTED
 
 
-def test_a_slow_twin_does_not_put_off_what_is_done(run: Run, cloud: Cloud) -> None:
+def test_a_stale_worker_does_not_put_off_what_is_done(run: Run, cloud: Cloud) -> None:
     claim(run)
     retries_table.mark_away(run)
     before = read_record(cloud)

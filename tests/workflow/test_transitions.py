@@ -30,7 +30,7 @@ ONCE = 1
 QUICK = 1 + 5
 LAST = 1 + 8
 """Attempts of the intake, whose run must end within five minutes."""
-PATIENT = 1 + 50
+RECOVERY_ATTEMPTS = 1 + 50
 """Attempts of a recovery, which has time."""
 CALM = 1 + 10
 """Attempts of a step that waits for AWS IoT to follow."""
@@ -205,7 +205,7 @@ def _error_rows() -> Iterator[Row]:
                 machine,
                 state,
                 error,
-                QUICK if is_intake else PATIENT,
+                QUICK if is_intake else RECOVERY_ATTEMPTS,
                 KEPT if is_intake else None,
             )
     for state, error, attempts, following in INTEGRATIONS:
