@@ -8,7 +8,7 @@ be interrupted and repeated. For the stack's items see ``cdk_stack``, for the mo
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -22,6 +22,7 @@ from firmware_retry import clock, history_table
 from firmware_retry.history_table import Transition
 from firmware_retry.message import UNKNOWN_CAMPAIGN, Reporter
 from firmware_retry.record import Run, State
+from firmware_retry.registry import Thing
 from fleet_retry import cdk_stack, tables
 from fleet_retry.deployment import Deployment, is_missing
 from fleet_retry.tables import Item
@@ -55,15 +56,6 @@ class Adopted:
 
 
 @dataclass(frozen=True)
-class _Thing:
-    """A thing, as the registry has it at present."""
-
-    thing_id: str
-    version: int
-    attributes: Mapping[str, str]
-
-
-@dataclass(frozen=True)
 class _Device:
     """A device of the stack, with all that is known of it. Items are plain values."""
 
@@ -71,7 +63,7 @@ class _Device:
     record: dict[str, Any] | None
     backup: dict[str, Any]
     """Empty when there is none."""
-    thing: _Thing | None
+    thing: Thing | None
     is_in_failed_group: bool
 
     @cached_property
@@ -228,14 +220,14 @@ def _list_members(deployment: Deployment, group: str) -> Iterator[str]:
             yield from page["things"]
 
 
-def _read_thing(iot: Any, name: str) -> _Thing | None:
+def _read_thing(iot: Any, name: str) -> Thing | None:
     try:
         answer = iot.describe_thing(thingName=name)
     except ClientError as error:
         if not is_missing(error):
             raise
         return None
-    return _Thing(answer["thingId"], answer["version"], answer.get("attributes", {}))
+    return Thing(name, answer["thingId"], answer["version"], answer.get("attributes", {}))
 
 
 def _write(deployment: Deployment, device: _Device) -> bool:

@@ -7,12 +7,13 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from firmware_retry.backup_table import Backup
+from firmware_retry.emails import console_host
+from firmware_retry.history_table import Transition
 from firmware_retry.record import State
-from fleet_retry import tables
+from fleet_retry import history, tables
 from fleet_retry.deployment import Deployment, Machine, is_missing
-from fleet_retry.history import Transition, read_transitions
 
-_CONSOLES = {"aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"}
 _MACHINES: dict[str, Machine] = {State.COOLING_DOWN: "cool_down", State.FAILED: "escalation"}
 
 
@@ -65,7 +66,7 @@ class Device:
             "attributes": self.attributes,
             "originals": self.originals,
             "groups": self.groups,
-            "history": [transition.as_dict() for transition in self.history],
+            "history": [history.to_json(transition) for transition in self.history],
             "execution": self.run and self.run.as_dict(),
         }
 
@@ -76,16 +77,16 @@ def read_device(deployment: Deployment, name: str) -> Device:
     Raises:
         DeploymentError: the module is not deployed.
     """
-    record = _read_item(deployment, deployment.settings.retries_table, name)
-    backup = _read_item(deployment, deployment.settings.backup_table, name)
+    item = tables.get(deployment, deployment.settings.retries_table, name)
+    record = tables.to_plain(item) if item else None
     attributes = _read_attributes(deployment, name)
     return Device(
         name=name,
         record=record,
         attributes=attributes,
-        originals=backup["attributes"] if backup else {},
+        originals=_read_originals(deployment, name),
         groups=[] if attributes is None else list_groups(deployment, name),
-        history=list(read_transitions(deployment, name)),
+        history=list(history.read_transitions(deployment, name)),
         run=_find_run(deployment, record) if record else None,
     )
 
@@ -105,9 +106,9 @@ def list_groups(deployment: Deployment, name: str) -> list[str]:
         return []
 
 
-def _read_item(deployment: Deployment, table: str, name: str) -> dict[str, Any] | None:
-    item = tables.get(deployment, table, name)
-    return tables.to_plain(item) if item else None
+def _read_originals(deployment: Deployment, name: str) -> dict[str, str | None]:
+    item = tables.get(deployment, deployment.settings.backup_table, name)
+    return dict(Backup.of(item).attributes) if item else {}
 
 
 def _read_attributes(deployment: Deployment, name: str) -> dict[str, str] | None:
@@ -152,5 +153,5 @@ def _console_url(deployment: Deployment, arn: str) -> str:
     if deployment.endpoint_url:
         return ""
     _, partition, _, region, _ = arn.split(":", 4)
-    console = _CONSOLES.get(partition, "console.aws.amazon.com")
-    return f"https://{region}.{console}/states/home?region={region}#/v2/executions/details/{arn}"
+    host = console_host(partition, region)
+    return f"https://{host}/states/home?region={region}#/v2/executions/details/{arn}"

@@ -67,14 +67,12 @@ class Now:
     def due_since(self, record: Record) -> float:
         """Return since when an action is due and possible, epoch seconds; 0 when none is due."""
         campaign = self.campaigns.get(record.campaign)
-        is_away = record.state is State.COOLING_DOWN and bool(record.away_since)
-        return max(record.due_at, campaign.last_resume if campaign and is_away else 0)
+        return max(record.due_at, campaign.last_resume if campaign and record.is_to_return else 0)
 
     def is_unclaimed(self, record: Record, retry_limit: int) -> bool:
         """Whether the cycle is used up and no recovery has started in time."""
-        is_used_up = record.is_fatal or record.retry_counter >= retry_limit
         is_late = clock.epoch(record.changed_at) < self.moment - GRACE_SECONDS
-        return record.state is State.TRACKING and is_used_up and is_late
+        return record.state is State.TRACKING and record.is_used_up_at(retry_limit) and is_late
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import typer
 from rich.table import Table
 
+from firmware_retry.history_table import Transition
 from fleet_retry import terminal
 from fleet_retry.commands._options import AsJson, DeviceName
 from fleet_retry.deployment import Deployment
-from fleet_retry.history import Transition, read_transitions
+from fleet_retry.history import read_transitions, to_json
 
 
 def history(deployment: Deployment, device: DeviceName, as_json: AsJson = False) -> None:
@@ -26,7 +27,7 @@ def history(deployment: Deployment, device: DeviceName, as_json: AsJson = False)
         raise typer.Exit(1)
     if as_json:
         for transition in transitions:
-            terminal.say_json(transition.as_dict())
+            terminal.say_json(to_json(transition))
         return
     terminal.say(make_history_table(transitions))
 

@@ -41,6 +41,19 @@ class Backup:
     written: Mapping[str, frozenset[str]]
     """Name to the values that were, or are about to be, written over the original."""
 
+    @classmethod
+    def of(cls, item: dict[str, Any]) -> "Backup":
+        """Read an item in DynamoDB's typed JSON.
+
+        Raises:
+            KeyError: an attribute is missing.
+        """
+        return cls(
+            thing_id=item["thingId"]["S"],
+            attributes={name: value.get("S") for name, value in item["attributes"]["M"].items()},
+            written={name: frozenset(value["SS"]) for name, value in item["written"]["M"].items()},
+        )
+
     def originals_to_restore(self, thing: Thing) -> dict[str, str | None]:
         """Return the originals of the attributes that still have a value that was written."""
         if self.thing_id != thing.thing_id:
@@ -59,11 +72,7 @@ def load(device_id: str) -> Backup | None:
         TransientError, RequestRefusedError: see ``aws.call``.
     """
     item = aws.get_item(settings().backup_table, {"deviceId": {"S": device_id}})
-    if item is None:
-        return None
-    attributes = {name: value.get("S") for name, value in item["attributes"]["M"].items()}
-    written = {name: frozenset(value["SS"]) for name, value in item["written"]["M"].items()}
-    return Backup(item["thingId"]["S"], attributes, written)
+    return None if item is None else Backup.of(item)
 
 
 def store(thing: Thing, overwriting: Mapping[str, str] = MappingProxyType({})) -> None:

@@ -265,8 +265,13 @@ def unreadable_mail(bodies: Sequence[str]) -> Mail:
 def console_link(device: str) -> str:
     """Return the URL of a thing in AWS's console."""
     _, partition, _, region, _ = settings().alerts_topic_arn.split(":")[:5]
-    host = _CONSOLES.get(partition, _CONSOLES["aws"]).format(region=region)
+    host = console_host(partition, region)
     return f"https://{host}/iot/home?region={region}#/thing/{quote(device, safe='')}"
+
+
+def console_host(partition: str, region: str) -> str:
+    """Return the host of AWS's console for a region, which differs per partition."""
+    return _CONSOLES.get(partition, _CONSOLES["aws"]).format(region=region)
 
 
 def _command(name: str, *words: str) -> str:

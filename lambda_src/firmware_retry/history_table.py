@@ -41,11 +41,34 @@ class Transition:
     tracking_id: str
     campaign: str
     before: str
+    """A ``State``, or ``FREE``; so is ``after``."""
     after: str
     reason: str
     execution: str = ""
+    """The recovery run that made the change; empty where none did."""
     up_to: int | None = None
     """Where an episode ended or began: messages sent before are stale, milliseconds."""
+    at: str = ""
+    """ISO 8601, UTC, to the millisecond; empty before it is written."""
+
+    @classmethod
+    def of(cls, item: dict[str, Any]) -> "Transition":
+        """Read an item in DynamoDB's typed JSON; a missing attribute is empty, or None."""
+
+        def text(name: str) -> str:
+            return str(item.get(name, {}).get("S", ""))
+
+        return cls(
+            device_id=text("deviceId"),
+            tracking_id=text("trackingId"),
+            campaign=text("campaign"),
+            before=text("from"),
+            after=text("to"),
+            reason=text("reason"),
+            execution=text("execution"),
+            up_to=int(item["upTo"]["N"]) if "upTo" in item else None,
+            at=text("at").partition("#")[0],
+        )
 
 
 def put(transition: Transition) -> dict[str, Any]:
@@ -97,4 +120,6 @@ def last_episode_end(device_id: str) -> int:
         Limit=1,
         ConsistentRead=True,
     )["Items"]
-    return int(newest[0].get("upTo", {}).get("N", "0")) if newest else 0
+    if not newest:
+        return 0
+    return Transition.of(newest[0]).up_to or 0

@@ -249,7 +249,11 @@ class Record:
     @property
     def is_used_up(self) -> bool:
         """Return whether a recovery is due for a tracked device."""
-        return self.is_fatal or self.retry_counter >= settings().retry_limit
+        return self.is_used_up_at(settings().retry_limit)
+
+    def is_used_up_at(self, retry_limit: int) -> bool:
+        """Return whether a recovery is due for a tracked device under this ``retry_limit``."""
+        return self.is_fatal or self.retry_counter >= retry_limit
 
     def outcome_of(self, message: Message) -> Outcome:
         """Return the outcome of a failure message that was not counted on this record."""

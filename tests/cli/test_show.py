@@ -26,8 +26,16 @@ def put_away(fleet: Fleet) -> None:
     iot.create_thing_group(thingGroupName="north")
     iot.add_thing_to_thing_group(thingGroupName="north", thingName="pump-1")
     fleet.put("pump-1", "cooling_down")
-    originals = {"FW": "2.26", "model": None}
-    fleet.table(BACKUP).put_item(Item={"deviceId": "pump-1", "attributes": originals})
+    fleet.table(BACKUP).put_item(
+        Item={
+            "deviceId": "pump-1",
+            "attributes": {"FW": "2.26", "model": None},
+            "written": {"FW": {"moveOut"}},
+            "thingId": "t-1",
+            "thingVersion": 1,
+            "timestamp": "2026-11-01T10:00:00Z",
+        }
+    )
     fleet.table(HISTORY).put_item(
         Item={
             "deviceId": "pump-1",

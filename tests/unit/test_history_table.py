@@ -1,6 +1,7 @@
 """The history has one line for each transition, written together with it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from firmware_retry.handlers import (
     reset_retry_counter_and_move_out,
     restore_device_attributes,
 )
+from firmware_retry.history_table import Transition
 
 from .conftest import HISTORY, HISTORY_DAYS, Cloud, failure, success
 from .journey import ORIGINAL, Recovery, Stage, begin, bring, handle
@@ -61,6 +63,14 @@ def test_each_line_says_when_and_is_kept_for_its_time(cloud: Cloud, fake_time: l
     (line,) = cloud.history()
     assert line["at"].startswith("2024-03-24T22:45:00.250Z#")
     assert line["expiresAt"] == int(fake_time[0]) + HISTORY_DAYS * 86_400
+
+
+@pytest.mark.usefixtures("fake_time")
+@pytest.mark.parametrize("up_to", [None, 0, 1_711_000_000_000])
+def test_a_line_is_read_as_it_was_written(up_to: int | None) -> None:
+    written = Transition("dev-1", "t", "2.27", "tracking", "free", "update succeeded", "t-1", up_to)
+    read = Transition.of(history_table.make_item(written, HISTORY_DAYS))
+    assert read == replace(written, at="2024-03-24T22:45:00.000Z")
 
 
 @pytest.mark.parametrize(
