@@ -58,7 +58,7 @@ class NotThereError(DeploymentError):
 
 
 def is_missing(error: ClientError) -> bool:
-    """Whether AWS answers that a resource does not exist."""
+    """Return whether AWS answers that a resource does not exist."""
     return error.response["Error"]["Code"] in _MISSING_CODES
 
 

@@ -19,7 +19,7 @@ _MACHINES: dict[str, Machine] = {State.COOLING_DOWN: "cool_down", State.FAILED: 
 
 @dataclass(frozen=True)
 class Run:
-    """The recovery run that holds a device."""
+    """The recovery run that owns a device."""
 
     arn: str
     status: str
@@ -55,7 +55,7 @@ class Device:
 
     @property
     def is_known(self) -> bool:
-        """Whether there is a thing, a record or a history of this name."""
+        """Return whether there is a thing, a record or a history of this name."""
         return self.attributes is not None or self.record is not None or bool(self.history)
 
     def as_dict(self) -> dict[str, Any]:

@@ -28,7 +28,7 @@ class QueryError(ValueError):
 
 
 def may_match(query: str, attributes: Mapping[str, str]) -> bool:
-    """Whether some thing with these attributes, whatever else it has, meets a query.
+    """Return whether some thing with these attributes, whatever else it has, meets a query.
 
     Args:
         query: as the thing group has it.

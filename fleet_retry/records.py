@@ -51,16 +51,16 @@ class Now:
     """By name."""
 
     def has_cooled_down(self, record: Record) -> bool:
-        """Whether the cool-down of a device is over."""
+        """Return whether the cool-down of a device is over."""
         return record.state is State.COOLING_DOWN and 0 < record.due_at < self.moment
 
     def is_held(self, record: Record) -> bool:
-        """Whether the cool-down is over and only the pause of its campaign delays the device."""
+        """Return whether the cool-down is over, and only its campaign's pause delays the device."""
         campaign = self.campaigns.get(record.campaign)
         return bool(campaign and campaign.is_paused and self.has_cooled_down(record))
 
     def is_overdue(self, record: Record) -> bool:
-        """Whether an action is due for longer than a run may take."""
+        """Return whether an action is due for longer than a run may take."""
         is_late = 0 < self.due_since(record) < self.moment - GRACE_SECONDS
         return is_late and not self.is_held(record)
 
@@ -70,7 +70,7 @@ class Now:
         return max(record.due_at, campaign.last_resume if campaign and record.is_to_return else 0)
 
     def is_unclaimed(self, record: Record, retry_limit: int) -> bool:
-        """Whether the cycle is used up and no recovery has started in time."""
+        """Return whether the cycle is used up and no recovery has started in time."""
         is_late = clock.epoch(record.changed_at) < self.moment - GRACE_SECONDS
         return record.state is State.TRACKING and record.is_used_up_at(retry_limit) and is_late
 
@@ -87,7 +87,7 @@ class Selection:
     """A pattern, case-insensitive."""
 
     def includes(self, record: Record, now: Now) -> bool:
-        """Whether a device meets all conditions."""
+        """Return whether a device meets all conditions."""
         return (
             self.state in (None, record.state)
             and self.campaign in (None, record.campaign)

@@ -76,7 +76,7 @@ class Context:
         ]
 
     def is_ignored(self, group: str) -> bool:
-        """Whether the operator excluded a group."""
+        """Return whether the operator excluded a group."""
         return any(fnmatchcase(group, pattern) for pattern in self.ignored_groups)
 
     @cached_property
