@@ -122,8 +122,9 @@ def read_alerts(cloud: Cloud) -> list[dict[str, Any]]:
 
 def test_one_alert_names_the_campaign(cloud: Cloud, breaker: Use, used_up: Use) -> None:
     breaker()
-    used_up(7)
+    used_up(4)
     used_up(1, age=HOUR)
+    used_up(3)
     used_up(1, campaign="job-9")
     assert reconcile() == {"tripped": 1}
     (alert,) = read_alerts(cloud)
