@@ -46,8 +46,6 @@ class Stage(StrEnum):
     MARKING = "being marked failed"
     FAILED = "failed, its groups settling"
     NOTIFIED = "failed, and operators notified"
-    TOLD = NOTIFIED
-    """The former name, which ``test_job_events`` still uses."""
 
 
 def begin(device: str = "dev-1") -> None:

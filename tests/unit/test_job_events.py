@@ -126,7 +126,7 @@ def test_what_is_due_stays_due_whoever_reports(cloud: Cloud) -> None:
     assert stored(cloud)["reportedBy"] == "device"
 
 
-@pytest.mark.parametrize("stage", [Stage.MOVING, Stage.COOLING_DOWN, Stage.MARKING, Stage.TOLD])
+@pytest.mark.parametrize("stage", [Stage.MOVING, Stage.COOLING_DOWN, Stage.MARKING, Stage.NOTIFIED])
 def test_they_do_not_take_over_in_the_middle_of_a_recovery(cloud: Cloud, stage: Stage) -> None:
     bring(cloud, stage)
     before = (stored(cloud), cloud.attributes())
