@@ -108,7 +108,10 @@ def list_groups(deployment: Deployment, name: str) -> list[str]:
 
 def _read_originals(deployment: Deployment, name: str) -> dict[str, str | None]:
     item = tables.get(deployment, deployment.settings.backup_table, name)
-    return dict(Backup.of(item).attributes) if item else {}
+    # A backup of the CDK stack has another form until `fleet-retry adopt` has taken it over.
+    if item is None or "thingId" not in item:
+        return {}
+    return dict(Backup.of(item).attributes)
 
 
 def _read_attributes(deployment: Deployment, name: str) -> dict[str, str] | None:

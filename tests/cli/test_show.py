@@ -60,6 +60,12 @@ def show(fleet: Fleet, device: str = "pump-1") -> dict[str, Any]:
     return line
 
 
+def test_backup_of_the_cdk_stack_shows_no_originals(fleet: Fleet) -> None:
+    boto3.client("iot").create_thing(thingName="pump-1")
+    fleet.table(BACKUP).put_item(Item={"deviceId": "pump-1", "model": "wo:v8", "FW": "2.26"})
+    assert show(fleet)["originals"] == {}
+
+
 def test_as_json_it_has_everything(fleet: Fleet) -> None:
     put_away(fleet)
     known = show(fleet)
