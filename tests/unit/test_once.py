@@ -1,13 +1,14 @@
 """What happens once happens once, wherever a step died before it ran again."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from firmware_retry import aws, executions, retries_table
-from firmware_retry.errors import TransientError
+from firmware_retry.errors import RequestRefusedError, TransientError
 from firmware_retry.handlers import (
     reset_retry_count_to_failed_update,
     reset_retry_counter_and_move_out,
@@ -104,3 +105,15 @@ def test_an_execution_that_began_before_the_call_was_under_way_already(
     began_at = datetime.fromtimestamp(fake_time[0] - age_seconds, UTC)
     monkeypatch.setattr(aws, "call", lambda *_, **__: {"startDate": began_at})
     assert executions.start(f"{MACHINES}CoolDown", Run.parse(recovery)) == result
+
+
+@pytest.mark.parametrize("ask", [executions.is_live, executions.start])
+def test_refusal_for_another_reason_is_raised(
+    ask: Callable[[str, Run], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise RequestRefusedError("no permission", "AccessDeniedException")
+
+    monkeypatch.setattr(aws, "call", refuse)
+    with pytest.raises(RequestRefusedError, match="no permission"):
+        ask(f"{MACHINES}cool-down", Run("dev-1", "t-1", 1, "2.27", "retry limit reached"))
