@@ -38,11 +38,6 @@ from .journey import (
     use_up_a_cycle,
 )
 
-MARKER = {
-    "MOVE_OUT_ATTRIBUTES": '{"firmwareRetry": "coolingDown"}',
-    "FAILED_ATTRIBUTES": '{"firmwareRetry": "failed"}',
-}
-
 
 @pytest.fixture
 def cooling(cloud: Cloud) -> Recovery:

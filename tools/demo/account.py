@@ -1,4 +1,4 @@
-"""What a fleet has before this module comes: things, a dynamic thing group, a continuous job."""
+"""The account before this module comes: things, a dynamic thing group, a continuous job."""
 
 import json
 from collections.abc import Iterable
