@@ -383,7 +383,7 @@ def test_what_fails_again_does_not_go_round_and_round(storm: Storm) -> None:
 
 def test_several_are_started_at_once(storm: Storm) -> None:
     barrier = threading.Barrier(8)
-    storm.states.then = lambda _: barrier.wait(10)
+    storm.states.then = lambda _: barrier.wait(180)
     storm.add_letters(160)
     assert storm.redrive() == {RedriveOutcome.REDRIVEN: 160}
 
