@@ -6,7 +6,7 @@ botocore alone, without boto3: its low-level client is sufficient and starts fas
 import logging
 import os
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import botocore.exceptions
@@ -66,10 +66,10 @@ class ConditionFailedError(Exception):
 
 
 # One for all clients: each further session would read botocore's endpoints and defaults again.
-_session = lru_cache(maxsize=1)(botocore.session.get_session)
+_session = cache(botocore.session.get_session)
 
 
-@lru_cache(maxsize=8)
+@cache
 def client(service: str) -> Any:
     """Return the client of a service, created once per process: that costs more than a call."""
     return _session().create_client(service, config=_CONFIG)

@@ -96,9 +96,14 @@ def interrupt(step: Handler, recovery: Recovery) -> None:
             step(recovery, None)
 
 
-def bring(cloud: Cloud, stage: Stage, device: str = "dev-1") -> Recovery:
-    """Lets a new device go as far as the stage; the input of the run that is due or on there."""
-    cloud.create_thing(device, **ORIGINAL)
+def bring(
+    cloud: Cloud,
+    stage: Stage,
+    device: str = "dev-1",
+    original: Mapping[str, str] = ORIGINAL,
+) -> Recovery:
+    """Bring a new device to the stage; return the input of the run that is due or under way."""
+    cloud.create_thing(device, **original)
     begin(device)
     recovery: Recovery = {"deviceId": device}
     for reached, step in _WAY.items():

@@ -1,5 +1,6 @@
 """Which errors may pass, and which will not."""
 
+from collections.abc import Iterator
 from typing import Any
 from unittest.mock import Mock, patch
 
@@ -30,6 +31,7 @@ def fail_with(error: Exception, service: str = "iot") -> None:
         ("ConflictingResourceUpdateException", 409),
         ("ExecutionLimitExceeded", 400),
         ("InternalFailureException", 500),
+        ("SomethingNew", 500),
         ("SomethingNew", 503),
     ],
 )
@@ -75,3 +77,35 @@ def test_a_cancelled_transaction_is_told_by_its_reasons(
     reasons = [{"Code": "None"}, {"Code": reason}]
     with pytest.raises(expected):
         refuse("TransactionCanceledException", CancellationReasons=reasons, service="dynamodb")
+
+
+@pytest.fixture
+def new_clients(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No client is created yet."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    aws.client.cache_clear()
+    yield
+    aws.client.cache_clear()
+
+
+def test_a_function_creates_its_clients_while_it_starts(
+    new_clients: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "CheckIfDeviceExists")
+    aws.prepare("iot", "dynamodb")
+    assert aws.client.cache_info().currsize == 2
+
+
+def test_outside_of_lambda_none_is_created_before_it_is_needed(
+    new_clients: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_LAMBDA_FUNCTION_NAME", raising=False)
+    aws.prepare("iot")
+    assert aws.client.cache_info().currsize == 0
+
+
+def test_a_call_is_over_before_the_function_times_out(new_clients: None) -> None:
+    config = aws.client("iot").meta.config
+    attempts = config.retries["total_max_attempts"]
+    # The timeout of the module's functions, in seconds.
+    assert attempts * (config.connect_timeout + config.read_timeout) < 15

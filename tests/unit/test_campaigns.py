@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from firmware_retry import clock, retries_table
+from firmware_retry.campaigns_table import Campaign
 from firmware_retry.errors import CampaignPausedError, StillInGroupError
 from firmware_retry.fleet_scan import Census
 from firmware_retry.handlers import (
@@ -37,6 +38,13 @@ def reconcile() -> dict[str, int]:
 
 def resume(cloud: Cloud, fake_time: list[float]) -> None:
     cloud.resume(clock.iso(fake_time[0]))
+
+
+def test_a_campaign_is_read_with_all_that_was_written() -> None:
+    names = ("campaign", "pausedAt", "toldAt", "resumedAt", "pausedBy", "why")
+    read = Campaign.of({name: {"S": f"its {name}"} for name in names})
+    assert read == Campaign(*(f"its {name}" for name in names))
+    assert Campaign.of({"campaign": {"S": "2.27"}}) == Campaign("2.27")
 
 
 def test_a_device_of_a_paused_campaign_is_not_put_back(cloud: Cloud, away: Recovery) -> None:

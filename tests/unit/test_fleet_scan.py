@@ -82,6 +82,18 @@ def test_one_within_its_grace_is_not_overdue(
     assert counted()["overdue"] == 1
 
 
+def test_a_campaign_resumed_before_the_device_was_due_changes_nothing(
+    cloud: Cloud, counted: Any, fake_time: list[float]
+) -> None:
+    bring(cloud, Stage.COOLING_DOWN)
+    cloud.resume(clock.iso(fake_time[0]))
+    fake_time[0] += 2 * DAY
+    item = cloud.record()
+    assert item
+    late = int(fake_time[0]) - int(item["dueAt"])
+    assert counted()["oldestOverdueSeconds"] == late
+
+
 def test_one_that_was_held_is_overdue_since_its_campaign_was_resumed(
     cloud: Cloud, counted: Any, fake_time: list[float]
 ) -> None:

@@ -93,6 +93,26 @@ def test_the_whole_journey(cloud: Cloud, cooling: Recovery) -> None:
     assert cloud.messages() == []
 
 
+def _alert(cloud: Cloud) -> dict[str, Any]:
+    (message,) = cloud.messages()
+    alert: dict[str, Any] = json.loads(message)
+    return alert
+
+
+def test_an_attribute_that_the_thing_never_had_is_empty_in_the_alert(cloud: Cloud) -> None:
+    bring(cloud, Stage.NOTIFIED, original={"site": "7"})
+    alert = _alert(cloud)
+    assert (alert["model"], alert["firmware"]) == ("", "")
+
+
+def test_an_alert_does_without_a_backup(cloud: Cloud) -> None:
+    escalation = bring(cloud, Stage.FAILED)
+    cloud.dynamodb.Table(BACKUP).delete_item(Key={"deviceId": "dev-1"})
+    send_sns_notification.handler(escalation, None)
+    alert = _alert(cloud)
+    assert (alert["model"], alert["firmware"], alert["attributes"]) == ("", "", {})
+
+
 def test_every_read_sees_what_was_written_before(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:

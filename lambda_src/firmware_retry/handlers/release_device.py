@@ -26,11 +26,12 @@ def handler(event: dict[str, Any], context: object) -> release.Results:
         TransientError, BackupMissingError, RequestRefusedError: the only device of the event could
             not be released: the intake has to try again.
     """
-    if "deviceIds" in event and event.get("kind") != "removed":
-        if not isinstance(event["deviceIds"], list):
-            raise InvalidMessageError("deviceIds is not a list")
-        return release.release_all([thing_name(name) for name in event["deviceIds"]])
-    name = thing_name(event.get("deviceId"))
     if event.get("kind") == "removed":
+        name = thing_name(event.get("deviceId"))
         return {release.release_removed(name, int(event["timestamp"])): [name]}
-    return {release.release_one(name): [name]}
+    if "deviceIds" not in event:
+        name = thing_name(event.get("deviceId"))
+        return {release.release_one(name): [name]}
+    if not isinstance(event["deviceIds"], list):
+        raise InvalidMessageError("deviceIds is not a list")
+    return release.release_all([thing_name(name) for name in event["deviceIds"]])
