@@ -13,7 +13,7 @@ unexport AWS_PROFILE AWS_ENDPOINT_URL AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AW
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo local bench soak million simulate mutants nightly test undeployed localcloud deployed examples lint package docs pictures requirements clean
+.PHONY: help demo local bench soak million simulate mutants nightly test undeployed localcloud deployed resilience examples lint package docs pictures requirements clean
 
 help: ## Says what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 22
@@ -48,10 +48,10 @@ nightly: .venv/ready ## Checks that are too slow for each change: the fleet mode
 # take the longest, one after another, so the others give way to them: first those that wait as
 # well, then those that only compute and fill what is left.
 test: ## Everything that CI runs
-	@$(MAKE) --no-print-directory --jobs 5 --output-sync=target lint undeployed localcloud deployed examples
+	@$(MAKE) --no-print-directory --jobs 6 --output-sync=target lint undeployed localcloud deployed resilience examples
 
 undeployed: .venv/ready $(DIAGRAMS)/ready ## The tests that need no deployment
-	nice $(BIN)/pytest -p no:terraform -n 2 --dist loadfile --ignore=tests/integration --ignore=tests/workflow --ignore=tests/examples --ignore=tests/tools/demo --ignore=tests/tools/localcloud --ignore=tests/tools/fleet_model
+	nice $(BIN)/pytest -p no:terraform -n 2 --dist loadfile --ignore=tests/integration --ignore=tests/workflow --ignore=tests/resilience --ignore=tests/examples --ignore=tests/tools/demo --ignore=tests/tools/localcloud --ignore=tests/tools/fleet_model
 
 localcloud: .venv/ready ## The tests of the local cloud itself
 	nice -n 5 $(BIN)/pytest -p no:terraform tests/tools/localcloud
@@ -59,8 +59,11 @@ localcloud: .venv/ready ## The tests of the local cloud itself
 deployed: .venv/ready $(ASL_VALIDATOR)/ready ## The tests on the deployed module, which share one apply
 	$(BIN)/pytest tests/integration tests/workflow
 
+resilience: .venv/ready ## Fault matrix and stopped recoveries, on a deployment of their own
+	$(BIN)/pytest tests/resilience
+
 examples: .venv/ready ## The tests that apply the examples, and the demo's
-	nice -n 5 $(BIN)/pytest -p no:terraform tests/examples tests/tools/demo
+	nice -n 5 $(BIN)/pytest -p no:terraform -n 2 --dist loadfile tests/examples tests/tools/demo
 
 lint: .venv/ready .venv-checkov/ready $(ASL_VALIDATOR)/ready ## Formatting, types, imports, the zip, added prose, the module's security
 	$(BIN)/ruff check

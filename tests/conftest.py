@@ -22,4 +22,4 @@ def _process_alone(stubber: BotocoreStubber, request: Any) -> Any:
 
 # AWS applies each call as a whole; moto keeps its state in plain dictionaries, so two threads at
 # once read what is half written. Threads still interleave between their calls.
-BotocoreStubber.process_request = _process_alone  # type: ignore[method-assign]
+BotocoreStubber.process_request = _process_alone  # type: ignore[assignment,method-assign]

@@ -13,14 +13,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 
 from localcloud import LocalCloud, Terraform, eventually
 from localcloud.fleet import Fleet, subscribe_queue
-from localcloud.project import copy_project
+from localcloud.project import copy_project, take_code_from_a_bucket
 from tests.integration.inventory import take_inventory
 from tests.integration.job_device import JobDevice, updating
 
@@ -29,8 +28,6 @@ T = TypeVar("T")
 TIME_SCALE = 0.0001
 """A day of waiting takes 8.6 seconds."""
 EXAMPLES = ("complete", "landing-zone", "job-events", "marker-attribute")
-AT_ONCE = ("-input=false", "-no-color", "-auto-approve", "-parallelism=40")
-BUCKET, KEY = "fleet-packages", "firmware_retry.zip"
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,7 @@ class Applied:
 def applied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applied]:
     copy = copy_project(tmp_path_factory.mktemp("examples") / "copy")
     with LocalCloud(time_scale=TIME_SCALE, group_lag_seconds=0.3, patience=20) as cloud:
-        _take_code_from_a_bucket(cloud, copy)
+        take_code_from_a_bucket(cloud, copy, copy / "examples" / "complete")
         before = take_inventory(cloud)
         environment = cloud.environment()
         roots = {
@@ -75,7 +72,7 @@ def applied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applied]:
         with ExitStack() as providers:
             for root in roots.values():
                 providers.enter_context(root.one_provider())
-            in_each(roots, lambda root: root.run("apply", *AT_ONCE))
+            in_each(roots, lambda root: root.apply())
             outputs = in_each(roots, lambda root: root.outputs())
             yield Applied(cloud, roots, outputs, before)
 
@@ -84,17 +81,6 @@ def in_each(roots: dict[str, Terraform], work: Callable[[Terraform], T]) -> dict
     """Does the same in the roots of all examples, at the same time."""
     with ThreadPoolExecutor(len(roots)) as pool:
         return dict(zip(roots, pool.map(work, roots.values()), strict=True))
-
-
-def _take_code_from_a_bucket(cloud: LocalCloud, copy: Path) -> None:
-    """The provider makes functions of a file one after another, of a bucket many at a time."""
-    zipped = (copy / "lambda_src/dist/firmware_retry.zip").read_bytes()
-    cloud.client("s3").create_bucket(Bucket=BUCKET)
-    cloud.client("s3").put_object(Bucket=BUCKET, Key=KEY, Body=zipped)
-    package = f'{{ bucket = "{BUCKET}", key = "{KEY}" }}'
-    override = f'variable "lambda_package_s3" {{\n  default = {package}\n}}\n'
-    for root in (copy, copy / "examples" / "complete"):
-        (root / "test_override.tf").write_text(override)
 
 
 def test_afterwards_there_is_nothing_to_do(applied: Applied) -> None:
@@ -246,7 +232,24 @@ def test_a_destroy_leaves_nothing_but_a_key_that_waits_for_its_deletion(applied:
     sqs, kms = applied.cloud.client("sqs"), applied.cloud.client("kms")
     for url in sqs.list_queues(QueueNamePrefix="listener-").get("QueueUrls", []):
         sqs.delete_queue(QueueUrl=url)
-    in_each(applied.roots, lambda root: root.run("destroy", *AT_ONCE, "-refresh=false"))
+    present = take_inventory(applied.cloud)
+    made = {kind for kind, names in present.items() if names - applied.before[kind]}
+    assert made >= {
+        "cloudwatch.describe_alarms",
+        "cloudwatch.list_dashboards",
+        "dynamodb.list_tables",
+        "iam.list_roles",
+        "iot.list_thing_groups",
+        "iot.list_topic_rules",
+        "lambda.list_functions",
+        "logs.describe_log_groups",
+        "scheduler.list_schedules",
+        "sns.list_subscriptions",
+        "sns.list_topics",
+        "sqs.list_queues",
+        "stepfunctions.list_state_machines",
+    }
+    in_each(applied.roots, lambda root: root.destroy("-refresh=false"))
     after = dict(take_inventory(applied.cloud))
     keys = after.pop("kms.list_keys")
     states = [kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] for key in keys]

@@ -1,6 +1,6 @@
-"""One local cloud and one apply a session, for all tests that look at the module deployed.
+"""One local cloud and one apply per session, for all tests that look at the module deployed.
 
-A pytest plugin rather than fixtures of a conftest, because two folders of tests share it.
+A pytest plugin rather than fixtures of a conftest, because several folders of tests share it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pytest_terraform import tf
 
 from localcloud import LocalCloud, Terraform
 from localcloud.fleet import Fleet
-from localcloud.project import ROOT, copy_project
+from localcloud.project import ROOT, copy_project, take_code_from_a_bucket
 from localcloud.terraform import REATTACH, find_binary
 from tests.integration.inventory import Inventory, take_inventory
 
@@ -35,7 +35,7 @@ def register(config: pytest.Config) -> None:
         return
     if not plugins.has_plugin("terraform"):
         raise pytest.UsageError(
-            "tests/integration and tests/workflow need the plugin pytest-terraform: "
+            "the tests of the deployed module need the plugin pytest-terraform: "
             "install it, and leave out -p no:terraform"
         )
     plugins.register(sys.modules[__name__], NAME)
@@ -111,9 +111,11 @@ def _take_over(patch: pytest.MonkeyPatch, environment: Mapping[str, str]) -> Non
 
 
 @pytest.fixture(scope="session")
-def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def copy(tmp_path_factory: pytest.TempPathFactory, account: LocalCloud) -> Path:
     """The project: pytest-terraform and Terraform write files beside the root."""
-    return copy_project(tmp_path_factory.mktemp("project") / "copy")
+    copied = copy_project(tmp_path_factory.mktemp("project") / "copy")
+    take_code_from_a_bucket(account, copied)
+    return copied
 
 
 @pytest.fixture(scope="session")
@@ -134,22 +136,11 @@ def deployment(
     account: LocalCloud, copy: Path, provider: None, request: pytest.FixtureRequest
 ) -> Deployment:
     """The module, applied by the real Terraform: the quickstart, and a second fleet beside it."""
-    tf.LazyModuleDir.value = str(copy / ROOTS)
-    tf.LazyTfBin.value = find_binary()
-
     before = take_inventory(account)
-    try:
-        applied = request.getfixturevalue("two_fleets")
-    except subprocess.CalledProcessError as error:
-        # Told once and short, not with a traceback for each test.
-        pytest.fail(f"terraform failed, see what it printed: {error}", pytrace=False)
-    outputs = {name: output["value"] for name, output in applied.outputs.items()}
-    fleets, queues = outputs["fleets"], outputs["alert_queue_urls"]
+    applied = _apply("two_fleets", copy, request)
     return Deployment(
-        quickstart=Fleet(account, fleets["quickstart"], queues["quickstart"], "iot/device/data"),
-        second=Fleet(
-            account, fleets["second"], queues["second"], "second/{device}/data", "FAILED", "second-"
-        ),
+        quickstart=_quickstart(account, applied.outputs["quickstart"]["value"]),
+        second=_second(account, applied.outputs["second"]["value"]),
         before=before,
         runner=applied.terraform,
     )
@@ -157,11 +148,43 @@ def deployment(
 
 @pytest.fixture(scope="session")
 def quickstart(deployment: Deployment) -> Fleet:
-    """``examples/quickstart``, unedited."""
+    """``examples/quickstart``, whose functions are made of a bucket's file."""
     return deployment.quickstart
 
 
 @pytest.fixture(scope="session")
-def second(deployment: Deployment) -> Fleet:
-    """A fleet with a prefix and options of its own, in the same account."""
-    return deployment.second
+def second(
+    account: LocalCloud, copy: Path, provider: None, request: pytest.FixtureRequest
+) -> Fleet:
+    """A fleet with a prefix and options of its own; alone where no test needs the other one."""
+    tests = [item for item in request.session.items if isinstance(item, pytest.Function)]
+    if any("deployment" in test.fixturenames for test in tests):
+        deployed: Deployment = request.getfixturevalue("deployment")
+        return deployed.second
+    outputs = _apply("second_fleet", copy, request).outputs
+    return _second(account, {name: output["value"] for name, output in outputs.items()})
+
+
+def _apply(root: str, copy: Path, request: pytest.FixtureRequest) -> Any:
+    tf.LazyModuleDir.value = str(copy / ROOTS)
+    tf.LazyTfBin.value = find_binary()
+    try:
+        return request.getfixturevalue(root)
+    except subprocess.CalledProcessError as error:
+        # Said once and short, not with a traceback for each test.
+        pytest.fail(f"terraform failed, see what it printed: {error}", pytrace=False)
+
+
+def _quickstart(account: LocalCloud, outputs: dict[str, Any]) -> Fleet:
+    return Fleet(account, outputs["firmware_retry"], outputs["alert_queue_url"], "iot/device/data")
+
+
+def _second(account: LocalCloud, outputs: dict[str, Any]) -> Fleet:
+    return Fleet(
+        account,
+        outputs["firmware_retry"],
+        outputs["alert_queue_url"],
+        "second/{device}/data",
+        "FAILED",
+        "second-",
+    )

@@ -6,5 +6,6 @@ scope.
 
 from pytest_terraform import terraform
 
-# test_lifecycle destroys it; without that test it goes with the local cloud.
-terraform("two_fleets", scope="session", replay=False, teardown=terraform.TEARDOWN_OFF)
+# Whichever is applied goes with the local cloud.
+for root in ("two_fleets", "second_fleet"):
+    terraform(root, scope="session", replay=False, teardown=terraform.TEARDOWN_OFF)

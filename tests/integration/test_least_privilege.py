@@ -11,27 +11,24 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from localcloud import Call, LocalCloud, eventually
-from localcloud.fleet import MACHINES, Fleet, Machine
+from localcloud.fleet import Fleet, Machine
 from tests.integration.inventory import take_inventory
 from tests.integration.plugin import Deployment
 from tests.integration.policies import Permission, Role, find_needed, list_allowed, read_role
+from tests.integration.uses import LOG_DELIVERY, Needs, Use, add_up, list_uses
 
-# After all others, so that their calls count too. The destroy comes later still, by its file name.
+# After all others, so that their calls count too.
 pytestmark = pytest.mark.last
 
 SETTLED = -5
 """A grace with which what is due now is overdue."""
 COOLED_DOWN = -36_005
 """A grace with which the second fleet's cool-down is over: the functions' clock is not scaled."""
-
-NO_SUCH_TABLE = ":table/no-such"
-"""What test_failures has functions ask for; AWS would refuse that too."""
 
 WILDCARDS = {
     r"arn:aws:iot:[^*]+:thing/\*": "only the message says which device it is",
@@ -41,41 +38,6 @@ WILDCARDS = {
     r"\*": "log delivery has no resources to name",
 }
 """The forms of resources that may hold a wildcard, and why."""
-
-# https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html
-LOG_DELIVERY = {
-    Permission(f"logs:{operation}", "*")
-    for operation in (
-        "CreateLogDelivery",
-        "DeleteLogDelivery",
-        "DescribeLogGroups",
-        "DescribeResourcePolicies",
-        "GetLogDelivery",
-        "ListLogDeliveries",
-        "PutResourcePolicy",
-        "UpdateLogDelivery",
-    )
-}
-
-
-Needs = dict[str, set[Permission]]
-"""The permissions that are needed, by role."""
-
-
-@dataclass(frozen=True)
-class Use:
-    """What one part of the module does with its role.
-
-    Attributes:
-        role: the role's name.
-        source: the ARN by which the service says on whose behalf it takes the role.
-        needs: the permissions.
-    """
-
-    role: str
-    source: str
-    needs: set[Permission]
-
 
 # What is called
 
@@ -276,93 +238,14 @@ def roles(account: LocalCloud, deployment: Deployment) -> dict[str, Role]:
 @pytest.fixture(scope="module")
 def uses(deployment: Deployment, calls: list[Call]) -> list[Use]:
     """All that both fleets do with a role."""
-    return [
-        use
-        for fleet in (deployment.quickstart, deployment.second)
-        for found in (_functions(fleet, calls), _machines(fleet), _rules(fleet), _schedules(fleet))
-        for use in found
-    ]
+    fleets = (deployment.quickstart, deployment.second)
+    return [use for fleet in fleets for use in list_uses(fleet, calls)]
 
 
 @pytest.fixture(scope="module")
 def needs(uses: list[Use]) -> Needs:
     """What is needed of each role."""
-    found: Needs = {}
-    for use in uses:
-        found.setdefault(use.role, set()).update(use.needs)
-    return found
-
-
-def _functions(fleet: Fleet, calls: list[Call]) -> Iterator[Use]:
-    for name in fleet.outputs["handler_function_names"].values():
-        function = fleet.client("lambda").get_function_configuration(FunctionName=name)
-        # The service writes the log with the function's role, and no call shows it.
-        log = {"logGroupName": function["LoggingConfig"]["LogGroup"]}
-        needs = find_needed(fleet.cloud, "logs", "CreateLogStream", log)
-        needs |= find_needed(fleet.cloud, "logs", "PutLogEvents", log)
-        for call in calls:
-            if call.caller == name:
-                needs |= find_needed(fleet.cloud, call.service, call.operation, call.parameters)
-        asked_in_vain = {need for need in needs if NO_SUCH_TABLE in need.resource}
-        yield Use(_name(function["Role"]), function["FunctionArn"], needs - asked_in_vain)
-
-
-def _machines(fleet: Fleet) -> Iterator[Use]:
-    states = fleet.client("stepfunctions")
-    for machine in MACHINES:
-        found = states.describe_state_machine(stateMachineArn=fleet.machine(machine))
-        needs = set(LOG_DELIVERY) if found["loggingConfiguration"]["level"] != "OFF" else set()
-        for state in json.loads(found["definition"])["States"].values():
-            if state["Type"] == "Task":
-                needs |= _find_needed_by_task(fleet, state)
-        yield Use(_name(found["roleArn"]), found["stateMachineArn"], needs)
-
-
-def _find_needed_by_task(fleet: Fleet, state: dict[str, Any]) -> set[Permission]:
-    resource = state["Resource"]
-    if ":function:" in resource:
-        return find_needed(fleet.cloud, "lambda", "Invoke", {"functionName": resource})
-    # arn:aws:states:::sqs:sendMessage
-    service, operation = resource.split(":")[5:7]
-    operation = operation[:1].upper() + operation[1:]
-    return find_needed(fleet.cloud, service, operation, state["Parameters"])
-
-
-# https://docs.aws.amazon.com/iot/latest/developerguide/iot-rule-actions.html
-RULE_ACTIONS = {
-    "cloudwatchLogs": ("logs", ("CreateLogStream", "DescribeLogStreams", "PutLogEvents")),
-    "sqs": ("sqs", ("SendMessage",)),
-    "stepFunctions": ("states", ("StartExecution",)),
-}
-
-
-def _rules(fleet: Fleet) -> Iterator[Use]:
-    for name in fleet.outputs["rule_names"]:
-        found = fleet.client("iot").get_topic_rule(ruleName=name)
-        for action in (*found["rule"]["actions"], found["rule"]["errorAction"]):
-            ((kind, parameters),) = action.items()
-            service, operations = RULE_ACTIONS[kind]
-            needs = [
-                find_needed(fleet.cloud, service, operation, parameters) for operation in operations
-            ]
-            yield Use(_name(parameters["roleArn"]), found["ruleArn"], set().union(*needs))
-
-
-def _schedules(fleet: Fleet) -> Iterator[Use]:
-    scheduler, functions = fleet.client("scheduler"), fleet.outputs["handler_function_names"]
-    for listed in scheduler.list_schedules()["Schedules"]:
-        found = scheduler.get_schedule(Name=listed["Name"], GroupName=listed["GroupName"])
-        arn = found["Target"]["Arn"]
-        if arn.rpartition(":")[2] not in functions.values():
-            continue
-        # EventBridge Scheduler names the group, not the schedule.
-        group = found["Arn"].replace(":schedule/", ":schedule-group/").rpartition("/")[0]
-        needs = find_needed(fleet.cloud, "lambda", "Invoke", {"functionName": arn})
-        yield Use(_name(found["Target"]["RoleArn"]), group, needs)
-
-
-def _name(role_arn: str) -> str:
-    return role_arn.rpartition("/")[2]
+    return add_up(uses)
 
 
 # What has to hold

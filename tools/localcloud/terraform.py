@@ -187,6 +187,9 @@ class Terraform:
         own |= dict(environment or {}) | {"TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
         # The provider's schema is a large heap, and collecting it a third of Terraform's time.
         own.setdefault("GOGC", "400")
+        # Most of an apply is waiting for the provider's own waits.
+        for command in ("apply", "destroy"):
+            own.setdefault(f"TF_CLI_ARGS_{command}", "-parallelism=40")
         own |= {f"TF_VAR_{name}": _value(value) for name, value in variables.items()}
         if data_dir is not None:
             own["TF_DATA_DIR"] = str(data_dir.resolve())

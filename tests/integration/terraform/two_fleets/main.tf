@@ -1,78 +1,22 @@
-# The quickstart as it is, and beside it a fleet that differs in everything a caller may choose: one
-# apply serves all deployed tests.
+# The quickstart as it is, and beside it a fleet that differs from it.
 
 module "quickstart" {
   source = "../../../../examples/quickstart"
 }
 
 module "second" {
-  source = "../../../.."
-
-  name_prefix      = "second-"
-  topic_filter     = "second/+/data"
-  device_id_source = "topic:2"
-  failure_statuses = ["FAILED", "TIMED_OUT"]
-  success_statuses = ["SUCCEEDED"]
-
-  job_events_enabled = true
-  job_id_patterns    = ["second-*"]
-  ignored_reasons    = ["*battery low*", "E_BUSY"]
-  fatal_reasons      = ["*signature invalid*"]
-
-  # Out of reach, and what test_breaker brings into it.
-  breaker = { share = 0.3, window_seconds = 900, min_devices = 1000, pauses = true }
-
-  retry_limit       = 2
-  cool_down_seconds = [36000]
-  cool_down_jitter  = 0
-  settle_seconds    = 0
-
-  # A marker, so that no attribute of the fleet's own is touched.
-  move_out_attributes = { firmwareRetry = "coolingDown" }
-  failed_attributes   = { firmwareRetry = "failed" }
-
-  # From a bucket, which also is much faster: functions made of a file are made one after another.
-  lambda_package_s3 = {
-    bucket = aws_s3_bucket.packages.id
-    key    = aws_s3_object.package.key
-  }
-
-  alert_emails        = ["operators@example.com"]
-  tags                = { fleet = "second" }
-  deletion_protection = false
+  source = "../second_fleet"
 }
 
-resource "aws_s3_bucket" "packages" {
-  bucket = "packages-of-the-second-fleet"
-}
-
-resource "aws_s3_object" "package" {
-  bucket = aws_s3_bucket.packages.id
-  key    = "firmware_retry.zip"
-  source = "../../../../lambda_src/dist/firmware_retry.zip"
-  etag   = filemd5("../../../../lambda_src/dist/firmware_retry.zip")
-}
-
-locals {
-  fleets = {
-    quickstart = module.quickstart.firmware_retry
-    second     = module.second
-  }
-}
-
-# Who listens for failed devices: what a caller subscribes to the FIFO topic.
+# Receives the alerts of failed devices, as a queue of a caller does.
 resource "aws_sqs_queue" "alerts" {
-  for_each = toset(["quickstart", "second"])
-
-  name       = "${each.key}-alerts.fifo"
+  name       = "quickstart-alerts.fifo"
   fifo_queue = true
 }
 
 resource "aws_sns_topic_subscription" "alerts" {
-  for_each = aws_sqs_queue.alerts
-
-  topic_arn            = local.fleets[each.key].alerts_topic_arn
+  topic_arn            = module.quickstart.firmware_retry.alerts_topic_arn
   protocol             = "sqs"
-  endpoint             = each.value.arn
+  endpoint             = aws_sqs_queue.alerts.arn
   raw_message_delivery = true
 }

@@ -1,9 +1,12 @@
-output "fleets" {
-  description = "All outputs of the module, by fleet."
-  value       = local.fleets
+output "quickstart" {
+  description = "All outputs of the module, and the queue of its alerts."
+  value = {
+    firmware_retry  = module.quickstart.firmware_retry
+    alert_queue_url = aws_sqs_queue.alerts.url
+  }
 }
 
-output "alert_queue_urls" {
-  description = "URL of the queue that hears of failed devices, by fleet."
-  value       = { for fleet, queue in aws_sqs_queue.alerts : fleet => queue.url }
+output "second" {
+  description = "All outputs of the module, and the queue of its alerts."
+  value       = module.second
 }

@@ -24,7 +24,7 @@ from typing import Any
 
 from localcloud import Fault, Hold, Kind, Origin, Target, eventually
 from localcloud.fleet import MACHINES, Fleet, Machine
-from tests.integration.test_fault_matrix import (
+from tests.resilience.test_fault_matrix import (
     LONG_AGO,
     ORIGINALS,
     DeviceUnderTest,

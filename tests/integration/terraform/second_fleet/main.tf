@@ -1,0 +1,62 @@
+# A fleet that differs from the quickstart in everything a caller may choose.
+
+module "firmware_retry" {
+  source = "../../../.."
+
+  name_prefix      = "second-"
+  topic_filter     = "second/+/data"
+  device_id_source = "topic:2"
+  failure_statuses = ["FAILED", "TIMED_OUT"]
+  success_statuses = ["SUCCEEDED"]
+
+  job_events_enabled = true
+  job_id_patterns    = ["second-*"]
+  ignored_reasons    = ["*battery low*", "E_BUSY"]
+  fatal_reasons      = ["*signature invalid*"]
+
+  # Out of reach, and what test_breaker brings into it.
+  breaker = { share = 0.3, window_seconds = 900, min_devices = 1000, pauses = true }
+
+  retry_limit       = 2
+  cool_down_seconds = [36000]
+  cool_down_jitter  = 0
+  settle_seconds    = 0
+
+  # A marker, so that no attribute of the fleet's own is touched.
+  move_out_attributes = { firmwareRetry = "coolingDown" }
+  failed_attributes   = { firmwareRetry = "failed" }
+
+  # From a bucket, which also is much faster: functions made of a file are made one after another.
+  lambda_package_s3 = {
+    bucket = aws_s3_bucket.packages.id
+    key    = aws_s3_object.package.key
+  }
+
+  alert_emails        = ["operators@example.com"]
+  tags                = { fleet = "second" }
+  deletion_protection = false
+}
+
+resource "aws_s3_bucket" "packages" {
+  bucket = "packages-of-the-second-fleet"
+}
+
+resource "aws_s3_object" "package" {
+  bucket = aws_s3_bucket.packages.id
+  key    = "firmware_retry.zip"
+  source = "../../../../lambda_src/dist/firmware_retry.zip"
+  etag   = filemd5("../../../../lambda_src/dist/firmware_retry.zip")
+}
+
+# Receives the alerts of failed devices, as a queue of a caller does.
+resource "aws_sqs_queue" "alerts" {
+  name       = "second-alerts.fifo"
+  fifo_queue = true
+}
+
+resource "aws_sns_topic_subscription" "alerts" {
+  topic_arn            = module.firmware_retry.alerts_topic_arn
+  protocol             = "sqs"
+  endpoint             = aws_sqs_queue.alerts.arn
+  raw_message_delivery = true
+}
