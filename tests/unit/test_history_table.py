@@ -208,12 +208,24 @@ def test_what_was_sent_before_the_last_episode_ended_is_of_the_past(cloud: Cloud
     assert (found["notBefore"], found["rounds"]) == (not_before, 1)
 
 
-def test_the_newest_end_counts(cloud: Cloud) -> None:
+def test_the_newest_end_counts_and_no_older_one_is_read(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cloud.create_thing(**ORIGINAL)
     for number in (10, 30):
         handle(failure(number))
         handle(success(number + 1))
+    read: list[Any] = []
+    call = aws.call
+
+    def watch(*arguments: Any, **parameters: Any) -> Any:
+        answer = call(*arguments, **parameters)
+        read.extend(answer["Items"])
+        return answer
+
+    monkeypatch.setattr(aws, "call", watch)
     assert history_table.last_episode_end("dev-1") == int(success(31)["timestamp"])
+    assert len(read) == 1
 
 
 def test_what_is_of_the_past_stays_so_while_the_next_episode_is_on(cloud: Cloud) -> None:
