@@ -130,13 +130,29 @@ def loader() -> Any:
     return create_loader()
 
 
+@pytest.fixture(scope="session")
+def make_client() -> Any:
+    """Makes each client once for all tests: that takes longer than most of their calls."""
+    make, clients = boto3.Session.client, {}
+
+    def client(session: Any, service: str, region_name: str | None = None, **options: Any) -> Any:
+        region = region_name or session.region_name
+        key = (service, region, session.profile_name, *sorted(options.items()))
+        if key not in clients:
+            clients[key] = make(session, service, region_name=region, **options)  # type: ignore[call-overload]
+        return clients[key]
+
+    return client
+
+
 @pytest.fixture
-def fleet(monkeypatch: pytest.MonkeyPatch, loader: Any) -> Iterator[Fleet]:
+def fleet(monkeypatch: pytest.MonkeyPatch, loader: Any, make_client: Any) -> Iterator[Fleet]:
     """A module without a prefix, as far as devices' records go; none has failed."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     for name in ("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("botocore.session.create_loader", lambda _: loader)
+    monkeypatch.setattr(boto3.Session, "client", make_client)
     made = Fleet()
     with mock_aws():
         _create_tables()
