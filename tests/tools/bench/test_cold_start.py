@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 import hcl2
 import pytest
@@ -11,6 +12,7 @@ from bench import cold_start
 from localcloud.project import ROOT
 
 
+@cache  # the parser takes longer than a handler
 def services() -> dict[str, set[str]]:
     """The services that each handler's role may call, by the handler's module."""
     with (ROOT / "modules" / "handlers" / "iam.tf").open(encoding="utf-8") as file:
