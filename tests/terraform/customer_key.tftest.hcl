@@ -1,4 +1,4 @@
-# The whole module with a customer key: test_security.py walks over all that this makes and looks for
+# The whole module with a customer key: test_state.py walks over all that this makes and looks for
 # the key.
 
 mock_provider "aws" {

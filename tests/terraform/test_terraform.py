@@ -22,7 +22,7 @@ def test_the_module_is_valid_and_free_of_warnings(module: Terraform) -> None:
 
 
 def test_logic(module: Terraform) -> None:
-    """``tests/terraform/*.tftest.hcl``, with a mock provider; ``test_security`` has the others."""
+    """``tests/terraform/*.tftest.hcl``, with a mock provider; ``test_state`` has the others."""
     files = sorted(path.name for path in (ROOT / TESTS).glob("*.tftest.hcl"))
     files.remove("customer_key.tftest.hcl")
     filters = [f"-filter={TESTS}/{file}" for file in files]

@@ -1,6 +1,6 @@
 """The definitions of the state machines, rendered as the Terraform module renders them.
 
-``tests/terraform/test_definitions.py`` compares both.
+``tests/terraform/test_state.py`` compares both.
 """
 
 import json

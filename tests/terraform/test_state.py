@@ -1,4 +1,7 @@
-"""Whatever can have the customer's key has it, and each check that is skipped is answered."""
+"""Terraform and the simulator render the same definitions; all that can has the customer's key.
+
+One file, since workers of pytest take whole files and the state takes seconds.
+"""
 
 import json
 import re
@@ -11,8 +14,10 @@ import pytest
 
 from localcloud.project import ROOT
 from localcloud.terraform import Terraform
+from simulator import definitions
 
 TESTS = "tests/terraform"
+
 KEY_ARGUMENT = re.compile(r"kms_(master_)?key_(arn|id)")
 KEYLESS = {
     # Whoever starts or describes a run would need the key as well; docs/security.md says what is in
@@ -24,9 +29,35 @@ KEYLESS = {
 
 @pytest.fixture(scope="module")
 def state(module: Terraform) -> dict[str, Any]:
-    """What ``customer_key.tftest.hcl`` makes, and the provider's schemas."""
-    file = f"-filter={TESTS}/customer_key.tftest.hcl"
-    printed = module.run("test", f"-test-directory={TESTS}", file, "-json", "-verbose")
+    """What ``customer_key.tftest.hcl`` makes, and the provider's schemas.
+
+    The ARNs of functions and machines are the simulator's.
+    """
+    overrides = {
+        "module.ingestion.aws_sqs_queue.dead_letters": {"url": definitions.QUEUE_URL},
+        **{
+            f'module.handlers.aws_lambda_function.step["{step}"]': {
+                "arn": definitions.function_arn(step)
+            }
+            for step in definitions.steps()
+        },
+        **{
+            f'module.workflow.aws_sfn_state_machine.recovery["{recovery}"]': {
+                "arn": definitions.machine_arn(recovery)
+            }
+            for recovery in definitions.RECOVERIES
+        },
+    }
+    blocks = "".join(
+        f"override_resource {{\n  target = {target}\n  values = {json.dumps(values)}\n}}\n"
+        for target, values in overrides.items()
+    )
+    tests = module.root / TESTS
+    file = tests / "everything.tftest.hcl"
+    file.write_text((tests / "customer_key.tftest.hcl").read_text() + blocks)
+    options = (f"-filter={TESTS}/{file.name}", "-json", "-verbose")
+    printed = module.run("test", f"-test-directory={TESTS}", *options)
+    file.unlink()  # the copy is shared
     line = next(line for line in printed.splitlines() if '"type":"test_state"' in line)
     found: dict[str, Any] = json.loads(line)["test_state"]
     return found
@@ -101,6 +132,18 @@ def test_every_topic_and_queue_has_its_policy(resources: list[dict[str, Any]], k
     """What the policies say is in ``encryption.tftest.hcl``."""
     types = Counter(resource["type"] for resource in resources)
     assert types[kind] == types[f"{kind}_policy"] > 0
+
+
+@pytest.mark.parametrize("machine", definitions.MACHINES)
+def test_terraform_and_the_simulator_render_the_same(
+    resources: list[dict[str, Any]], machine: str
+) -> None:
+    rendered = {
+        resource.get("index", resource["name"]): resource["values"]["definition"]
+        for resource in resources
+        if resource["type"] == "aws_sfn_state_machine"
+    }
+    assert json.loads(rendered[machine]) == definitions.definition(machine)
 
 
 CHECK = re.compile(r"CKV2?_AWS_\d+")
