@@ -33,6 +33,7 @@ from tests.unit.conftest import (  # noqa: F401 -- fixtures
     REGION,
     RETRIES,
     Cloud,
+    account,
     clients,
     cloud,
     environment,

@@ -1,5 +1,6 @@
 """The handlers against moto: in process, no server, no deployment."""
 
+import copy
 import itertools
 import json
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import boto3
 import pytest
 from boto3.dynamodb.conditions import Key
 from moto import mock_aws
+from moto.backends import get_backend
 from moto.dynamodb.models import DynamoDBBackend
 from moto.iot.exceptions import VersionConflictException
 from moto.iot.models import FakeThingGroup
@@ -20,6 +22,7 @@ from firmware_retry import aws, clock
 from firmware_retry.emails import Mail
 from firmware_retry.settings import settings
 
+ACCOUNT = "123456789012"
 REGION = "eu-west-1"
 RETRIES = "DeviceFirmwareRetries"
 BACKUP = "DeviceAttributeBackup"
@@ -223,38 +226,71 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
+def _backends() -> dict[str, Any]:
+    """What moto keeps of the account, by service; queues have locks, which cannot be copied."""
+    return {
+        service: get_backend(service)[ACCOUNT][REGION]
+        for service in ("dynamodb", "iot", "sns", "stepfunctions")
+    }
+
+
+@pytest.fixture(scope="session")
+def account(clients: dict[str, Any]) -> dict[str, Any]:
+    """The account of the module, without devices; made once, and copied for each test."""
+    with mock_aws():
+        _create_account(**clients)
+        return copy.deepcopy(_backends())
+
+
+def _restore(account: dict[str, Any]) -> None:
+    """Fill moto with a copy of the account; resources refer to the backend that they are in."""
+    present = _backends()
+    for service, backend in present.items():
+        memo = {id(kept): present[name] for name, kept in account.items()}
+        vars(backend).update(copy.deepcopy(vars(account[service]), memo))
+
+
+def _create_queue(sqs: Any) -> str:
+    queue = sqs.create_queue(QueueName="seen.fifo", Attributes={"FifoQueue": "true"})
+    return str(queue["QueueUrl"])
+
+
+def _create_account(dynamodb: Any, iot: Any, sns: Any, sqs: Any, stepfunctions: Any) -> None:
+    _create_queue(sqs)
+    for table, keys in TABLES.items():
+        dynamodb.create_table(
+            TableName=table,
+            KeySchema=[
+                {"AttributeName": key, "KeyType": kind}
+                for key, kind in zip(keys, ("HASH", "RANGE"), strict=False)
+            ],
+            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+            BillingMode="PAY_PER_REQUEST",
+        )
+    for name in ("CoolDown", "Escalation"):
+        stepfunctions.create_state_machine(
+            name=name,
+            definition='{"StartAt": "S", "States": {"S": {"Type": "Wait", "Seconds": 1}}}',
+            roleArn="arn:aws:iam::123456789012:role/any",
+        )
+    iot.create_thing_group(thingGroupName=GROUP)
+    topic = sns.create_topic(Name="FailedFirmwareUpdate.fifo", Attributes={"FifoTopic": "true"})
+    sns.subscribe(
+        TopicArn=topic["TopicArn"],
+        Protocol="sqs",
+        Endpoint=f"arn:aws:sqs:{REGION}:{ACCOUNT}:seen.fifo",
+        Attributes={"RawMessageDelivery": "true"},
+    )
+
+
 @pytest.fixture
-def cloud(clients: dict[str, Any], environment: pytest.MonkeyPatch) -> Iterator[Cloud]:
+def cloud(
+    clients: dict[str, Any], account: dict[str, Any], environment: pytest.MonkeyPatch
+) -> Iterator[Cloud]:
     settings.cache_clear()
     with mock_aws():
-        queue = clients["sqs"].create_queue(QueueName="seen.fifo", Attributes={"FifoQueue": "true"})
-        view = Cloud(**clients, queue_url=queue["QueueUrl"])
-        for table, keys in TABLES.items():
-            view.dynamodb.create_table(
-                TableName=table,
-                KeySchema=[
-                    {"AttributeName": key, "KeyType": kind}
-                    for key, kind in zip(keys, ("HASH", "RANGE"), strict=False)
-                ],
-                AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
-                BillingMode="PAY_PER_REQUEST",
-            )
-        for name in ("CoolDown", "Escalation"):
-            view.stepfunctions.create_state_machine(
-                name=name,
-                definition='{"StartAt": "S", "States": {"S": {"Type": "Wait", "Seconds": 1}}}',
-                roleArn="arn:aws:iam::123456789012:role/any",
-            )
-        view.iot.create_thing_group(thingGroupName=GROUP)
-        topic = view.sns.create_topic(
-            Name="FailedFirmwareUpdate.fifo", Attributes={"FifoTopic": "true"}
-        )["TopicArn"]
-        view.sns.subscribe(
-            TopicArn=topic,
-            Protocol="sqs",
-            Endpoint=f"arn:aws:sqs:{REGION}:123456789012:seen.fifo",
-            Attributes={"RawMessageDelivery": "true"},
-        )
+        _restore(account)
+        view = Cloud(**clients, queue_url=_create_queue(clients["sqs"]))
         environment.setattr(aws, "call", _record_calls(view.calls, aws.call))
         yield view
     settings.cache_clear()
