@@ -1,5 +1,6 @@
 """Every step may crash after any of its calls; run again, it ends in the same state."""
 
+import gc
 import json
 import os
 import pickle
@@ -137,6 +138,9 @@ def test_step_that_crashed_after_any_call_can_run_again(cloud: Cloud, name: str)
 def run_in_fork(work: Callable[[], T]) -> T:
     """Run a function in a copy of this process, which leaves this one's account as it is."""
     read_end, write_end = os.pipe()
+    # The child's collections would copy every page that both processes share:
+    # https://docs.python.org/3/library/gc.html#gc.freeze
+    gc.freeze()
     child = os.fork()
     if child == 0:
         os.close(read_end)
@@ -147,6 +151,7 @@ def run_in_fork(work: Callable[[], T]) -> T:
         with os.fdopen(write_end, "wb") as pipe:
             pickle.dump(answer, pipe)
         os._exit(0)
+    gc.unfreeze()
     os.close(write_end)
     with os.fdopen(read_end, "rb") as pipe:
         has_returned, value = pickle.load(pipe)
