@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from fleet_retry.cli import app
 from localcloud import LocalCloud, Terraform, eventually
 from localcloud.fleet import Fleet
-from localcloud.project import ROOT, copy_project
+from localcloud.project import copy_project, take_code_from_a_bucket
 
 MACHINE = "FirmwareUpdateStateMachine"
 RULE = "FailedFirmwareUpdateRule"
@@ -239,7 +239,7 @@ def _delete_stack(cloud: LocalCloud) -> None:
 def _apply(move: Move, folder: Path) -> None:
     copy = copy_project(folder / "copy")
     root = copy / "examples" / "moving-from-cdk"
-    _take_package_from_bucket(move.cloud, root)
+    take_code_from_a_bucket(move.cloud, copy)
     terraform = Terraform(root, environment=move.cloud.environment())
     terraform.init()
     with terraform.one_provider():
@@ -248,17 +248,6 @@ def _apply(move: Move, folder: Path) -> None:
         terraform.run("apply", "-input=false", "-no-color", "plan")
         move.outputs = terraform.outputs()
         move.seen["second plan"] = terraform.plan()
-
-
-def _take_package_from_bucket(cloud: LocalCloud, root: Path) -> None:
-    """Much faster: functions that are made of a file are made one after another."""
-    s3 = cloud.client("s3")
-    s3.create_bucket(Bucket="packages")
-    zipped = ROOT / "lambda_src" / "dist" / "firmware_retry.zip"
-    s3.put_object(Bucket="packages", Key=zipped.name, Body=zipped.read_bytes())
-    package = {"bucket": "packages", "key": zipped.name}
-    override = {"module": {"firmware_retry": {"lambda_package_s3": package}}}
-    (root / "override.tf.json").write_text(json.dumps(override))
 
 
 # The stack is stopped

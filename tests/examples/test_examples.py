@@ -19,7 +19,7 @@ import pytest
 
 from localcloud import LocalCloud, Terraform, eventually
 from localcloud.fleet import Fleet, subscribe_queue
-from localcloud.project import copy_project, take_code_from_a_bucket
+from localcloud.project import copy_project, keep_state_in_a_bucket, take_code_from_a_bucket
 from tests.integration.inventory import take_inventory
 from tests.integration.job_device import JobDevice, updating
 
@@ -63,6 +63,8 @@ def applied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applied]:
     copy = copy_project(tmp_path_factory.mktemp("examples") / "copy")
     with LocalCloud(time_scale=TIME_SCALE, group_lag_seconds=0.3, patience=20) as cloud:
         take_code_from_a_bucket(cloud, copy, copy / "examples" / "complete")
+        for name in EXAMPLES:
+            keep_state_in_a_bucket(cloud, copy / "examples" / name)
         before = take_inventory(cloud)
         environment = cloud.environment()
         roots = {

@@ -18,7 +18,7 @@ from demo.fleet_plan import plan_fleet
 from demo.journeys import Journey
 from localcloud.fleet import Fleet, subscribe_queue
 from localcloud.process import LocalCloud, LocalCloudError
-from localcloud.project import copy_project
+from localcloud.project import copy_project, keep_state_in_a_bucket, take_code_from_a_bucket
 from localcloud.terraform import Terraform, TerraformError, find_binary
 
 TIME_SCALE = 0.0001
@@ -99,13 +99,17 @@ def _run(console: Console, arguments: argparse.Namespace) -> int:
 
 
 def _deploy(cloud: LocalCloud) -> Fleet:
-    """Apply the quickstart as it is, in a copy that takes Terraform's files."""
+    """Apply the quickstart in a copy that takes Terraform's files."""
     with tempfile.TemporaryDirectory(prefix="demo-") as scratch:
         copy = copy_project(Path(scratch) / "module")
-        terraform = Terraform(copy / "examples" / "quickstart", environment=cloud.environment())
+        root = copy / "examples" / "quickstart"
+        take_code_from_a_bucket(cloud, copy)
+        keep_state_in_a_bucket(cloud, root)
+        terraform = Terraform(root, environment=cloud.environment())
         terraform.init()
-        terraform.apply()
-        outputs: dict[str, Any] = terraform.outputs()["firmware_retry"]
+        with terraform.one_provider():
+            terraform.apply()
+            outputs: dict[str, Any] = terraform.outputs()["firmware_retry"]
     queue = subscribe_queue(cloud, outputs["alerts_topic_arn"], "demo-alerts.fifo")
     return Fleet(cloud, outputs, queue, DATA_TOPIC)
 
