@@ -25,8 +25,8 @@ def _process_alone(stubber: BotocoreStubber, request: Any) -> Any:
         return _process_request(stubber, request)
 
 
-# AWS applies each call as a whole; moto keeps its state in plain dictionaries, so two threads at
-# once read what is half written. Threads still interleave between their calls.
+# AWS applies each call as a whole; moto keeps its state in plain dictionaries, so one thread may
+# read an item that another thread has half written. Threads still interleave between their calls.
 BotocoreStubber.process_request = _process_alone  # type: ignore[assignment,method-assign]
 
 # A third of moto's time per test goes into three things that depend on classes and models alone.

@@ -266,7 +266,7 @@ def console_link(device: str) -> str:
     """Return the URL of a thing in AWS's console."""
     _, partition, _, region, _ = settings().alerts_topic_arn.split(":")[:5]
     host = console_host(partition, region)
-    return f"https://{host}/iot/home?region={region}#/thing/{quote(device)}"
+    return f"https://{host}/iot/home?region={region}#/thing/{quote(device, safe='')}"
 
 
 def console_host(partition: str, region: str) -> str:

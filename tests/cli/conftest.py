@@ -132,7 +132,7 @@ def loader() -> Any:
 
 @pytest.fixture(scope="session")
 def make_client() -> Any:
-    """Makes each client once for all tests: that takes longer than most of their calls."""
+    """Make each client once for all tests: that takes longer than most of their calls."""
     make, clients = boto3.Session.client, {}
 
     def client(session: Any, service: str, region_name: str | None = None, **options: Any) -> Any:

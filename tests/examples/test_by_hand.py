@@ -15,10 +15,13 @@ from pathlib import Path
 from localcloud import eventually
 from localcloud.project import ROOT, copy_project
 
+_ASKING = ("apply", "destroy")
 FREE_PORTS = ("--port", "0", "--mqtt-port", "0")
 
 
-def test_what_the_readme_says_to_type_has_a_device_cool_down(tmp_path: Path) -> None:
+def test_quickstart_typed_from_the_readme_has_a_device_cool_down_and_can_be_destroyed(
+    tmp_path: Path,
+) -> None:
     copy = copy_project(tmp_path / "copy")
     _lend_python(copy)
     *lines, look = _lines_of_readme()
@@ -27,6 +30,13 @@ def test_what_the_readme_says_to_type_has_a_device_cool_down(tmp_path: Path) -> 
         typed = _type(copy, *lines)
         assert typed.returncode == 0, typed.stdout + typed.stderr
         assert eventually(lambda: "cooling_down" in _type(copy, lines[0], look).stdout)
+        apply = lines[2]
+        for then in (
+            apply.replace("apply", "plan -detailed-exitcode"),
+            apply.replace("apply", "destroy"),
+        ):
+            typed = _type(copy, lines[0], then)
+            assert typed.returncode == 0, typed.stdout + typed.stderr
 
 
 def _lines_of_readme() -> list[str]:
@@ -71,7 +81,7 @@ def _type(copy: Path, *lines: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["sh", "-e"],
         cwd=copy,
-        env=os.environ | {"TF_CLI_ARGS_apply": "-auto-approve -no-color"},
+        env=os.environ | {f"TF_CLI_ARGS_{command}": "-auto-approve" for command in _ASKING},
         input="\n".join(lines),
         capture_output=True,
         text=True,

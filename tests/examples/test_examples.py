@@ -1,8 +1,8 @@
-"""Every example but the quickstart is applied as it is, and does what its README says.
+"""Every example but the quickstart is applied, and does what its README says.
 
 Each is a root of its own, all at the same time: one root of all four takes Terraform much longer.
-``tests/integration`` has the quickstart. A pytest session of its own, since it waits most of its
-time: the provider waits half a minute for each queue and each queue policy.
+``tests/integration`` and ``test_by_hand`` have the quickstart. A session beside theirs, since it
+waits most of its time: the provider waits half a minute for each queue and each queue policy.
 """
 
 from __future__ import annotations

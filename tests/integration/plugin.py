@@ -64,7 +64,7 @@ def pytest_terminal_summary(
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes the deployment away runs when nobody needs it any more."""
+    """Tests that judge the whole session run after the others."""
     items.sort(key=lambda item: item.get_closest_marker("last") is not None)
 
 
@@ -148,7 +148,7 @@ def deployment(
 
 @pytest.fixture(scope="session")
 def quickstart(deployment: Deployment) -> Fleet:
-    """``examples/quickstart``, whose functions are made of a bucket's file."""
+    """``examples/quickstart``, with functions from a bucket."""
     return deployment.quickstart
 
 

@@ -20,7 +20,15 @@ from localcloud.fleet import Fleet, Machine
 from tests.integration.inventory import take_inventory
 from tests.integration.plugin import Deployment
 from tests.integration.policies import Permission, Role, find_needed, list_allowed, read_role
-from tests.integration.uses import LOG_DELIVERY, Needs, Use, add_up, list_uses
+from tests.integration.uses import (
+    LOG_DELIVERY,
+    Needs,
+    Use,
+    add_up,
+    list_invocable,
+    list_invoked,
+    list_uses,
+)
 
 # After all others, so that their calls count too.
 pytestmark = pytest.mark.last
@@ -299,15 +307,7 @@ def test_the_other_fleet_is_allowed_the_same_but_for_people(
 
 
 def test_the_machines_invoke_what_they_may(uses: list[Use], calls: list[Call]) -> None:
-    invoked = {call.parameters["FunctionName"] for call in calls if call.caller == "states"}
-    allowed_to_machines = {
-        need.resource.rpartition(":")[2]
-        for use in uses
-        if ":stateMachine:" in use.source
-        for need in use.needs
-        if need.action == "lambda:InvokeFunction"
-    }
-    assert invoked <= allowed_to_machines
+    assert list_invoked(calls) <= list_invocable(uses)
 
 
 def test_no_wildcard_stands_where_a_name_could(roles: dict[str, Role]) -> None:

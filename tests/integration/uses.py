@@ -1,4 +1,4 @@
-"""What the module's functions, state machines, rules and schedules do with their roles."""
+"""The uses that functions, state machines, rules and schedules make of their roles."""
 
 from __future__ import annotations
 
@@ -63,6 +63,22 @@ def add_up(uses: Iterable[Use]) -> Needs:
     for use in uses:
         found.setdefault(use.role, set()).update(use.needs)
     return found
+
+
+def list_invoked(calls: Iterable[Call]) -> set[str]:
+    """Return the functions that state machines invoked."""
+    return {call.parameters["FunctionName"] for call in calls if call.caller == "states"}
+
+
+def list_invocable(uses: Iterable[Use]) -> set[str]:
+    """Return the functions that state machines are allowed to invoke."""
+    return {
+        need.resource.rpartition(":")[2]
+        for use in uses
+        if ":stateMachine:" in use.source
+        for need in use.needs
+        if need.action == "lambda:InvokeFunction"
+    }
 
 
 def _functions(fleet: Fleet, calls: list[Call]) -> Iterator[Use]:

@@ -5,7 +5,6 @@ import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from threading import Lock
 from typing import Any
 
 import boto3
@@ -13,7 +12,6 @@ import pytest
 from boto3.dynamodb.conditions import Key
 from moto import mock_aws
 from moto.backends import get_backend
-from moto.dynamodb.models import DynamoDBBackend
 from moto.iot.exceptions import VersionConflictException
 from moto.iot.models import FakeThingGroup
 from moto.iot.responses import IoTResponse
@@ -170,18 +168,6 @@ def versions(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def atomic_writes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """moto's conditional writes are not atomic between threads; those of AWS are."""
-    update, lock = DynamoDBBackend.update_item, Lock()
-
-    def updating(*arguments: Any, **parameters: Any) -> Any:
-        with lock:
-            return update(*arguments, **parameters)
-
-    monkeypatch.setattr(DynamoDBBackend, "update_item", updating)
-
-
-@pytest.fixture(autouse=True)
 def queries(monkeypatch: pytest.MonkeyPatch) -> None:
     """moto has no dynamic groups: here, those whose name begins with ``dynamic`` have a query."""
     to_dict = FakeThingGroup.to_dict
@@ -227,7 +213,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 def _backends() -> dict[str, Any]:
-    """What moto keeps of the account, by service; queues have locks, which cannot be copied."""
+    """Return moto's state of the account, by service; queues have locks, which cannot be copied."""
     return {
         service: get_backend(service)[ACCOUNT][REGION]
         for service in ("dynamodb", "iot", "sns", "stepfunctions")

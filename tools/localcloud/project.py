@@ -37,9 +37,10 @@ def copy_project(target: Path) -> Path:
 
 
 def take_code_from_a_bucket(cloud: LocalCloud, copy: Path, *roots: Path) -> None:
-    """Let the module in a copy of the project make its functions of a bucket's file.
+    """Let the module in a copy of the project create its functions from a file in a bucket.
 
-    The provider makes functions of a local file one after another, of a bucket many at a time.
+    The provider creates functions from a local file one after another, from a bucket many at a
+    time.
 
     Args:
         cloud: where the bucket is made.
@@ -60,13 +61,13 @@ def take_code_from_a_bucket(cloud: LocalCloud, copy: Path, *roots: Path) -> None
 def keep_state_in_a_bucket(cloud: LocalCloud, root: Path) -> None:
     """Let a root module keep its state in the cloud's S3, as most callers do.
 
-    Terraform writes a local state at each change of a resource, a state in S3 every 20 seconds: to
-    apply and destroy two fleets takes it 50 seconds of processor time with the one, 19 with the
-    other. https://github.com/hashicorp/terraform/blob/v1.9.8/internal/backend/local/hook_state.go
+    Terraform writes a local state at each change of a resource, and a state in S3 every 20 seconds.
+    Two fleets are applied and destroyed in 50 seconds of processor time with the first, and in 19
+    with the second. https://github.com/hashicorp/terraform/blob/v1.9.8/internal/backend/local/hook_state.go
 
     Args:
         cloud: where a bucket for the state is made.
-        root: a copy of the root module; it is named as the bucket.
+        root: a copy of the root module; the bucket is named after it.
     """
     bucket = f"state-of-{root.name}"
     cloud.client("s3").create_bucket(Bucket=bucket)

@@ -148,7 +148,10 @@ class Terraform:
         """
         kept, data_dir = self.environment, Path(self.environment.get("TF_DATA_DIR", ".terraform"))
         providers = self.root / data_dir / "providers" / _PROVIDER
-        (binary,) = providers.glob("*/*/terraform-provider-aws*")
+        binary = next(providers.glob("*/*/terraform-provider-aws*"), None)
+        if binary is None:  # OpenTofu keeps providers of its own registry elsewhere
+            yield
+            return
         with subprocess.Popen(  # noqa: S603 -- installed by init
             [str(binary), "-debug"],
             cwd=self.root,  # where it looks for the files that resources name

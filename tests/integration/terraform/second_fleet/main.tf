@@ -44,8 +44,8 @@ resource "aws_s3_bucket" "packages" {
 resource "aws_s3_object" "package" {
   bucket = aws_s3_bucket.packages.id
   key    = "firmware_retry.zip"
-  source = "../../../../lambda_src/dist/firmware_retry.zip"
-  etag   = filemd5("../../../../lambda_src/dist/firmware_retry.zip")
+  source = "${path.module}/../../../../lambda_src/dist/firmware_retry.zip"
+  etag   = filemd5("${path.module}/../../../../lambda_src/dist/firmware_retry.zip")
 }
 
 # Receives the alerts of failed devices, as a queue of a caller does.

@@ -1,4 +1,4 @@
-# The quickstart as it is, and beside it a fleet that differs from it.
+# The quickstart, and beside it a fleet that differs from it.
 
 module "quickstart" {
   source = "../../../../examples/quickstart"
