@@ -20,7 +20,7 @@ _PROJECTION = {
         "deviceId, #state, campaign, RetryCounter, ResetRetryCount, lastReason, startedAt,"
         " #timestamp, dueAt, awaySince, recoveryId, isFatal, leftGroups"
     ),
-    # Records of the CDK stack have no state: see docs/moving-from-cdk.md.
+    # Records of the CDK stack have no state: see docs/migrating-from-cdk.md.
     "FilterExpression": "attribute_exists(#state)",
     "ExpressionAttributeNames": {"#state": "state", "#timestamp": "timestamp"},
 }

@@ -29,7 +29,7 @@ def adopt(
 
     Its records and backups, in the module's tables, become the module's: counters continue, and
     devices that were moved out return. Repeating is safe. Exits with 1 when work remains, which
-    the output names, or after the answer no. See docs/moving-from-cdk.md for all steps.
+    the output names, or after the answer no. See docs/migrating-from-cdk.md for all steps.
 
     ```
     fleet-retry adopt --stop-original

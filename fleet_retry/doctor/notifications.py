@@ -104,7 +104,7 @@ def check_alarms(context: Context) -> Iterator[Finding]:
             yield fault(
                 f"the alarm {name} is on: {alarm.get('StateReason', '')}",
                 alarm.get("AlarmDescription", ""),
-                f"docs/runbook.md says what to do about {name}",
+                f"docs/operations/runbook.md says what to do about {name}",
             )
         if not alarm["ActionsEnabled"]:
             yield fault(

@@ -1,6 +1,6 @@
 """Whether the account's quotas suffice if all devices fail at the same time.
 
-The quotas of Step Functions are not checked: see docs/runbook.md.
+The quotas of Step Functions are not checked: see docs/operations/runbook.md.
 
 https://docs.aws.amazon.com/general/latest/gr/iot-core.html#thing-limits
 """

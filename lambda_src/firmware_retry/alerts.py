@@ -1,8 +1,8 @@
 """The alerts on the FIFO topic: a device failed for good, or healed; a campaign tripped.
 
 One message per event, for machines: ``emails`` turns them into e-mails for operators. A message is
-JSON with stable keys, whose schema is ``docs/alert.schema.json``. The values that subscribers
-filter by are message attributes as well.
+JSON with stable keys, whose schema is ``docs/operations/alert.schema.json``. The values that
+subscribers filter by are message attributes as well.
 """
 
 import hashlib

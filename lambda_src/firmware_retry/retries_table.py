@@ -415,7 +415,7 @@ def read_all() -> Iterator[list[Record]]:
             "deviceId, #state, campaign, RetryCounter, isFatal, usedUpAt, dueAt, awaySince,"
             " notifiedAt, ending, #timestamp"
         ),
-        # Items of another program have none: see docs/moving-from-cdk.md.
+        # Items of another program have none: see docs/migrating-from-cdk.md.
         FilterExpression="attribute_exists(#state)",
         ExpressionAttributeNames={"#state": "state", "#timestamp": "timestamp"},
     )

@@ -1,9 +1,9 @@
-# Each alarm is for something that a person has to do, or to know before it gets worse; docs/runbook.md
-# has a section for each, of the name that follows "FirmwareRetry-".
+# Each alarm is for something that a person has to do, or to know before it gets worse;
+# docs/operations/runbook.md has a section for each, of the name that follows "FirmwareRetry-".
 locals {
   alarm_prefix  = "${var.name_prefix}FirmwareRetry-"
   alarm_actions = var.operator_topic_arn == null ? [] : [var.operator_topic_arn]
-  runbook       = "What to do: docs/runbook.md#"
+  runbook       = "What to do: docs/operations/runbook.md#"
 
   alerts_topic_name = element(split(":", var.alerts_topic_arn), 5)
 

@@ -96,7 +96,7 @@ locals {
         ]
       },
     ],
-    [{ text = "## What needs a person\nEach alarm has a section in docs/runbook.md." }],
+    [{ text = "## What needs a person\nEach alarm has a section in docs/operations/runbook.md." }],
     [{ title = "Alarms", alarms = local.alarms, width = 24, height = 4 }],
     [
       {

@@ -26,7 +26,8 @@ locals {
   # - last: the dead letter is the last state of an intake and has the remaining time.
   # - patient: a recovery outlasts a day of trouble. Its waits grow quickly and far, since AWS allows
   #   100 changes of things per second: of a million devices the last waits three hours, and each
-  #   attempt before its turn is a billed transition (docs/fleet.md has the comparison).
+  #   attempt before its turn is a billed transition (docs/internals/fleet-model.md has the
+  #   comparison).
   retry_policies = jsondecode(file("${local.definitions}/retry_policies.json"))
   retries = {
     for name, retriers in local.retry_policies.policies : name => jsonencode([

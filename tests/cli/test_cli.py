@@ -22,7 +22,7 @@ from fleet_retry.deployment import Deployment, DeploymentError
 from .conftest import ENVIRONMENT, Fleet
 
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-DOCS = Path(__file__).resolve().parents[2] / "docs/fleet-retry.md"
+DOCS = Path(__file__).resolve().parents[2] / "docs/operations/fleet-retry.md"
 WHICH = {
     "prefix": "a-",
     "terraform_outputs": "outputs.json",

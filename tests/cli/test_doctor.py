@@ -306,7 +306,7 @@ def test_an_alarm_that_is_on(healthy: Fleet) -> None:
     )
     finding = only(healthy, "alarms")
     assert finding["what"] == "the alarm FirmwareRetry-dead-letters is on: 3 letters"
-    assert "docs/runbook.md" in finding["do"]
+    assert "docs/operations/runbook.md" in finding["do"]
 
 
 def test_an_alarm_that_is_silenced(healthy: Fleet) -> None:

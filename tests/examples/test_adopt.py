@@ -1,4 +1,4 @@
-"""From the CDK stack to the module, as docs/moving-from-cdk.md has it, in an account of its own.
+"""From the CDK stack to the module, as docs/migrating-from-cdk.md has it, in an account of its own.
 
 The account is filled as the CDK stack leaves it. Then its runs are stopped, what CloudFormation
 does not retain is deleted, ``examples/moving-from-cdk`` is applied, and the devices are adopted.

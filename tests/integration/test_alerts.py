@@ -18,7 +18,7 @@ import pytest
 from localcloud import eventually
 from localcloud.fleet import Fleet
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[2] / "docs" / "operations"
 SCHEMA = json.loads((DOCS / "alert.schema.json").read_text())
 FILTER = re.search(r"filter_policy +=.*\((\{.*\})\)\n", (DOCS / "alerts.md").read_text())
 
@@ -76,7 +76,7 @@ def test_one_device_is_one_clear_mail(fleet: Fleet) -> None:
 
 
 def test_a_subscriber_gets_what_its_filter_lets_through(fleet: Fleet) -> None:
-    """The filter policy of ``docs/alerts.md``."""
+    """The filter policy of ``docs/operations/alerts.md``."""
     assert FILTER
     policy = re.sub(r"(\w+) =", r'"\1":', FILTER[1])
     assert json.loads(policy) == {"event": ["failed"], "campaign": [{"prefix": "firmware-"}]}

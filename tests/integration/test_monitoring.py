@@ -18,7 +18,7 @@ from localcloud.fleet import Fleet
 from localcloud.patches.metric_filters import compile_pattern
 from localcloud.project import ROOT
 
-RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
+RUNBOOK = (ROOT / "docs/operations/runbook.md").read_text()
 LATER = -36_005
 """A grace with which the second fleet's cool-down is over."""
 
@@ -82,7 +82,7 @@ def test_each_alarm_has_its_section_in_the_runbook_and_each_section_its_alarm(
     for fleet in (quickstart, second):
         for name, alarm in alarms(fleet).items():
             section = re.sub("^(messages-lost)-.*", r"\1", name)
-            assert alarm["AlarmDescription"].endswith(f"docs/runbook.md#{section}")
+            assert alarm["AlarmDescription"].endswith(f"docs/operations/runbook.md#{section}")
             named.add(section)
     assert named == sections
 

@@ -743,7 +743,7 @@ run "monitoring_acts_on_the_operator_topic" {
       alarm.alarm_actions == toset([var.operator_topic_arn])
       && contains(["notBreaching", "ignore"], alarm.treat_missing_data)
       && startswith(alarm.alarm_name, "fleet-b-FirmwareRetry-")
-      && strcontains(alarm.alarm_description, "docs/runbook.md#")
+      && strcontains(alarm.alarm_description, "docs/operations/runbook.md#")
     ])
     error_message = "Each alarm publishes on the topic and names its section of the runbook, and silence is no alarm."
   }

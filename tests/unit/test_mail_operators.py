@@ -25,7 +25,7 @@ from fleet_retry import cli
 from .conftest import REGION, Cloud, Operators, configure, success
 from .journey import ORIGINAL, Stage, begin, bring, use_up_a_cycle
 
-SCHEMA = json.loads((Path(__file__).parents[2] / "docs/alert.schema.json").read_text())
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs/operations/alert.schema.json").read_text())
 ALERT = {
     "version": 2,
     "event": "failed",

@@ -20,7 +20,7 @@ from reporting.arguments import new_file, whole
 from reporting.tables import Table, with_tables
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "fleet.md"
+PAGE = ROOT / "docs" / "internals" / "fleet-model.md"
 STORM_PICTURE = ROOT / "docs" / "images" / "million.svg"
 LADDERS_PICTURE = ROOT / "docs" / "images" / "ladders.svg"
 DRAWN = ROOT / ".local"
@@ -50,7 +50,11 @@ def add(commands: Parsers) -> None:
         "--tick", type=whole(1, 60), default=1, help="seconds a step: more are faster, less exact"
     )
     _add_outputs(million)
-    million.add_argument("--docs", action="store_true", help="write docs/fleet.md and its picture")
+    million.add_argument(
+        "--docs",
+        action="store_true",
+        help="write docs/internals/fleet-model.md and its picture",
+    )
     million.set_defaults(run=_million)
     fleet = commands.add_parser("ladders", help="your own fleet on one ladder, or on several")
     _add_fleet(fleet)
@@ -96,7 +100,9 @@ def _add_fleet(parser: argparse.ArgumentParser) -> None:
     )
     _add_outputs(parser)
     parser.add_argument(
-        "--docs", action="store_true", help="write the example of docs/fleet.md, with its own fleet"
+        "--docs",
+        action="store_true",
+        help="write the example of docs/internals/fleet-model.md, with its own fleet",
     )
 
 
