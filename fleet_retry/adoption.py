@@ -215,7 +215,7 @@ def _scan_without(deployment: Deployment, table: str, attribute: str) -> _Items:
 
 def _list_members(deployment: Deployment, group: str) -> Iterator[str]:
     pages = deployment.client("iot").get_paginator("list_things_in_thing_group")
-    with deployment.looking_for(f"thing group {group}"):
+    with deployment.report_missing(f"thing group {group}"):
         for page in pages.paginate(thingGroupName=group):
             yield from page["things"]
 

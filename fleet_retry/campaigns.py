@@ -79,7 +79,7 @@ def resume(deployment: Deployment, campaign: str) -> bool:
 
 def _update(deployment: Deployment, campaign: str, **change: Any) -> None:
     table = deployment.settings.campaigns_table
-    with deployment.looking_for(f"table {table}"):
+    with deployment.report_missing(f"table {table}"):
         deployment.client("dynamodb").update_item(
             TableName=table, Key={"campaign": {"S": campaign}}, **change
         )

@@ -127,7 +127,7 @@ class Deployment:
                 environment cannot be decrypted.
         """
         name = self.name("ReconcileDevices")
-        with self.looking_for(f"function {name}"):
+        with self.report_missing(f"function {name}"):
             answer = self.client("lambda").get_function_configuration(FunctionName=name)
         environment = answer.get("Environment", {})
         if refused := environment.get("Error"):
@@ -148,7 +148,7 @@ class Deployment:
             DeploymentError: there is none under this prefix.
         """
         name = self.name("FailedFirmwareUpdateDeadLetters")
-        with self.looking_for(f"queue {name}"):
+        with self.report_missing(f"queue {name}"):
             return str(self.client("sqs").get_queue_url(QueueName=name)["QueueUrl"])
 
     @property
@@ -164,7 +164,7 @@ class Deployment:
         """
         name = self.name(MACHINES[machine])
         if name not in self._state_machine_arns:
-            raise self.missing(f"state machine {name}", None)
+            raise self.not_there(f"state machine {name}", None)
         return self._state_machine_arns[name]
 
     @cached_property
@@ -177,15 +177,15 @@ class Deployment:
         }
 
     @contextmanager
-    def looking_for(self, what: str) -> Iterator[None]:
+    def report_missing(self, what: str) -> Iterator[None]:
         """Raise NotThereError for a part that does not exist, whatever AWS calls that."""
         try:
             yield
         except ClientError as error:
             if not is_missing(error):
                 raise
-            raise self.missing(what, error) from error
+            raise self.not_there(what, error) from error
 
-    def missing(self, what: str, error: Exception | None) -> NotThereError:
+    def not_there(self, what: str, error: Exception | None) -> NotThereError:
         """Return the error for a part that does not exist."""
         return NotThereError(what, self.client("sqs").meta.region_name, error)

@@ -63,7 +63,7 @@ def release(deployment: Deployment, device_ids: Sequence[str]) -> Generator[Rele
 
 def _release_batch(deployment: Deployment, batch: Sequence[str]) -> list[Release]:
     name = deployment.name("ReleaseDevice")
-    with deployment.looking_for(f"function {name}"):
+    with deployment.report_missing(f"function {name}"):
         answer = deployment.client("lambda").invoke(
             FunctionName=name, Payload=json.dumps({"deviceIds": list(batch)})
         )

@@ -54,7 +54,7 @@ def _read_pages(
     deployment: Deployment, operation: str, table: str, options: dict[str, Any]
 ) -> Iterator[Item]:
     paginator = deployment.client("dynamodb").get_paginator(operation)
-    with deployment.looking_for(f"table {table}"):
+    with deployment.report_missing(f"table {table}"):
         for page in paginator.paginate(TableName=table, **options):
             yield from page["Items"]
 
@@ -65,7 +65,7 @@ def get(deployment: Deployment, table: str, device_id: str) -> Item | None:
     Raises:
         DeploymentError: the table does not exist.
     """
-    with deployment.looking_for(f"table {table}"):
+    with deployment.report_missing(f"table {table}"):
         answer = deployment.client("dynamodb").get_item(
             TableName=table, Key={"deviceId": {"S": device_id}}, ConsistentRead=True
         )
@@ -82,7 +82,7 @@ def get_many(deployment: Deployment, table: str, device_ids: Sequence[str]) -> I
     for first in range(0, len(device_ids), _MOST_KEYS):
         batch = device_ids[first : first + _MOST_KEYS]
         wanted: dict[str, Any] = {table: {"Keys": [{"deviceId": {"S": name}} for name in batch]}}
-        with deployment.looking_for(f"table {table}"):
+        with deployment.report_missing(f"table {table}"):
             # An answer holds at most 16 MB: the rest is requested again.
             while wanted:
                 answer = deployment.client("dynamodb").batch_get_item(RequestItems=wanted)

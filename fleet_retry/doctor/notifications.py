@@ -51,7 +51,7 @@ def _check_addresses(context: Context) -> Iterator[Finding]:
 def _check_queue(context: Context) -> Iterator[Finding]:
     """E-mail is sent from a queue that is subscribed to the alerts."""
     queue = context.deployment.name(OPERATORS_QUEUE)
-    with context.deployment.looking_for(f"queue {queue}"):
+    with context.deployment.report_missing(f"queue {queue}"):
         context.deployment.client("sqs").get_queue_url(QueueName=queue)
     topic = context.settings.alerts_topic_arn
     endpoints = [subscription["Endpoint"] for subscription in _list_subscriptions(context, topic)]
@@ -76,7 +76,7 @@ def _check_alert_subscribers(context: Context) -> Iterator[Finding]:
 
 def _list_subscriptions(context: Context, topic_arn: str) -> list[dict[str, Any]]:
     pages = context.deployment.client("sns").get_paginator("list_subscriptions_by_topic")
-    with context.deployment.looking_for(f"topic {topic_arn}"):
+    with context.deployment.report_missing(f"topic {topic_arn}"):
         return [
             subscription
             for page in pages.paginate(TopicArn=topic_arn)

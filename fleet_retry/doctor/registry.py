@@ -31,7 +31,7 @@ def check_indexing(context: Context) -> Iterator[Finding]:
 def check_failed_group(context: Context) -> Iterator[Finding]:
     """Check that the group of failed devices exists."""
     name = context.settings.failed_thing_group_name
-    with context.deployment.looking_for(f"thing group {name}"):
+    with context.deployment.report_missing(f"thing group {name}"):
         context.deployment.client("iot").describe_thing_group(thingGroupName=name)
     return iter(())
 

@@ -27,8 +27,10 @@ def end_episode(message: Message, *, has_succeeded: bool) -> None:
         BackupMissingError, RequestRefusedError: see ``recovery``.
     """
     record = retries_table.read(message.device_id)
-    cause = _cause_to_end(record, message, has_succeeded) if record else None
-    if record is None or cause is None:
+    if record is None:
+        return
+    cause = _cause_to_end(record, message, has_succeeded)
+    if cause is None:
         return
     # The first failures of a new campaign may arrive in any order: none of them is stale.
     up_to = message.sent_at if cause is Cause.SUCCEEDED else 0

@@ -17,7 +17,7 @@ def test_each_cycle_waits_its_own_time(second: Fleet) -> None:
     ladder = [2 * HOUR, 4 * HOUR, 8 * HOUR]
     second.add_thing("climber", **ORIGINAL)
     waits: list[float] = []
-    with second.cooling_down_for(*ladder):
+    with second.with_cool_down(*ladder):
         for cycle in range(len(ladder)):
             with second.away("climber"):
                 second.fail("climber", [2 * cycle + 1, 2 * cycle + 2])

@@ -231,7 +231,7 @@ def test_a_pass_costs_by_what_is_due_and_not_by_the_fleet(
         list(pool.map(second.add_thing, (f"idle-{number}" for number in range(THINGS))))
     assert _pass(second) == NOTHING_DUE, "things that never failed cost nothing"
 
-    with second.cooling_down_for(A_WEEK):
+    with second.with_cool_down(A_WEEK):
         for device in devices:
             second.fail(device, [1, 2])
             assert eventually(partial(_is_away, second, device))

@@ -351,6 +351,18 @@ def test_a_threshold_of_zero_makes_a_digest_of_one(
     mail()
     (email,) = operators.mails()
     assert email.subject == "Firmware updates of 1 device: 1 failed"
+    assert "succeeded after all" not in email.text
+
+
+def test_digest_of_healed_devices_mentions_no_failure(
+    cloud: Cloud, operators: Operators, environment: pytest.MonkeyPatch
+) -> None:
+    configure(environment, ALERT_DIGEST_THRESHOLD="0")
+    tell(cloud, HEALED)
+    mail()
+    (email,) = operators.mails()
+    assert email.subject == "Firmware updates of 1 device: 1 healed"
+    assert email.text.startswith("The firmware update of 1 device that had failed succeeded")
 
 
 def test_of_many_kinds_the_rest_is_counted(cloud: Cloud, operators: Operators) -> None:

@@ -94,7 +94,7 @@ def _resolve(root: Path, *arguments: str) -> str:
         return ""
 
 
-def added_lines(root: Path, revision: str) -> Mapping[str, Container[int]]:
+def list_added_lines(root: Path, revision: str) -> Mapping[str, Container[int]]:
     """List the lines that the working tree adds to a revision, by path.
 
     Lines that only moved, with their file or to another one, are not among them.
@@ -156,7 +156,7 @@ def main(arguments: Sequence[str], root: Path = ROOT) -> int:
     if not options.since and revision == _resolve(root, "rev-parse", "HEAD"):
         print("prose: no earlier commit, only uncommitted lines are checked")
     try:
-        added = added_lines(root, revision)
+        added = list_added_lines(root, revision)
     except subprocess.CalledProcessError as error:
         print(f"prose: {error.stderr.strip()}", file=sys.stderr)
         return 2

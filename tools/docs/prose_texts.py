@@ -74,16 +74,16 @@ def _python_texts(path: str, content: str) -> Iterator[Text]:
     tokens = tokenize.generate_tokens(io.StringIO(content).readline)
     comments = {token.start: token.string for token in tokens if token.type == tokenize.COMMENT}
     found = [(line, column, text.lstrip("#")) for (line, column), text in comments.items()]
-    yield from _joined("Python comments", path, found)
+    yield from _join("Python comments", path, found)
 
 
 def _comments(kind: str, path: str, content: str) -> Iterator[Text]:
     matches = enumerate(map(_COMMENT.match, content.splitlines()), 1)
     found = [(number, len(match["before"]), match["text"]) for number, match in matches if match]
-    yield from _joined(kind, path, found)
+    yield from _join(kind, path, found)
 
 
-def _joined(kind: str, path: str, found: Iterable[tuple[int, int, str]]) -> Iterator[Text]:
+def _join(kind: str, path: str, found: Iterable[tuple[int, int, str]]) -> Iterator[Text]:
     """Join the comments that stand below one another into one text."""
     lines: list[tuple[int, str]] = []
     before = (0, 0)

@@ -367,7 +367,7 @@ class Fleet:
             functions.update_function_configuration(FunctionName=name, Environment=kept)
 
     @contextmanager
-    def cooling_down_for(self, *seconds: int) -> Iterator[None]:
+    def with_cool_down(self, *seconds: int) -> Iterator[None]:
         """Use another ladder for devices that move out within the block, in the fleet's seconds."""
         with ExitStack() as stack:
             for step in ("IncrementRetryCounter", "ResetRetryCounterAndMoveOut"):

@@ -177,14 +177,14 @@ def check_intake(checks: Checks, execution: Execution) -> None:
     if not ends.get(execution.state, False):
         error = f"{execution.status} in {execution.state} {execution.error}"
         checks.violate("lost", f"{execution} of {message}: {error}")
-    elif execution.status == "FAILED" and execution.error not in passing_errors():
+    elif execution.status == "FAILED" and execution.error not in list_retried_errors():
         checks.violate("failed", f"{execution}: {execution.error} {execution.cause}")
 
 
 def _check_recovery(checks: Checks, execution: Execution) -> None:
     if execution.is_running:
         checks.violate("stuck", f"{execution} does not end")
-    elif execution.status == "FAILED" and execution.error not in passing_errors():
+    elif execution.status == "FAILED" and execution.error not in list_retried_errors():
         checks.violate("failed", f"{execution}: {execution.error} {execution.cause}")
 
 
@@ -194,7 +194,7 @@ def _check_dead_letter(checks: Checks, letter: Mapping[str, Any]) -> None:
 
 
 @lru_cache(maxsize=1)
-def passing_errors() -> frozenset[str]:
+def list_retried_errors() -> frozenset[str]:
     """Return the errors that the definitions retry: only these may use a run up in the end.
 
     And the one that ends an intake before its five minutes do, for the dead-letter queue.
