@@ -198,3 +198,10 @@ def test_no_reason_matches_no_pattern() -> None:
 def test_what_is_no_thing_name_is_refused_where_an_operator_names_it(name: Any) -> None:
     with pytest.raises(InvalidMessageError):
         thing_name(name)
+
+
+def test_refusal_names_the_origin_of_the_message_where_it_is_known() -> None:
+    with pytest.raises(InvalidMessageError, match=r"\(origin unknown\)"):
+        parse(deviceId=None)
+    with pytest.raises(InvalidMessageError, match=r"\(topic 'iot/device/data'\)"):
+        parse(deviceId=None, topic="iot/device/data")
