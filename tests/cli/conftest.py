@@ -29,7 +29,7 @@ from fleet_retry.doctor.resources import (
     RULES_OF_SUCCESS,
     STEPS,
 )
-from tests.unit.conftest import BACKUP, CAMPAIGNS, HISTORY, RETRIES, TABLES
+from tests.unit.conftest import BACKUP, CAMPAIGNS, HISTORY, RETRIES, create_tables
 
 REGION = "eu-west-1"
 HOUR = 3600
@@ -155,7 +155,7 @@ def fleet(monkeypatch: pytest.MonkeyPatch, loader: Any, make_client: Any) -> Ite
     monkeypatch.setattr(boto3.Session, "client", make_client)
     made = Fleet()
     with mock_aws():
-        _create_tables()
+        create_tables(boto3.client("dynamodb"))
         _answer(made, monkeypatch)
         yield made
 
@@ -165,20 +165,6 @@ def healthy(fleet: Fleet) -> Fleet:
     """The whole module, in order."""
     _deploy(fleet)
     return fleet
-
-
-def _create_tables() -> None:
-    dynamodb: Any = boto3.client("dynamodb")
-    for table, keys in TABLES.items():
-        dynamodb.create_table(
-            TableName=table,
-            KeySchema=[
-                {"AttributeName": key, "KeyType": kind}
-                for key, kind in zip(keys, ("HASH", "RANGE"), strict=False)
-            ],
-            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
-            BillingMode="PAY_PER_REQUEST",
-        )
 
 
 def _deploy(fleet: Fleet) -> None:

@@ -241,8 +241,8 @@ def _create_queue(sqs: Any) -> str:
     return str(queue["QueueUrl"])
 
 
-def _create_account(dynamodb: Any, iot: Any, sns: Any, sqs: Any, stepfunctions: Any) -> None:
-    _create_queue(sqs)
+def create_tables(dynamodb: Any) -> None:
+    """Create the module's tables by a client or a resource of DynamoDB."""
     for table, keys in TABLES.items():
         dynamodb.create_table(
             TableName=table,
@@ -253,6 +253,11 @@ def _create_account(dynamodb: Any, iot: Any, sns: Any, sqs: Any, stepfunctions: 
             AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
             BillingMode="PAY_PER_REQUEST",
         )
+
+
+def _create_account(dynamodb: Any, iot: Any, sns: Any, sqs: Any, stepfunctions: Any) -> None:
+    _create_queue(sqs)
+    create_tables(dynamodb)
     for name in ("CoolDown", "Escalation"):
         stepfunctions.create_state_machine(
             name=name,

@@ -26,26 +26,9 @@ module "firmware_retry" {
   move_out_attributes = { firmwareRetry = "coolingDown" }
   failed_attributes   = { firmwareRetry = "failed" }
 
-  # From a bucket, which also is much faster: functions made of a file are made one after another.
-  lambda_package_s3 = {
-    bucket = aws_s3_bucket.packages.id
-    key    = aws_s3_object.package.key
-  }
-
   alert_emails        = ["operators@example.com"]
   tags                = { fleet = "second" }
   deletion_protection = false
-}
-
-resource "aws_s3_bucket" "packages" {
-  bucket = "packages-of-the-second-fleet"
-}
-
-resource "aws_s3_object" "package" {
-  bucket = aws_s3_bucket.packages.id
-  key    = "firmware_retry.zip"
-  source = "${path.module}/../../../../lambda_src/dist/firmware_retry.zip"
-  etag   = filemd5("${path.module}/../../../../lambda_src/dist/firmware_retry.zip")
 }
 
 # Receives the alerts of failed devices, as a queue of a caller does.
