@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import IO, Any, cast
+from typing import IO, Any, NamedTuple, cast
 
 from bench.stub_server import Answers, serve_answers
 from reporting.tables import Table
@@ -66,17 +66,26 @@ def measure(repetitions: int, tell: Callable[[str], None]) -> list[Start]:
     return starts
 
 
-def clients() -> dict[str, tuple[str, ...]]:
-    """Whose clients each handler of the zip makes to do its work, in their order.
+class Clients(NamedTuple):
+    """The services whose clients a handler makes, in their order."""
+
+    all: tuple[str, ...]
+    late: tuple[str, ...]
+    """Those that it makes when it is called, not while it starts."""
+
+
+def clients() -> dict[str, Clients]:
+    """Return the clients that each handler of the zip makes until its first answer.
 
     Raises:
         ColdStartError: a handler did not come to its answer.
     """
     with serve_answers() as answers, _unpack() as folder:
         environment = _environment(answers.url, folder)
-        return {
-            step: tuple(_first_answer(step, answers, environment)[1]["clients"]) for step in steps()
-        }
+        asked = {step: _first_answer(step, answers, environment)[1] for step in steps()}
+    return {
+        step: Clients(tuple(told["clients"]), tuple(told["late"])) for step, told in asked.items()
+    }
 
 
 class ColdStartError(Exception):

@@ -40,8 +40,11 @@ def _record(module: str, event: str) -> None:
         return send(self, operation, parameters)
 
     session.create_client, client._make_api_call = create_client, make_api_call  # noqa: SLF001
+    importlib.import_module(module)
+    at_start = len(clients)
     _handler(module, event)
-    sys.stdout.write(json.dumps({"clients": clients, "calls": calls}) + "\n")
+    asked = {"clients": clients, "late": clients[at_start:], "calls": calls}
+    sys.stdout.write(json.dumps(asked) + "\n")
 
 
 def _botocore(asked: str) -> None:

@@ -28,10 +28,12 @@ def services() -> dict[str, set[str]]:
     }
 
 
-def test_a_handler_makes_the_clients_of_what_it_may_call_and_no_other() -> None:
+def test_a_handler_makes_the_clients_of_what_it_may_call_while_it_starts_and_no_other() -> None:
     made = cold_start.clients()
-    assert {step: set(clients) for step, clients in made.items()} == services()
-    assert all(len(clients) == len(set(clients)) for clients in made.values())
+    assert {step: sorted(clients.all) for step, clients in made.items()} == {
+        step: sorted(called) for step, called in services().items()
+    }
+    assert not [step for step, clients in made.items() if clients.late]
 
 
 def test_botocore_and_boto3_answer_too(monkeypatch: pytest.MonkeyPatch) -> None:
