@@ -18,10 +18,13 @@ botocore.session.create_loader = cache(botocore.session.create_loader)
 
 _process_request = BotocoreStubber.process_request
 _one_at_a_time = RLock()
+requests = [0]
+"""The only element: the number of calls that moto has answered."""
 
 
 def _process_alone(stubber: BotocoreStubber, request: Any) -> Any:
     with _one_at_a_time:
+        requests[0] += 1
         return _process_request(stubber, request)
 
 

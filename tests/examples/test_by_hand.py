@@ -11,11 +11,18 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import boto3
 
 from localcloud import eventually
-from localcloud.project import ROOT, copy_project
+from localcloud.project import ROOT, copy_project, keep_state_in_a_bucket
 
-_ASKING = ("apply", "destroy")
+TERRAFORM = {
+    **{f"TF_CLI_ARGS_{command}": "-auto-approve" for command in ("apply", "destroy")},
+    "GOGC": "400",  # the provider's schema is a large heap, and collecting it takes long
+}
+"""Answers Terraform's question."""
 FREE_PORTS = ("--port", "0", "--mqtt-port", "0")
 
 
@@ -27,6 +34,7 @@ def test_quickstart_typed_from_the_readme_has_a_device_cool_down_and_can_be_dest
     *lines, look = _lines_of_readme()
     with _local_cloud(copy) as printed:
         assert "\n".join(f"  {line}" for line in [*lines, look]) in printed
+        keep_state_in_a_bucket(_make_s3(copy), copy / "examples" / "quickstart")
         typed = _type(copy, *lines)
         assert typed.returncode == 0, typed.stdout + typed.stderr
         assert eventually(lambda: "cooling_down" in _type(copy, lines[0], look).stdout)
@@ -76,12 +84,24 @@ def _local_cloud(copy: Path) -> Iterator[str]:
             running.send_signal(signal.SIGINT)
 
 
+def _make_s3(copy: Path) -> Any:
+    environment = (copy / ".local/cloud/environment.sh").read_text()
+    exported = dict(re.findall(r"^export AWS_(\w+)=(.*)", environment, re.MULTILINE))
+    return boto3.client(
+        "s3",
+        exported["REGION"],
+        endpoint_url=exported["ENDPOINT_URL"],
+        aws_access_key_id=exported["ACCESS_KEY_ID"],
+        aws_secret_access_key=exported["SECRET_ACCESS_KEY"],
+    )
+
+
 def _type(copy: Path, *lines: str) -> subprocess.CompletedProcess[str]:
     """Has a shell run the lines; Terraform's question is answered."""
     return subprocess.run(
         ["sh", "-e"],
         cwd=copy,
-        env=os.environ | {f"TF_CLI_ARGS_{command}": "-auto-approve" for command in _ASKING},
+        env=os.environ | TERRAFORM,
         input="\n".join(lines),
         capture_output=True,
         text=True,

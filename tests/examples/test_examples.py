@@ -64,7 +64,7 @@ def applied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applied]:
     with LocalCloud(time_scale=TIME_SCALE, group_lag_seconds=0.3, patience=20) as cloud:
         take_code_from_a_bucket(cloud, copy, copy / "examples" / "complete")
         for name in EXAMPLES:
-            keep_state_in_a_bucket(cloud, copy / "examples" / name)
+            keep_state_in_a_bucket(cloud.client("s3"), copy / "examples" / name)
         before = take_inventory(cloud)
         environment = cloud.environment()
         roots = {

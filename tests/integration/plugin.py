@@ -18,7 +18,12 @@ from pytest_terraform import tf
 
 from localcloud import LocalCloud, Terraform
 from localcloud.fleet import Fleet
-from localcloud.project import ROOT, copy_project, take_code_from_a_bucket
+from localcloud.project import (
+    ROOT,
+    copy_project,
+    keep_state_in_a_bucket,
+    take_code_from_a_bucket,
+)
 from localcloud.terraform import REATTACH, find_binary
 from tests.integration.inventory import Inventory, take_inventory
 
@@ -85,7 +90,6 @@ class Deployment:
             Path(self.runner.module_dir),
             environment=account.environment(),
             data_dir=Path(self.runner.work_dir),
-            state=Path(self.runner.state_path),
         )
 
 
@@ -137,7 +141,7 @@ def deployment(
 ) -> Deployment:
     """The module, applied by the real Terraform: the quickstart, and a second fleet beside it."""
     before = take_inventory(account)
-    applied = _apply("two_fleets", copy, request)
+    applied = _apply("two_fleets", account, copy, request)
     return Deployment(
         quickstart=_quickstart(account, applied.outputs["quickstart"]["value"]),
         second=_second(account, applied.outputs["second"]["value"]),
@@ -161,18 +165,27 @@ def second(
     if any("deployment" in test.fixturenames for test in tests):
         deployed: Deployment = request.getfixturevalue("deployment")
         return deployed.second
-    outputs = _apply("second_fleet", copy, request).outputs
+    outputs = _apply("second_fleet", account, copy, request).outputs
     return _second(account, {name: output["value"] for name, output in outputs.items()})
 
 
-def _apply(root: str, copy: Path, request: pytest.FixtureRequest) -> Any:
+def _apply(root: str, account: LocalCloud, copy: Path, request: pytest.FixtureRequest) -> Any:
     tf.LazyModuleDir.value = str(copy / ROOTS)
     tf.LazyTfBin.value = find_binary()
+    keep_state_in_a_bucket(account.client("s3"), copy / ROOTS / root)
     try:
-        return request.getfixturevalue(root)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(tf.TerraformState, "from_file", _pull_state)
+            return request.getfixturevalue(root)
     except subprocess.CalledProcessError as error:
         # Said once and short, not with a traceback for each test.
         pytest.fail(f"terraform failed, see what it printed: {error}", pytrace=False)
+
+
+def _pull_state(path: str, runner: tf.TerraformRunner) -> tf.TerraformState:
+    """Read the state where Terraform keeps it; pytest-terraform looks for a file."""
+    state = runner._run_cmd([runner.tf_bin, "state", "pull"], output=True)
+    return tf.TerraformState.from_string(state.decode(), runner)
 
 
 def _quickstart(account: LocalCloud, outputs: dict[str, Any]) -> Fleet:

@@ -3,7 +3,7 @@
 import copy
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,7 @@ from moto.iot.responses import IoTResponse
 from firmware_retry import aws, clock
 from firmware_retry.emails import Mail
 from firmware_retry.settings import settings
+from tests.conftest import requests
 
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"
@@ -50,6 +51,13 @@ class Cloud:
     queue_url: str
     calls: list[str] = field(default_factory=list)
     """Every call that the package made: ``dynamodb.update_item``."""
+    began_at: int = field(default_factory=lambda: requests[0])
+    call: Callable[..., Any] | None = None
+    """``aws.call`` of the package, recorded."""
+
+    def is_untouched(self) -> bool:
+        """Return whether nothing was called in the account yet, and no call is replaced."""
+        return requests[0] == self.began_at and aws.call is self.call
 
     def create_thing(self, name: str = "dev-1", **attributes: str) -> None:
         self.iot.create_thing(thingName=name, attributePayload={"attributes": attributes})
@@ -212,7 +220,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-def _backends() -> dict[str, Any]:
+def backends() -> dict[str, Any]:
     """Return moto's state of the account, by service; queues have locks, which cannot be copied."""
     return {
         service: get_backend(service)[ACCOUNT][REGION]
@@ -225,12 +233,12 @@ def account(clients: dict[str, Any]) -> dict[str, Any]:
     """The account of the module, without devices; made once, and copied for each test."""
     with mock_aws():
         _create_account(**clients)
-        return copy.deepcopy(_backends())
+        return copy.deepcopy(backends())
 
 
-def _restore(account: dict[str, Any]) -> None:
+def restore(account: dict[str, Any]) -> None:
     """Fill moto with a copy of the account; resources refer to the backend that they are in."""
-    present = _backends()
+    present = backends()
     for service, backend in present.items():
         memo = {id(kept): present[name] for name, kept in account.items()}
         vars(backend).update(copy.deepcopy(vars(account[service]), memo))
@@ -280,9 +288,10 @@ def cloud(
 ) -> Iterator[Cloud]:
     settings.cache_clear()
     with mock_aws():
-        _restore(account)
+        restore(account)
         view = Cloud(**clients, queue_url=_create_queue(clients["sqs"]))
-        environment.setattr(aws, "call", _record_calls(view.calls, aws.call))
+        view.call = _record_calls(view.calls, aws.call)
+        environment.setattr(aws, "call", view.call)
         yield view
     settings.cache_clear()
 

@@ -111,8 +111,8 @@ STEPS: dict[str, tuple[Stage, Step, Preparation | None]] = {
 @pytest.mark.parametrize("name", STEPS)
 def test_step_that_crashed_after_any_call_can_run_again(cloud: Cloud, name: str) -> None:
     stage, step, prepare = STEPS[name]
-    cloud.iot.create_thing_group(thingGroupName=WAVE)
     recovery = bring(cloud, stage, DEVICE)
+    cloud.iot.create_thing_group(thingGroupName=WAVE)
     if prepare:
         prepare(cloud, DEVICE)
 

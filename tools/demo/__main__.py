@@ -104,7 +104,7 @@ def _deploy(cloud: LocalCloud) -> Fleet:
         copy = copy_project(Path(scratch) / "module")
         root = copy / "examples" / "quickstart"
         take_code_from_a_bucket(cloud, copy)
-        keep_state_in_a_bucket(cloud, root)
+        keep_state_in_a_bucket(cloud.client("s3"), root)
         terraform = Terraform(root, environment=cloud.environment())
         terraform.init()
         with terraform.one_provider():

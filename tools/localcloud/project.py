@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 from string import Template
+from typing import Any
 
 from localcloud.process import LocalCloud
 
@@ -58,7 +59,7 @@ def take_code_from_a_bucket(cloud: LocalCloud, copy: Path, *roots: Path) -> None
         )
 
 
-def keep_state_in_a_bucket(cloud: LocalCloud, root: Path) -> None:
+def keep_state_in_a_bucket(s3: Any, root: Path) -> None:
     """Let a root module keep its state in the cloud's S3, as most callers do.
 
     Terraform writes a local state at each change of a resource, and a state in S3 every 20 seconds.
@@ -66,10 +67,10 @@ def keep_state_in_a_bucket(cloud: LocalCloud, root: Path) -> None:
     with the second. https://github.com/hashicorp/terraform/blob/v1.9.8/internal/backend/local/hook_state.go
 
     Args:
-        cloud: where a bucket for the state is made.
+        s3: the client that makes a bucket for the state.
         root: a copy of the root module; the bucket is named after it.
     """
-    bucket = f"state-of-{root.name}"
-    cloud.client("s3").create_bucket(Bucket=bucket)
-    backend = {"bucket": bucket, "region": cloud.region, "endpoint": cloud.endpoint_url}
+    bucket = f"state-of-{root.name.replace('_', '-')}"
+    s3.create_bucket(Bucket=bucket)
+    backend = {"bucket": bucket, "region": s3.meta.region_name, "endpoint": s3.meta.endpoint_url}
     (root / "backend_override.tf").write_text(_BACKEND.substitute(backend))

@@ -40,7 +40,6 @@ class Terraform:
         variables: input variables, JSON-ready.
         data_dir: folder for TF_DATA_DIR (downloaded providers and modules); None leaves
             Terraform's own, ``.terraform`` in the root.
-        state: file of the state, where another program keeps it; None leaves Terraform's own.
 
     Raises:
         TerraformError: no binary of a usable version.
@@ -53,11 +52,9 @@ class Terraform:
         environment: Mapping[str, str] | None = None,
         variables: Mapping[str, Any] | None = None,
         data_dir: Path | None = None,
-        state: Path | None = None,
     ) -> None:
         self.root = root.resolve()
         self.binary = find_binary()
-        self._state = [f"-state={state.resolve()}"] if state else []
         self._folder = Path(tempfile.mkdtemp(prefix="localcloud-terraform-"))
         weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self.environment = self._make_environment(environment, variables or {}, data_dir)
@@ -99,7 +96,7 @@ class Terraform:
         Raises:
             TerraformError: apply failed.
         """
-        return self.run("apply", *_PLANNING, "-auto-approve", *self._state, *_flags(variables))
+        return self.run("apply", *_PLANNING, "-auto-approve", *_flags(variables))
 
     def plan(self, **variables: Any) -> tuple[bool, str]:
         """``terraform plan``: whether anything would change, and what Terraform printed.
@@ -107,9 +104,7 @@ class Terraform:
         Raises:
             TerraformError: the plan failed.
         """
-        done = self._call(
-            "plan", *_PLANNING, "-detailed-exitcode", *self._state, *_flags(variables)
-        )
+        done = self._call("plan", *_PLANNING, "-detailed-exitcode", *_flags(variables))
         if done.returncode not in (0, _CHANGES):
             raise _failure("plan", done)
         return done.returncode == _CHANGES, done.stdout
@@ -124,7 +119,7 @@ class Terraform:
         Raises:
             TerraformError: destroy failed.
         """
-        settings = [*_PLANNING, "-auto-approve", *options, *self._state, *_flags(variables)]
+        settings = [*_PLANNING, "-auto-approve", *options, *_flags(variables)]
         return self.run("destroy", *settings)
 
     def outputs(self) -> dict[str, Any]:
@@ -133,7 +128,7 @@ class Terraform:
         Raises:
             TerraformError: there is no readable state.
         """
-        answer = json.loads(self.run("output", "-json", "-no-color", *self._state))
+        answer = json.loads(self.run("output", "-json", "-no-color"))
         return {name: entry["value"] for name, entry in answer.items()}
 
     @contextmanager

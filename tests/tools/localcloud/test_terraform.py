@@ -61,21 +61,19 @@ def test_deletion_protection_of_a_table_holds(cloud: LocalCloud) -> None:
     dynamodb.delete_table(TableName="protected")
 
 
-def test_nothing_is_written_beside_the_source(tmp_path: Path) -> None:
+def test_inputs_are_any_json_and_only_the_state_is_written_beside_the_source(
+    tmp_path: Path,
+) -> None:
     root = tmp_path / "root"
     root.mkdir()
-    source = root / "main.tf"
-    source.write_text('variable "given" { type = list(number) }\noutput "it" { value = var.given }')
-    terraform = Terraform(
-        root,
-        variables={"given": [1, 2]},
-        data_dir=tmp_path / "data",
-        state=tmp_path / "terraform.tfstate",
+    (root / "main.tf").write_text(
+        'variable "given" { type = list(number) }\noutput "it" { value = var.given }'
     )
+    terraform = Terraform(root, variables={"given": [1, 2]}, data_dir=tmp_path / "data")
     terraform.init()
     terraform.apply()
     assert terraform.outputs() == {"it": [1, 2]}
-    assert list(root.iterdir()) == [source]
+    assert {path.name for path in root.iterdir()} == {"main.tf", "terraform.tfstate"}
 
 
 def test_what_terraform_says_reaches_the_error(tmp_path: Path) -> None:
