@@ -1,6 +1,7 @@
-"""Terraform and the simulator render the same definitions; all that can has the customer's key.
+"""All that the module can make, in another partition than it is written in, with a customer's key.
 
-One file, since workers of pytest take whole files and the state takes seconds.
+Terraform and the simulator render the same definitions; each ARN is of the partition; whatever can
+have the key has it. One file, since workers of pytest take whole files and the state takes seconds.
 """
 
 import json
@@ -17,6 +18,8 @@ from localcloud.terraform import Terraform
 from simulator import definitions
 
 TESTS = "tests/terraform"
+PARTITION, REGION = "aws-cn", "cn-north-1"
+ARN = re.compile(r"arn:([a-z-]+):[a-z0-9-]+:([a-z0-9-]*):")
 
 KEY_ARGUMENT = re.compile(r"kms_(master_)?key_(arn|id)")
 KEYLESS = {
@@ -29,9 +32,9 @@ KEYLESS = {
 
 @pytest.fixture(scope="module")
 def state(module: Terraform) -> dict[str, Any]:
-    """What ``customer_key.tftest.hcl`` makes, and the provider's schemas.
+    """What ``everything.tftest.hcl`` makes in China, and the provider's schemas.
 
-    The ARNs of functions and machines are the simulator's.
+    The ARNs of functions and machines are the simulator's, moved there.
     """
     overrides = {
         "module.ingestion.aws_sqs_queue.dead_letters": {"url": definitions.QUEUE_URL},
@@ -53,14 +56,23 @@ def state(module: Terraform) -> dict[str, Any]:
         for target, values in overrides.items()
     )
     tests = module.root / TESTS
-    file = tests / "everything.tftest.hcl"
-    file.write_text((tests / "customer_key.tftest.hcl").read_text() + blocks)
+    mocks, file = tests / "mocks-elsewhere", tests / "elsewhere.tftest.hcl"
+    mocks.mkdir()
+    (mocks / "aws.tfmock.hcl").write_text(move((tests / "mocks/aws.tfmock.hcl").read_text()))
+    text = (tests / "everything.tftest.hcl").read_text().replace("/mocks", f"/{mocks.name}")
+    file.write_text(move(text + blocks))
     options = (f"-filter={TESTS}/{file.name}", "-json", "-verbose")
     printed = module.run("test", f"-test-directory={TESTS}", *options)
     file.unlink()  # the copy is shared
     line = next(line for line in printed.splitlines() if '"type":"test_state"' in line)
     found: dict[str, Any] = json.loads(line)["test_state"]
     return found
+
+
+def move(text: str) -> str:
+    """Move what is in the partition ``aws`` to the other one."""
+    moved = text.replace("arn:aws:", f"arn:{PARTITION}:").replace("eu-west-1", REGION)
+    return moved.replace('partition = "aws"', f'partition = "{PARTITION}"')
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +155,27 @@ def test_terraform_and_the_simulator_render_the_same(
         for resource in resources
         if resource["type"] == "aws_sfn_state_machine"
     }
-    assert json.loads(rendered[machine]) == definitions.definition(machine)
+    simulated = move(json.dumps(definitions.definition(machine)))
+    assert json.loads(rendered[machine]) == json.loads(simulated)
+
+
+def test_every_arn_is_of_the_partition_and_the_region(state: dict[str, Any]) -> None:
+    """Nothing in the module depends on which partition it is, so any other one shows it."""
+    arns = [arn for text in texts(state["root_module"]) for arn in ARN.findall(text)]
+    assert len(arns) > 200
+    assert {name for name, _ in arns} == {PARTITION}
+    assert {region for _, region in arns} <= {REGION, ""}
+
+
+def texts(value: Any) -> Iterator[str]:
+    """All strings in a JSON document."""
+    if isinstance(value, str):
+        yield value
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for element in value:
+            yield from texts(element)
 
 
 CHECK = re.compile(r"CKV2?_AWS_\d+")

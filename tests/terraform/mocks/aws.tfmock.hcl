@@ -1,5 +1,5 @@
 # What the mock provider answers in every test: an account in eu-west-1, and an ARN of the right form
-# where a resource is named by its ARN. test_partitions.py moves all of it to other partitions.
+# where a resource is named by its ARN. test_state.py moves all of it to another partition.
 
 mock_data "aws_partition" {
   defaults = { partition = "aws" }
