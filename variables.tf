@@ -139,7 +139,7 @@ variable "job_events_enabled" {
 }
 
 variable "job_id_patterns" {
-  description = "Which jobs are firmware updates, where job_events_enabled: patterns of job ids, * stands for any characters. Events of other jobs are not looked at. Two fleets in one region need patterns that match none of each other's jobs."
+  description = "Which jobs are firmware updates, where job_events_enabled: patterns of job ids, * stands for any characters. Events of other jobs are not looked at. A later job that matches ends the episode of an earlier one. Two fleets in one region need patterns that match none of each other's jobs."
   type        = list(string)
   default     = ["*"]
   nullable    = false

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from firmware_retry.history_table import Transition
+from firmware_retry.history_table import TRANSITIONS, Transition
 from fleet_retry import tables
 from fleet_retry.deployment import Deployment
 
@@ -16,8 +16,12 @@ def read_transitions(deployment: Deployment, device_id: str) -> Iterator[Transit
     items = tables.query(
         deployment,
         deployment.settings.history_table,
-        KeyConditionExpression="deviceId = :device",
-        ExpressionAttributeValues={":device": {"S": device_id}},
+        KeyConditionExpression="deviceId = :device AND #at >= :transitions",
+        ExpressionAttributeNames={"#at": "at"},
+        ExpressionAttributeValues={
+            ":device": {"S": device_id},
+            ":transitions": {"S": TRANSITIONS},
+        },
     )
     yield from map(Transition.of, items)
 

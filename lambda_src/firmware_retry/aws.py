@@ -145,12 +145,17 @@ def scan(**parameters: Any) -> Iterator[list[dict[str, Any]]]:
     Raises:
         TransientError, RequestRefusedError: see ``call``.
     """
+    return read_pages("scan", parameters)
+
+
+def read_pages(operation: str, parameters: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
+    """Make a ``scan`` or a ``query`` of DynamoDB, page by page; see ``scan``."""
     while True:
-        page = call("dynamodb", "scan", **parameters)
+        page = call("dynamodb", operation, **parameters)
         yield page["Items"]
         if "LastEvaluatedKey" not in page:
             return
-        parameters["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+        parameters = parameters | {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
 
 def _classify_error(service: str, error: ClientError) -> Exception:

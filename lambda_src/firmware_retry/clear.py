@@ -2,7 +2,7 @@
 
 import logging
 
-from firmware_retry import recovery, retries_table
+from firmware_retry import history_table, recovery, retries_table, staleness
 from firmware_retry.errors import RecoverySupersededError, TransientError
 from firmware_retry.message import Message
 from firmware_retry.record import Cause, Outcome, Record
@@ -14,7 +14,8 @@ def end_episode(message: Message, *, has_succeeded: bool) -> None:
     """End the episode of a device if a message implies that it is over.
 
     A success ends the episode that it belongs to. A failure of a later campaign ends the earlier
-    episode, so that its own can begin. Overwritten attributes are restored.
+    episode, so that its own can begin. Overwritten attributes are restored. A success of a device
+    without an episode is recorded: a failure that was sent before may be handled later.
 
     Args:
         message: a success or a failure.
@@ -27,6 +28,9 @@ def end_episode(message: Message, *, has_succeeded: bool) -> None:
         BackupMissingError, RequestRefusedError: see ``recovery``.
     """
     record = retries_table.read(message.device_id)
+    if record is None and has_succeeded:
+        history_table.record_success(message)
+        record = retries_table.read(message.device_id)  # of an episode that began in between
     if record is None:
         return
     cause = _cause_to_end(record, message, has_succeeded)
@@ -51,5 +55,5 @@ def end_episode(message: Message, *, has_succeeded: bool) -> None:
 def _cause_to_end(record: Record, message: Message, has_succeeded: bool) -> Cause | None:
     if has_succeeded:
         return Cause.SUCCEEDED if record.ends_by(message) else None
-    is_over = record.outcome_of(message) is Outcome.CAMPAIGN_CHANGED
+    is_over = staleness.outcome_of(message, record) is Outcome.CAMPAIGN_CHANGED
     return Cause.CAMPAIGN_CHANGED if is_over else None

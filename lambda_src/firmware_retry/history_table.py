@@ -4,7 +4,7 @@ One item per transition, written in the same transaction as the change of the re
 neither exists without the other. Nothing changes it afterwards; DynamoDB deletes it when it
 expires.
 
-An item:
+A transition:
 
 ==============  ====  ========================================================================
 ``deviceId``    S     the key
@@ -20,16 +20,38 @@ An item:
                       milliseconds since the epoch
 ``expiresAt``   N     epoch seconds
 ==============  ====  ========================================================================
+
+One further item per device is the latest end: of an episode, or of an update that succeeded without
+a failure. It is written with the end, and an episode begins only while it is as it was read, so
+that no message begins an episode that a later one has ended:
+
+===================  ====  ===================================================================
+``deviceId``         S     the key
+``at``               S     ``#end``, which sorts before all transitions
+``endId``            S     identifies the end
+``upTo``             N     messages sent before are stale, milliseconds since the epoch
+``succeeded``        S     the campaign of the success, where there was no episode
+``formerCampaigns``  SS    the campaigns that ended because another one began; a device that falls
+                           back to one of them has not begun another update
+``expiresAt``        N     epoch seconds
+===================  ====  ===================================================================
 """
 
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from firmware_retry import aws, clock
+from firmware_retry.aws import ConditionFailedError
+from firmware_retry.message import Message
 from firmware_retry.settings import settings
 
 FREE = "free"
 """The state of a device that has no record."""
+TRANSITIONS = "0"
+"""Sort keys of transitions are not less than this."""
+_LATEST_END = "#end"
 _DAY = 86_400
 
 
@@ -101,25 +123,116 @@ def make_item(transition: Transition, history_days: int) -> dict[str, Any]:
     return item
 
 
-def last_episode_end(device_id: str) -> int:
-    """Return when the last episode of a device without a record ended: earlier messages are stale.
+@dataclass(frozen=True)
+class LatestEnd:
+    """The latest end of an episode, or of an update that succeeded without a failure."""
 
-    Returns:
-        Milliseconds since the epoch; 0 when no episode of the device has ended (lately).
+    end_id: str = ""
+    """Identifies it; empty where there was none (lately)."""
+    up_to: int = 0
+    """Messages sent before are stale, milliseconds since the epoch."""
+    succeeded: str = ""
+    """The campaign of a success without an episode; otherwise empty."""
+    former_campaigns: tuple[str, ...] = ()
+    """The campaigns that ended because another one began, just before."""
+
+    def ends(self, failure: Message) -> bool:
+        """Return whether a failure that was sent before is of the update that succeeded.
+
+        A campaign is the job, or else the firmware that the device had when it failed: the success
+        of a job ends the failures of this job, and a success that names a firmware those with
+        another one, which was replaced.
+        """
+        is_same = failure.campaign == self.succeeded
+        return bool(self.succeeded) and is_same is failure.names_job
+
+
+def read_latest_end(device_id: str) -> LatestEnd:
+    """Read the latest end of a device.
 
     Raises:
         TransientError, RequestRefusedError: see ``aws.call``.
     """
-    newest = aws.call(
-        "dynamodb",
-        "query",
-        TableName=settings().history_table,
-        KeyConditionExpression="deviceId = :device",
-        ExpressionAttributeValues={":device": {"S": device_id}},
-        ScanIndexForward=False,
-        Limit=1,
-        ConsistentRead=True,
-    )["Items"]
-    if not newest:
-        return 0
-    return Transition.of(newest[0]).up_to or 0
+    item = aws.get_item(settings().history_table, _key_of_end(device_id))
+    if item is None:
+        return LatestEnd()
+    return LatestEnd(
+        item["endId"]["S"],
+        int(item["upTo"]["N"]),
+        item.get("succeeded", {}).get("S", ""),
+        tuple(sorted(item.get("formerCampaigns", {}).get("SS", ()))),
+    )
+
+
+def has_begun(device_id: str, campaign: str) -> bool:
+    """Return whether an episode of this campaign is in the history of the device.
+
+    Raises:
+        TransientError, RequestRefusedError: see ``aws.call``.
+    """
+    query: dict[str, Any] = {
+        "TableName": settings().history_table,
+        "KeyConditionExpression": "deviceId = :device AND #at >= :transitions",
+        "FilterExpression": "campaign = :campaign",
+        "ExpressionAttributeNames": {"#at": "at"},
+        "ExpressionAttributeValues": {
+            ":device": {"S": device_id},
+            ":transitions": {"S": TRANSITIONS},
+            ":campaign": {"S": campaign},
+        },
+        "ConsistentRead": True,
+    }
+    return any(page for page in aws.read_pages("query", query))
+
+
+def put_end(device_id: str, up_to: int, former_campaigns: Iterable[str] = ()) -> dict[str, Any]:
+    """Return the write of the end of an episode, as one action of ``TransactWriteItems``."""
+    former = {"formerCampaigns": {"SS": sorted(former_campaigns)}} if former_campaigns else {}
+    item = _make_end(device_id, up_to) | former
+    return {"Put": {"TableName": settings().history_table, "Item": item}}
+
+
+def check_end(device_id: str, end_id: str) -> dict[str, Any]:
+    """Return the check that the latest end is as it was read, for ``TransactWriteItems``."""
+    present = {
+        "ConditionExpression": "endId = :end",
+        "ExpressionAttributeValues": {":end": {"S": end_id}},
+    }
+    return {
+        "ConditionCheck": {
+            "TableName": settings().history_table,
+            "Key": _key_of_end(device_id),
+            **(present if end_id else {"ConditionExpression": "attribute_not_exists(deviceId)"}),
+        }
+    }
+
+
+def record_success(success: Message) -> None:
+    """Record that a device without an episode succeeded: failures sent before are stale.
+
+    Raises:
+        TransientError, RequestRefusedError: see ``aws.call``.
+    """
+    item = _make_end(success.device_id, success.sent_at) | {"succeeded": {"S": success.campaign}}
+    with suppress(ConditionFailedError):  # a later end makes the same messages stale
+        aws.call(
+            "dynamodb",
+            "put_item",
+            TableName=settings().history_table,
+            Item=item,
+            ConditionExpression="attribute_not_exists(upTo) OR upTo < :sent",
+            ExpressionAttributeValues={":sent": item["upTo"]},
+        )
+
+
+def _key_of_end(device_id: str) -> dict[str, Any]:
+    return {"deviceId": {"S": device_id}, "at": {"S": _LATEST_END}}
+
+
+def _make_end(device_id: str, up_to: int) -> dict[str, Any]:
+    return {
+        **_key_of_end(device_id),
+        "endId": {"S": clock.unique_id()},
+        "upTo": {"N": str(up_to)},
+        "expiresAt": {"N": str(int(clock.now()) + settings().history_days * _DAY)},
+    }

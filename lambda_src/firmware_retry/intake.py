@@ -3,7 +3,7 @@
 import logging
 from typing import Any
 
-from firmware_retry import retries_table
+from firmware_retry import retries_table, staleness
 from firmware_retry.message import Message
 from firmware_retry.record import Outcome, Record
 from firmware_retry.settings import settings
@@ -45,4 +45,6 @@ def _count(message: Message) -> tuple[Outcome, Record | None]:
     outcome, record = retries_table.count(message, is_fatal)
     if record and outcome is Outcome.TAKEN_OVER:
         return retries_table.take_over(record, message, is_fatal)
+    if record and outcome is Outcome.STALE:
+        outcome = staleness.outcome_of(message, record)
     return outcome, record

@@ -31,6 +31,9 @@ _EPOCH = re.compile(r"[0-9]{10,13}")
 _OLDEST = 30 * 86_400_000
 """The longest time that a message may take to arrive, milliseconds."""
 
+_FRESH = 300_000
+"""How far apart the clocks of a device and of AWS may be, milliseconds."""
+
 UNKNOWN_CAMPAIGN = "unknown"
 
 _REASON_LENGTH = 256
@@ -55,9 +58,13 @@ class Message:
     """Identifies this failure among those of the device; the same in each copy of the message."""
     campaign: str
     """The update that was being installed: the job, or else the firmware that the device has."""
+    names_job: bool
+    """Whether the campaign is a job."""
     reported_by: Reporter
     reasons: tuple[str, ...]
     """Why it failed, in the device's words: ``errorCode`` and ``reason``, if present."""
+    received_at: int
+    """When the message arrived, milliseconds since the epoch."""
     sent_at: int
     """When the device failed, milliseconds since the epoch: by its own clock if that is plausible,
     else when the message arrived."""
@@ -79,10 +86,26 @@ class Message:
             device_id=_validate(event, "deviceId", _THING_NAME),
             event_id=_validate(event, "eventId" if "eventId" in event else "timestamp", _EVENT_ID),
             campaign=_parse_campaign(event),
+            names_job=event.get("jobId") not in (None, ""),
             reported_by=Reporter(event.get("reportedBy", Reporter.DEVICE)),
             reasons=_parse_reasons(event),
+            received_at=_parse_received_at(event),
             sent_at=_parse_sent_at(event),
         )
+
+    @property
+    def is_fresh(self) -> bool:
+        """Return whether it arrived when it was sent, give or take what clocks differ.
+
+        Otherwise the device has kept it for a while, or its clock is behind; nobody can tell which.
+        """
+        return self.received_at - self.sent_at < _FRESH
+
+    @property
+    def happened_at(self) -> int:
+        """Return when it was sent, for a comparison of clocks, milliseconds since the epoch."""
+        is_minutes_off = self.is_fresh and self.reported_by is Reporter.DEVICE
+        return self.received_at if is_minutes_off else self.sent_at
 
     @property
     def is_of_unknown_campaign(self) -> bool:
@@ -169,8 +192,12 @@ def _milliseconds(value: Any) -> int | None:
     return number * 1000 if number < 10**11 else number
 
 
+def _parse_received_at(event: dict[str, Any]) -> int:
+    return _milliseconds(event.get("receivedAt")) or int(clock.now() * 1000)
+
+
 def _parse_sent_at(event: dict[str, Any]) -> int:
-    received = _milliseconds(event.get("receivedAt")) or int(clock.now() * 1000)
+    received = _parse_received_at(event)
     sent = _milliseconds(event.get("timestamp"))
     # With a clock that is ahead, or reset to its factory setting, every later campaign would appear
     # to be an earlier one.

@@ -11,6 +11,8 @@ from firmware_retry.settings import settings
 
 CLOCKS_DIFFER = 1000
 """How far apart two reporters may date the same failure, milliseconds; AWS IoT has seconds only."""
+MOST_CAMPAIGNS = 5
+"""How many campaigns an episode knows as its own; a device has two slots for firmware, or three."""
 GRACE_SECONDS = 300
 """How long a run may take to perform an action after it is due."""
 
@@ -120,6 +122,7 @@ class Record:
     reset_retry_count: int
     state: State
     campaign: str
+    former_campaigns: frozenset[str]
     reported_by: Reporter
     last_reason: str
     is_fatal: bool
@@ -154,6 +157,7 @@ class Record:
             reset_retry_count=number("ResetRetryCount"),
             state=State(text("state")),
             campaign=text("campaign"),
+            former_campaigns=frozenset(item.get("formerCampaigns", {}).get("SS", ())),
             reported_by=Reporter(text("reportedBy") or Reporter.DEVICE),
             last_reason=text("lastReason"),
             is_fatal=bool(item.get("isFatal", {}).get("BOOL", False)),
@@ -181,6 +185,11 @@ class Record:
             "trackingId": self.tracking_id,
             "campaign": self.campaign,
         }
+
+    @property
+    def known_campaigns(self) -> list[str]:
+        """Return the present campaign, and some that the device may fall back to."""
+        return [self.campaign, *sorted(self.former_campaigns - {self.campaign})][:MOST_CAMPAIGNS]
 
     @property
     def has_failed(self) -> bool:
@@ -260,7 +269,7 @@ class Record:
         if message.sent_at < self.not_before:
             return Outcome.STALE
         is_by_other = message.reported_by is not self.reported_by
-        if not is_by_other and self._is_of_other_campaign(message):
+        if not is_by_other and self.is_of_other_campaign(message):
             is_later = self.started_at < message.sent_at
             return Outcome.CAMPAIGN_CHANGED if is_later else Outcome.STALE
         if self.state is not State.TRACKING:
@@ -297,13 +306,22 @@ class Record:
     def ends_by(self, success: Message) -> bool:
         """Return whether a success ends this episode.
 
-        AWS IoT Jobs reports all jobs of a device, of any kind: only the one that is being counted
-        ends the episode. A device's own report is about firmware. Either ends only an episode that
-        began before it: a job may be run again after it had succeeded.
+        It ends only an episode that began before it: a job may be run again after it had succeeded.
+        A job that AWS IoT Jobs reports ends the episode of another one only if it succeeded after
+        the last failure, since another job may be under way.
         """
-        if success.sent_at < self.started_at:
+        if success.happened_at < self.started_at:
             return False
-        return success.reported_by is Reporter.DEVICE or self.campaign == success.campaign
+        if success.reported_by is Reporter.DEVICE or success.campaign in self.known_campaigns:
+            return True
+        return success.sent_at > self.last_sent_at
 
-    def _is_of_other_campaign(self, message: Message) -> bool:
-        return not message.is_of_unknown_campaign and message.campaign != self.campaign
+    def is_of_other_campaign(self, message: Message) -> bool:
+        """Return whether a failure is of another campaign than the one counted.
+
+        A device that falls back to the firmware before still fails in the same update.
+        """
+        if message.is_of_unknown_campaign or message.campaign == self.campaign:
+            return False
+        falls_back = message.campaign in self.former_campaigns
+        return not (falls_back and self.started_at < message.sent_at)

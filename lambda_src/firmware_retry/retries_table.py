@@ -16,6 +16,7 @@ An item:
 ``ResetRetryCount``  N     cycles used up
 ``timestamp``        S     last change, ISO 8601, UTC
 ``campaign``         S
+``formerCampaigns``  SS    the campaigns before, which a device that falls back still fails in
 ``trackingId``       S     identifies the episode
 ``reportedBy``       S     ``device`` or ``jobs``
 ``startedAt``        N     when the episode's first message was sent, milliseconds
@@ -44,21 +45,23 @@ from typing import Any
 from firmware_retry import aws, clock, history_table
 from firmware_retry.aws import ConditionFailedError
 from firmware_retry.errors import RecoverySupersededError, TransientError
-from firmware_retry.history_table import Transition
+from firmware_retry.history_table import LatestEnd, Transition
 from firmware_retry.message import Message
 from firmware_retry.record import Cause, Outcome, Record, Run, State
 from firmware_retry.settings import settings
 
 
-def create(message: Message, not_before: int) -> str | None:
+def create(message: Message, not_before: int, latest: LatestEnd) -> str | None:
     """Begin the episode of a device.
 
     Args:
         message: its first failure.
         not_before: messages sent before are of an earlier episode, milliseconds since the epoch.
+        latest: the latest end, which does not make the message stale.
 
     Returns:
-        The trackingId of the new episode; None when the device is tracked already.
+        The trackingId of the new episode; None when the device is tracked already, or an episode
+        or update of it has ended since ``latest`` was read.
     """
     tracking_id = clock.unique_id()
     item = {
@@ -74,6 +77,8 @@ def create(message: Message, not_before: int) -> str | None:
         "notBefore": {"N": str(not_before)},
         "trackingId": {"S": tracking_id},
     }
+    if former := set(latest.former_campaigns) - {message.campaign}:
+        item["formerCampaigns"] = {"SS": sorted(former)}
     begun = Transition(
         message.device_id,
         tracking_id,
@@ -88,8 +93,9 @@ def create(message: Message, not_before: int) -> str | None:
         "Item": item,
         "ConditionExpression": "attribute_not_exists(deviceId)",
     }
+    unchanged = history_table.check_end(message.device_id, latest.end_id)
     try:
-        _write_together({"Put": put}, history_table.put(begun))
+        _write_together({"Put": put}, unchanged, history_table.put(begun))
     except ConditionFailedError:
         return None
     return tracking_id
@@ -106,7 +112,12 @@ def count(message: Message, is_fatal: bool = False) -> tuple[Outcome, Record | N
         The outcome of the message, and the present record; None when the device is not tracked.
     """
     fatal = ", isFatal = :fatal" if is_fatal else ""
-    of_campaign = "" if message.is_of_unknown_campaign else " AND campaign = :campaign"
+    of_campaign = (
+        ""
+        if message.is_of_unknown_campaign
+        else " AND (campaign = :campaign"
+        " OR (contains(formerCampaigns, :campaign) AND startedAt < :sent))"
+    )
     values = {
         ":one": {"N": "1"},
         ":events": {"SS": [message.event_id]},
@@ -426,6 +437,8 @@ def read_all() -> Iterator[list[Record]]:
 def end(record: Record, reason: str, up_to: int) -> None:
     """End the episode of a device: delete record and backup, in one transaction with the history.
 
+    A campaign that ends because another one began is remembered: a device may fall back to it.
+
     Args:
         record: as read.
         reason: the reason, for the history.
@@ -435,6 +448,8 @@ def end(record: Record, reason: str, up_to: int) -> None:
         RecoverySupersededError: the record was changed since it was read.
     """
     key = {"deviceId": {"S": record.device_id}}
+    up_to = max(up_to, record.not_before)
+    former = record.known_campaigns if reason == Cause.CAMPAIGN_CHANGED else ()
     ended = Transition(
         record.device_id,
         record.tracking_id,
@@ -443,14 +458,14 @@ def end(record: Record, reason: str, up_to: int) -> None:
         history_table.FREE,
         reason,
         record.recovery_id,
-        max(up_to, record.not_before),
+        up_to,
     )
     delete = {
         "TableName": settings().retries_table,
         "Key": key,
         "ConditionExpression": (
             "trackingId = :tracking_id AND #state = :state AND ResetRetryCount = :cycles"
-            " AND reportedBy = :reporter AND "
+            " AND reportedBy = :reporter AND lastSentAt = :last AND "
             # Operators who were notified of the failure must be notified of the end.
             + ("notifiedAt = :told" if record.notified_at else "attribute_not_exists(notifiedAt)")
         ),
@@ -460,12 +475,14 @@ def end(record: Record, reason: str, up_to: int) -> None:
             ":state": {"S": record.state},
             ":cycles": {"N": str(record.reset_retry_count)},
             ":reporter": {"S": record.reported_by},
+            ":last": {"N": str(record.last_sent_at)},
             **({":told": {"S": record.notified_at}} if record.notified_at else {}),
         },
     }
     backup = {"Delete": {"TableName": settings().backup_table, "Key": key}}
+    latest = history_table.put_end(record.device_id, up_to, former)
     try:
-        _write_together({"Delete": delete}, backup, history_table.put(ended))
+        _write_together({"Delete": delete}, backup, history_table.put(ended), latest)
     except ConditionFailedError as refused:
         raise RecoverySupersededError(f"{record.device_id} went on meanwhile") from refused
 

@@ -26,17 +26,18 @@ locals {
   steps = {
     CheckIfDeviceExists = {
       Registry     = ["iot:DescribeThing"]
-      HistoryTable = ["dynamodb:Query"]
+      HistoryTable = ["dynamodb:GetItem", "dynamodb:Query"]
     }
     StoreDeviceAttributes = {
       BackupTable = ["dynamodb:GetItem", "dynamodb:PutItem"]
     }
     CreateDeviceRecord = {
       RetriesTable = ["dynamodb:PutItem"]
-      HistoryTable = ["dynamodb:PutItem"]
+      HistoryTable = ["dynamodb:PutItem", "dynamodb:ConditionCheckItem"]
     }
     IncrementRetryCounter = {
       RetriesTable = ["dynamodb:UpdateItem"]
+      HistoryTable = ["dynamodb:Query"]
     }
     ResetRetryCounterAndMoveOut = {
       Registry     = ["iot:DescribeThing", "iot:UpdateThing", "iot:ListThingGroupsForThing"]
@@ -76,7 +77,7 @@ locals {
       FailedGroup  = ["iot:RemoveThingFromThingGroup"]
       RetriesTable = ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
       BackupTable  = ["dynamodb:GetItem", "dynamodb:DeleteItem"]
-      HistoryTable = ["dynamodb:PutItem"]
+      HistoryTable = ["dynamodb:PutItem", "dynamodb:Query"]
       Alerts       = ["sns:Publish"]
     }
     ReleaseDevice = {

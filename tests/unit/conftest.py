@@ -18,6 +18,7 @@ from moto.iot.responses import IoTResponse
 
 from firmware_retry import aws, clock
 from firmware_retry.emails import Mail
+from firmware_retry.history_table import TRANSITIONS
 from firmware_retry.settings import settings
 from tests.conftest import requests
 
@@ -74,7 +75,7 @@ class Cloud:
     def history(self, device_id: str = "dev-1") -> list[dict[str, Any]]:
         """What happened to the device, oldest first."""
         items: list[dict[str, Any]] = self.dynamodb.Table(HISTORY).query(
-            KeyConditionExpression=Key("deviceId").eq(device_id)
+            KeyConditionExpression=Key("deviceId").eq(device_id) & Key("at").gte(TRANSITIONS)
         )["Items"]
         return items
 

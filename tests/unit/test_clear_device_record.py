@@ -130,18 +130,20 @@ def test_who_was_not_told_that_a_device_failed_is_told_nothing(cloud: Cloud) -> 
     assert cloud.messages() == []
 
 
-def test_a_success_of_a_device_without_a_record_is_nothing(cloud: Cloud) -> None:
+def test_a_success_of_a_device_without_a_record_leaves_no_record_and_no_transition(
+    cloud: Cloud,
+) -> None:
     cloud.create_thing(**ORIGINAL)
     clear(success())
-    assert cloud.calls == ["dynamodb.get_item"]
-    assert cloud.history() == []
+    assert cloud.calls == ["dynamodb.get_item", "dynamodb.put_item", "dynamodb.get_item"]
+    assert (cloud.record(), cloud.history()) == (None, [])
 
 
 @pytest.mark.parametrize("stage", Stage)
 def test_a_success_from_before_the_episode_is_nothing(cloud: Cloud, stage: Stage) -> None:
     bring(cloud, stage)
     before = (cloud.record(), cloud.attributes(), cloud.members())
-    clear(success(0))
+    clear(success(0, receivedAt=int(success(0)["timestamp"])))
     assert (cloud.record(), cloud.attributes(), cloud.members()) == before
 
 
@@ -190,7 +192,7 @@ def test_a_job_that_succeeded_ends_the_episode_that_is_about_it(counted_by_other
 @pytest.mark.parametrize(
     "event",
     [
-        pytest.param(job_event(2, "job-2", "succeeded"), id="of another job"),
+        pytest.param(job_event(0, "job-2", "succeeded"), id="of an earlier job"),
         pytest.param(job_event(0, kind="succeeded"), id="of an earlier run of the job"),
     ],
 )
@@ -200,10 +202,11 @@ def test_no_other_success_of_a_job_does(counted_by_other: Cloud, event: dict[str
     assert counted_by_other.record() == before
 
 
-def test_a_job_that_succeeded_does_not_end_what_the_device_counts_itself(cloud: Cloud) -> None:
-    bring(cloud, Stage.TRACKED)
-    clear(job_event(1, kind="succeeded"))
-    assert cloud.record()
+def test_the_success_of_a_later_job_ends_the_episode_of_an_earlier_one(
+    counted_by_other: Cloud,
+) -> None:
+    clear(job_event(60, "job-2", "succeeded"))
+    assert_free(counted_by_other)
 
 
 def test_a_device_may_say_itself_that_its_job_succeeded(counted_by_other: Cloud) -> None:

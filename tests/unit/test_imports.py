@@ -36,6 +36,7 @@ HOT_PATH = {
     "record",
     "retries_table",
     "settings",
+    "staleness",
 }
 
 

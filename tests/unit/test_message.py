@@ -18,8 +18,10 @@ def test_the_originals_message_is_read() -> None:
         device_id="3hwC2y7",
         event_id="1711320208793",
         campaign="2.27",
+        names_job=False,
         reported_by=Reporter.DEVICE,
         reasons=(),
+        received_at=1711320300000,
         sent_at=1711320208793,
     )
 
@@ -136,8 +138,10 @@ def test_an_event_of_aws_iot_jobs_is_read() -> None:
         device_id="3hwC2y7",
         event_id="cca89fa5-8a7f-4ced-8c20-5e653afb3572",
         campaign="job-7",
+        names_job=True,
         reported_by=Reporter.JOBS,
         reasons=("flash is full",),
+        received_at=1711320300000,
         sent_at=1711320208000,
     )
 

@@ -8,6 +8,7 @@ import pytest
 
 from firmware_retry import history_table, retries_table
 from firmware_retry.errors import RecoverySupersededError, TransientError
+from firmware_retry.history_table import LatestEnd
 from firmware_retry.message import Message
 from firmware_retry.record import Cause, Outcome, Run, State
 
@@ -25,7 +26,7 @@ def count(number: int = 1, **fields: Any) -> Outcome:
 
 
 def begin(number: int = 1, not_before: int = 0, **fields: Any) -> str | None:
-    return retries_table.create(message(number, **fields), not_before)
+    return retries_table.create(message(number, **fields), not_before, LatestEnd())
 
 
 @pytest.fixture
@@ -232,7 +233,7 @@ def test_only_who_tells_of_an_episode_counts_in_it(tracked: Cloud) -> None:
     assert retries_table.count(job)[0] is Outcome.TAKEN_OVER
     assert read_record(tracked)["RetryCounter"] == 0
     tracked.dynamodb.Table(RETRIES).delete_item(Key={"deviceId": "dev-1"})
-    retries_table.create(job, 0)
+    retries_table.create(job, 0, LatestEnd())
     assert read_record(tracked)["reportedBy"] == "jobs"
     assert count(2) is Outcome.COUNTED_BY_OTHER
     assert count(3, jobId="job-1") is Outcome.COUNTED_BY_OTHER
@@ -415,7 +416,8 @@ def test_an_episode_does_not_end_on_a_reading_of_the_one_before(tracked: Cloud) 
     record = retries_table.read("dev-1")
     assert record
     retries_table.end(record, Cause.SUCCEEDED, 0)
-    begin()
+    latest = history_table.read_latest_end("dev-1")
+    assert retries_table.create(message(), 0, latest)
     with pytest.raises(RecoverySupersededError):
         retries_table.end(record, Cause.SUCCEEDED, 0)
     assert tracked.record()
@@ -459,7 +461,7 @@ def test_what_was_of_the_past_at_the_beginning_is_so_at_the_end(cloud: Cloud) ->
     record = retries_table.read("dev-1")
     assert record
     retries_table.end(record, Cause.CAMPAIGN_CHANGED, 0)
-    assert history_table.last_episode_end("dev-1") == 5
+    assert history_table.read_latest_end("dev-1").up_to == 5
 
 
 @pytest.mark.parametrize("is_read_before", [False, True])

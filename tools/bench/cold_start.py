@@ -218,7 +218,7 @@ def _scene(step: str) -> tuple[dict[str, Any] | None, dict[str, Any]]:
         "timestamp": str(now * 1000),
         "FW": "2.27",
         "receivedAt": now * 1000,
-        "past": {"notBefore": 0, "rounds": 0, "thing": thing},
+        "past": {"notBefore": 0, "end": {}, "rounds": 0, "thing": thing},
     }
     tracked = {
         "deviceId": {"S": "d"},

@@ -35,6 +35,9 @@ class Device:
         self._campaign = 1
         self._names_job = chance.random() < 0.3
         self._names_firmware = chance.random() < 0.9
+        self._falls_back = self._changes_campaign == 0.1 and not self._names_job
+        """It reports from either of its two slots, by turns."""
+        self._slot = 0
         self._gives_reasons = chance.choice((0.0, 0.1, 0.5))
         self._reporters = chance.choice(((DEVICE,), (DEVICE,), (JOBS,), (DEVICE, JOBS)))
         self._attempts = 1 + self._most(1.5)
@@ -111,6 +114,7 @@ class Device:
         if world.faults.happens(Fault.DEVICE_CLOCK):
             self._clock += world.random.choice((-3600.0, -60.0, 60.0, 3600.0, _DAY))
         # No two attempts of a device have the same time, whatever its clock does.
+        self._slot = int(self._falls_back and not self._slot)
         sent = int((world.scheduler.now + self._clock) * 1000)
         sent = sent if sent % 1000 != self._last else sent + 1
         self._last = (self._last + 1) % 1000
@@ -121,7 +125,7 @@ class Device:
             "timestamp": str(sent - sent % 1000 + self._last),
             "status": kind,
             "model": "wo:v8",
-            **({"FW": f"2.{self._campaign}"} if self._names_firmware else {}),
+            **({"FW": f"2.{self._campaign + self._slot}"} if self._names_firmware else {}),
             **({"jobId": f"job-{self._campaign}"} if self._names_job else {}),
             "topic": "iot/device/data",
             "clientId": self.name,

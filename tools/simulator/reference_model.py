@@ -25,9 +25,11 @@ CLOCKS_DIFFER = 1000
 UNKNOWN = "unknown"
 """The campaign of who names none: then it is of whatever is going on."""
 SUCCEEDED = "update succeeded"
+_SLOTS = 5
+"""How many campaigns an episode may know."""
 
-Stage = tuple[str, str, int, str, bool]
-"""Name, state, cycles, reporter, and whether it was told: what an end of an episode depends on."""
+Stage = tuple[str, str, int, str, int, bool]
+"""An end depends on it: name, state, cycles, reporter, last message, whether people were notified."""
 Step = tuple[str, str, str]
 """A change of the state: the name of the episode, from and to."""
 
@@ -45,6 +47,11 @@ class Report:
     sent_at: int
     """By the reporter's clock, milliseconds."""
     reasons: tuple[str, ...] = ()
+    names_job: bool = False
+    seems_old: bool = False
+    """Kept by the device for a while, or its clock is behind."""
+    happened_at: int = 0
+    """When it was sent, by a clock that is comparable with others, milliseconds."""
 
 
 @dataclass(slots=True)
@@ -58,6 +65,8 @@ class Episode:
     """When the first message was sent, by the reporter's clock, milliseconds."""
     not_before: int
     """What was sent before is of an earlier episode."""
+    former: frozenset[str] = frozenset()
+    """The campaigns before, which the device may fall back to."""
     state: str = TRACKING
     failures: int = 0
     """Counted in this cycle."""
@@ -92,7 +101,27 @@ class Episode:
     @property
     def stage(self) -> Stage:
         """What an end depends on."""
-        return self.name, self.state, self.cycles, self.reporter, self.is_notified
+        return (
+            self.name,
+            self.state,
+            self.cycles,
+            self.reporter,
+            self.last_sent,
+            self.is_notified,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The latest end of a device: of an episode, or of an update that never failed."""
+
+    name: str = ""
+    up_to: int = 0
+    """Messages sent before are late, milliseconds."""
+    succeeded: str = ""
+    """The campaign of the update that never failed."""
+    former: frozenset[str] = frozenset()
+    """The campaigns that ended because another one began."""
 
 
 @dataclass(slots=True)
@@ -119,8 +148,10 @@ class Model:
     episodes: dict[str, Episode] = field(default_factory=dict)
     history: dict[str, list[Step]] = field(default_factory=dict)
     """By device: each change of its state."""
-    stale_before: dict[str, int] = field(default_factory=dict)
-    """By device: when its last episode ended; what was sent before is late."""
+    ends: dict[str, End] = field(default_factory=dict)
+    """By device: its latest end."""
+    seen: dict[str, set[str]] = field(default_factory=dict)
+    """By device: the campaigns in its history."""
 
     campaigns: dict[str, Campaign] = field(default_factory=dict)
 
@@ -162,9 +193,11 @@ class Model:
         episode = self.episodes.get(report.device)
         if episode is None:
             return "not_tracked"
+        is_by_other = report.reporter != episode.reporter
+        if not _is_about(report, episode) and self.is_new(report) and not is_by_other:
+            return "campaign_changed"
         if report.sent_at < episode.not_before:
             return "stale"
-        is_by_other = report.reporter != episode.reporter
         if not is_by_other and not _is_about(report, episode):
             return "campaign_changed" if episode.started_at < report.sent_at else "stale"
         if episode.state != TRACKING:
@@ -212,11 +245,26 @@ class Model:
         if episode is None:
             return False
         if has_succeeded:
-            is_own = report.reporter == DEVICE or report.campaign == episode.campaign
-            return is_own and report.sent_at >= episode.started_at
-        is_by_other = report.reporter != episode.reporter
+            is_known = report.campaign in {episode.campaign, *episode.former}
+            is_own = report.reporter == DEVICE or is_known or report.sent_at > episode.last_sent
+            return is_own and report.happened_at >= episode.started_at
+        if report.reporter != episode.reporter or _is_about(report, episode):
+            return False
         is_later = max(episode.started_at + 1, episode.not_before) <= report.sent_at
-        return not is_by_other and not _is_about(report, episode) and is_later
+        return is_later or self.is_new(report)
+
+    def is_new(self, report: Report) -> bool:
+        """Return whether a failure that seems old is of a campaign never seen of the device."""
+        is_unsure = report.seems_old and report.campaign != UNKNOWN and not self.has_job_events
+        return is_unsure and report.campaign not in self.seen.get(report.device, ())
+
+    def is_late(self, report: Report) -> bool:
+        """Return whether a failure of an untracked device is of the past."""
+        end = self.ends.get(report.device, End())
+        if report.sent_at >= end.up_to:
+            return False
+        has_succeeded = end.succeeded and (report.campaign == end.succeeded) is report.names_job
+        return bool(has_succeeded) or not self.is_new(report)
 
     def is_used_up(self, device: str) -> bool:
         """Return whether a recovery has to claim a tracked device."""
@@ -228,28 +276,47 @@ class Model:
 
     # -- the episode ---------------------------------------------------------------------------
 
-    def begin(self, report: Report, name: str, not_before: int) -> None:
-        """Begin the episode of an untracked device."""
-        if report.device not in self.episodes:
+    def begin(self, report: Report, name: str, not_before: int, latest: str) -> None:
+        """Begin the episode of an untracked device, if its latest end is still the one known."""
+        end = self.ends.get(report.device, End())
+        if report.device not in self.episodes and end.name == latest:
             self.episodes[report.device] = Episode(
-                name, report.campaign, report.reporter, report.sent_at, not_before
+                name,
+                report.campaign,
+                report.reporter,
+                report.sent_at,
+                not_before,
+                former=end.former - {report.campaign},
             )
             self._record_change(report.device, name, FREE, TRACKING)
+
+    def succeed(self, report: Report, name: str) -> None:
+        """Note that an untracked device succeeded; a later end stays."""
+        if self.ends.get(report.device, End()).up_to < report.sent_at or (
+            report.device not in self.ends
+        ):
+            self.ends[report.device] = End(name, report.sent_at, report.campaign)
 
     def ask_to_end(self, device: str, recovery: str, why: str) -> None:
         """Request the end of an episode that a recovery owns; the first reason stays."""
         if self.is_owned_by(device, recovery):
             self.episodes[device].ending = self.episodes[device].ending or why
 
-    def end(self, device: str, stage: Stage, up_to: int) -> None:
+    def end(self, device: str, stage: Stage, up_to: int, name: str, *, has_changed: bool) -> None:
         """End an episode, if it is still at the stage at which it was read.
 
-        What was sent up to a moment is late from now on, and what was late before stays so.
+        Messages sent up to a moment are late from now on, and those late before stay so. A
+        campaign that ends because another one began is one that the device may fall back to.
         """
         episode = self.episodes.get(device)
         if episode is None or episode.stage != stage:
             return
-        self.stale_before[device] = max(up_to, episode.not_before)
+        former = (episode.campaign, *sorted(episode.former - {episode.campaign}))
+        self.ends[device] = End(
+            name,
+            max(up_to, episode.not_before),
+            former=frozenset(former[:_SLOTS] if has_changed else ()),
+        )
         del self.episodes[device]
         self._record_change(device, episode.name, episode.state, FREE)
 
@@ -304,4 +371,5 @@ class Model:
 
 
 def _is_about(report: Report, episode: Episode) -> bool:
-    return report.campaign in (episode.campaign, UNKNOWN)
+    falls_back = report.campaign in episode.former and episode.started_at < report.sent_at
+    return report.campaign in (episode.campaign, UNKNOWN) or falls_back

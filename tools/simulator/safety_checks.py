@@ -35,6 +35,7 @@ from simulator.reference_model import (
     FREE,
     SUCCEEDED,
     TRACKING,
+    End,
     Episode,
     Report,
     Step,
@@ -128,32 +129,31 @@ class SafetyChecks:
 
     def _read_history(self, call: Call, perform: Perform) -> Any:
         answer = perform(call)
-        model, report = self._model, parse_report(call.run.event)
-        # Where an episode is on its record decides, whatever is said here; and where writes took
-        # effect in another order than their writers' clocks say, the newest line is not the last.
-        lines = [parse_step(line) for line in answer["Items"]]
-        is_sure = (
-            report.device not in model.episodes
-            and lines == model.history.get(report.device, [])[-1:]
-        )
-        call.run.verdict = model.stale_before.get(report.device, 0) if is_sure else None
+        run, report = call.run, parse_report(call.run.event)
+        if run.step == "IncrementRetryCounter":
+            run.verdict = "campaign_changed" if self._model.is_new(report) else "stale"
+        if run.step == "CheckIfDeviceExists":
+            run.verdict = self._model.is_late(report), run.verdict[1]
         return answer
 
     def _check_late(self, run: FunctionRun, error: str | None, result: Any) -> None:
         if run.verdict is None or error not in (None, "StaleMessageError"):
             return
-        is_late = parse_report(run.event).sent_at < run.verdict
-        if is_late != (error is not None) or (not is_late and result["notBefore"] != run.verdict):
+        is_late, up_to = run.verdict
+        up_to = up_to if up_to <= parse_report(run.event).sent_at else 0
+        if is_late != (error is not None) or (not is_late and result["notBefore"] != up_to):
             said = error or result
-            self._checks.violate(
-                "outcome", f"{run} said {said}, late is what is before {run.verdict}"
-            )
+            self._checks.violate("outcome", f"{run} said {said}, late is what is before {up_to}")
 
     def _read(self, call: Call, perform: Perform) -> Any:
         if call.run.step == "ClearDeviceRecord" and call.parameters["TableName"] == RETRIES:
             report, has_succeeded = parse_report(call.run.event), _has_succeeded(call.run)
             is_over = self._model.is_ended_by(report, has_succeeded=has_succeeded)
             call.run.verdict = self._model.episodes[report.device].name if is_over else None
+        if call.run.step == "CheckIfDeviceExists":
+            report = parse_report(call.run.event)
+            up_to = self._model.ends.get(report.device, End()).up_to
+            call.run.verdict = self._model.is_late(report), up_to
         return perform(call)
 
     def _check_cleared(self, run: FunctionRun, error: str | None, _: Any) -> None:
@@ -168,7 +168,10 @@ class SafetyChecks:
         if table == CAMPAIGNS:
             return self._campaigns.write(call, perform)
         if call.intent is None:
-            if table != BACKUP:
+            if table == HISTORY and call.run.step == "ClearDeviceRecord":
+                name = call.parameters["Item"]["endId"]["S"]
+                self._model.succeed(parse_report(call.run.event), name)
+            elif table != BACKUP:
                 self._checks.violate("unasked", f"{call.run} {call.operation} on {table}")
             return perform(call)
         function, (record, *details) = call.intent
@@ -180,6 +183,8 @@ class SafetyChecks:
         try:
             answer = perform(call)
             written = _history_steps(call)
+            seen = self._model.seen.setdefault(record.device_id, set())
+            seen.update(line["campaign"]["S"] for line in _history_lines(call))
             return answer
         finally:
             self._update_model[function](call, record, *details)
@@ -220,9 +225,9 @@ class SafetyChecks:
             report, record.tracking_id, str(record.reported_by), record.last_sent_at
         )
 
-    def _create(self, call: Call, _: Any, not_before: int) -> None:
+    def _create(self, call: Call, _: Any, not_before: int, latest: Any) -> None:
         name = call.parameters["TransactItems"][0]["Put"]["Item"]["trackingId"]["S"]
-        self._model.begin(parse_report(call.run.event), name, not_before)
+        self._model.begin(parse_report(call.run.event), name, not_before, latest.end_id)
 
     def _claim(self, _: Call, record: Any, __: str, ___: int, groups: frozenset[str]) -> None:
         self._model.claim(record.device_id, record.tracking_id, record.cycle, groups)
@@ -239,6 +244,7 @@ class SafetyChecks:
             str(record.state),
             record.reset_retry_count,
             str(record.reported_by),
+            record.last_sent_at,
             bool(record.notified_at),
         )
         if episode and episode.stage == stage:
@@ -246,7 +252,11 @@ class SafetyChecks:
             if why != SUCCEEDED and up_to > max(episode.counted.values(), default=0) + 1:
                 self._checks.violate("ended", f"{record.device_id}: what it sends next is late")
             self._ended[episode.recovery] = self._world.scheduler.now
-        self._model.end(record.device_id, stage, up_to)
+        (name,) = [
+            put["Item"]["endId"]["S"] for put in _history_puts(call) if "endId" in put["Item"]
+        ]
+        has_changed = why == "another campaign began"
+        self._model.end(record.device_id, stage, up_to, name, has_changed=has_changed)
 
     def _check_end(self, run: FunctionRun, device: str, episode: Episode, why: str) -> None:
         if why == "thing is gone":
@@ -414,6 +424,9 @@ def parse_report(event: Mapping[str, Any]) -> Report:
         str(message.reported_by),
         message.sent_at,
         message.reasons,
+        message.names_job,
+        not message.is_fresh,
+        message.happened_at,
     )
 
 
@@ -427,8 +440,16 @@ def _by_recovery(update: Callable[[str, str], None]) -> Callable[..., None]:
 
 def _history_steps(call: Call) -> list[Step]:
     """Return the changes of state that a write also writes into the history."""
+    return list(map(parse_step, _history_lines(call)))
+
+
+def _history_lines(call: Call) -> list[Item]:
+    return [put["Item"] for put in _history_puts(call) if "endId" not in put["Item"]]
+
+
+def _history_puts(call: Call) -> list[dict[str, Any]]:
     puts = [action.get("Put", {}) for action in call.parameters.get("TransactItems", ())]
-    return [parse_step(put["Item"]) for put in puts if put.get("TableName") == HISTORY]
+    return [put for put in puts if put.get("TableName") == HISTORY]
 
 
 def parse_step(line: Item) -> Step:
@@ -458,6 +479,7 @@ def _episode_state(episode: Episode, *, is_due: bool) -> dict[str, Any]:
         "recoveryId": episode.recovery,
         "usedUpAt": episode.has_used_up,
         "leftGroups": episode.groups_to_leave,
+        "formerCampaigns": set(episode.former),
         "leaveChecks": episode.checks,
         "awaySince": episode.is_away,
         "notifiedAt": episode.is_notified,
@@ -487,7 +509,7 @@ def _item_state(item: Item) -> dict[str, Any]:
         **{name: text(name) for name in texts},
         **{name: number(name) for name in numbers},
         **{name: name in item for name in marks},
-        **{name: set(item.get(name, _NONE)["SS"]) for name in ("countedEvents", "leftGroups")},
+        **{name: set(item.get(name, _NONE)["SS"]) for name in _SETS},
     }
 
 
@@ -502,4 +524,5 @@ def _differences(
     )
 
 
+_SETS = ("countedEvents", "leftGroups", "formerCampaigns")
 _NONE: dict[str, list[str]] = {"SS": []}

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from firmware_retry import aws, history_table, registry
+from firmware_retry import aws, history_table, registry, staleness
 from firmware_retry.errors import EpisodeContendedError, StaleMessageError
 from firmware_retry.message import Message
 
@@ -21,9 +21,9 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         context: Lambda's, not used.
 
     Returns:
-        ``{"notBefore": …, "rounds": …, "thing": …}``: when the last episode ended (messages sent
-        before are stale), milliseconds since the epoch or 0; the number of this round; and the
-        thing as read, which saves the next step a call.
+        ``{"notBefore": …, "end": …, "rounds": …, "thing": …}``: messages sent before are stale,
+        milliseconds since the epoch or 0; the latest end as read; the number of this round; and
+        the thing as read, which saves the next step a call.
 
     Raises:
         ThingNotFoundError, EpisodeContendedError (too many rounds), StaleMessageError,
@@ -34,7 +34,14 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     if rounds > MOST_ROUNDS:
         raise EpisodeContendedError(f"{message.device_id}: its episode ended {MOST_ROUNDS} times")
     thing = registry.describe(message.device_id)
-    not_before = history_table.last_episode_end(message.device_id)
-    if message.sent_at < not_before:
+    latest = history_table.read_latest_end(message.device_id)
+    if staleness.is_stale(message, latest):
         raise StaleMessageError(f"{message.device_id}: sent before the last episode ended")
-    return {"notBefore": not_before, "rounds": rounds, "thing": asdict(thing)}
+    # The clock of a device that was never known to be in this campaign is behind.
+    not_before = latest.up_to if latest.up_to <= message.sent_at else 0
+    return {
+        "notBefore": not_before,
+        "end": asdict(latest),
+        "rounds": rounds,
+        "thing": asdict(thing),
+    }

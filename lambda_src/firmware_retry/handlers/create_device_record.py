@@ -4,6 +4,7 @@ import logging
 from typing import Any
 
 from firmware_retry import aws, retries_table
+from firmware_retry.history_table import LatestEnd
 from firmware_retry.message import Message
 
 aws.prepare("dynamodb")
@@ -11,7 +12,7 @@ _logger = logging.getLogger(__name__)
 
 
 def handler(event: dict[str, Any], context: object) -> None:
-    """Begin an episode with counters at zero, unless the device is tracked already.
+    """Begin an episode with counters at zero, unless one has begun or ended since the last step.
 
     Args:
         event: the message, see ``message``; in ``past`` the result of CheckIfDeviceExists.
@@ -21,9 +22,10 @@ def handler(event: dict[str, Any], context: object) -> None:
         InvalidMessageError, TransientError, RequestRefusedError.
     """
     message = Message.parse(event)
-    tracking_id = retries_table.create(message, event["past"]["notBefore"])
+    past = event["past"]
+    tracking_id = retries_table.create(message, past["notBefore"], LatestEnd(**past["end"]))
     _logger.info(
-        "episode begun" if tracking_id else "episode was on already",
+        "episode begun" if tracking_id else "episode has begun or ended already",
         extra={
             "deviceId": message.device_id,
             "trackingId": tracking_id,

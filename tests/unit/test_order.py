@@ -1,0 +1,207 @@
+"""Whatever the order of messages and the clock of a device: the later one of its words counts."""
+
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from firmware_retry import history_table
+from firmware_retry.errors import StaleMessageError
+from firmware_retry.handlers import (
+    check_if_device_exists,
+    clear_device_record,
+    create_device_record,
+    increment_retry_counter,
+)
+
+from .conftest import Cloud, configure, failure, job_event, success
+from .journey import ORIGINAL, Stage, bring, handle
+
+DAY = 86_400_000
+LATER = 60_000
+
+
+@pytest.fixture
+def thing(cloud: Cloud) -> Cloud:
+    cloud.create_thing(**ORIGINAL)
+    return cloud
+
+
+@pytest.fixture
+def alone(thing: Cloud, environment: pytest.MonkeyPatch) -> Cloud:
+    """A thing that is reported by the device alone, and not by AWS IoT Jobs."""
+    configure(environment, JOB_EVENTS_ENABLED="false")
+    return thing
+
+
+def counter(cloud: Cloud) -> int | None:
+    item = cloud.record()
+    return int(item["RetryCounter"]) if item else None
+
+
+# A later success wins
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param({"jobId": "fw-228"}, id="of a job"),
+        pytest.param({}, id="of an update that names the firmware"),
+        pytest.param({"FW": None}, id="of an update that names nothing"),
+    ],
+)
+@pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
+def test_a_success_that_was_sent_later_wins_in_any_order(
+    thing: Cloud, words: dict[str, Any], order: tuple[int, ...]
+) -> None:
+    events = [failure(1, **words), failure(2, **words), success(3, **({"FW": "2.28"} | words))]
+    for number in order:
+        handle(events[number])
+    assert thing.record() is None
+
+
+def test_a_success_of_a_device_without_a_record_lets_the_next_update_fail(thing: Cloud) -> None:
+    handle(success(1, FW="2.28"))
+    assert handle(failure(LATER, FW="2.28")) == "counted"
+
+
+def test_no_message_begins_an_episode_after_a_later_success_was_handled_beside_it(
+    thing: Cloud,
+) -> None:
+    event: dict[str, Any] = failure(1)
+    event |= {"past": check_if_device_exists.handler(event, None)}
+    handle(success(2, FW="2.28"))
+    create_device_record.handler(event, None)
+    assert thing.record() is None
+    assert increment_retry_counter.handler(event, None)["outcome"] == "not_tracked"
+    with pytest.raises(StaleMessageError):
+        check_if_device_exists.handler(event, None)
+
+
+def test_no_message_reopens_an_episode_that_ended_beside_it(thing: Cloud) -> None:
+    late: dict[str, Any] = failure(2)
+    late |= {"past": check_if_device_exists.handler(late, None)}
+    handle(failure(1))
+    handle(success(3))
+    create_device_record.handler(late, None)
+    assert thing.record() is None
+
+
+def test_an_earlier_success_takes_nothing_back_from_a_later_one(thing: Cloud) -> None:
+    for number in (5, 3):
+        handle(success(number, FW="2.28"))
+    assert handle(failure(4)) == "of the past"
+
+
+def test_a_success_in_the_middle_of_the_first_failure_ends_its_episode(
+    thing: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record did not exist when the success looked first, and did when it looked again."""
+    record = history_table.record_success
+
+    def begin_first(message: Any) -> None:
+        monkeypatch.setattr(history_table, "record_success", record)
+        handle(failure(1))
+        record(message)
+
+    monkeypatch.setattr(history_table, "record_success", begin_first)
+    clear_device_record.handler(success(2), None)
+    assert thing.record() is None
+
+
+# Clocks that cannot be right
+
+
+def test_a_campaign_never_seen_before_is_not_stale_though_the_clock_is_days_behind(
+    alone: Cloud,
+) -> None:
+    bring_and_succeed(alone)
+    assert handle(failure(-3 * DAY, jobId="job-2")) == "counted"
+    assert handle(failure(1 - 3 * DAY, jobId="job-2")) == "counted"
+    assert counter(alone) == 2
+
+
+def test_it_ends_the_episode_of_the_campaign_before(alone: Cloud) -> None:
+    handle(failure(1))
+    assert handle(failure(-3 * DAY, jobId="job-2")) == "counted"
+    item = alone.record()
+    assert item
+    assert (item["campaign"], item["RetryCounter"]) == ("job-2", 1)
+
+
+def test_a_message_of_a_campaign_that_the_device_was_in_stays_stale(alone: Cloud) -> None:
+    bring_and_succeed(alone)
+    assert handle(failure(-3 * DAY)) == "of the past"
+    handle(failure(LATER, fw="2.28"))
+    assert handle(failure(-3 * DAY)) == "stale"
+
+
+def test_a_kept_message_of_the_device_begins_nothing_where_aws_iot_jobs_reports(
+    thing: Cloud,
+) -> None:
+    handle(job_event(1))
+    handle(job_event(2, kind="succeeded"))
+    assert handle(failure(-DAY)) == "of the past"
+
+
+def test_the_clock_of_aws_is_right(thing: Cloud) -> None:
+    handle(job_event(900, "job-2"))
+    assert handle(job_event(1, "job-1")) == "stale"
+
+
+def test_a_success_whose_clock_is_minutes_behind_ends_what_was_dated_by_arrival(
+    thing: Cloud,
+) -> None:
+    arrived = int(failure()["timestamp"])
+    handle(failure(receivedAt=arrived) | {"timestamp": "1970-01-01T00:00:03"})
+    handle(success(-180_000, receivedAt=arrived + 1_000))
+    assert thing.record() is None
+
+
+def bring_and_succeed(cloud: Cloud) -> None:
+    handle(failure(1))
+    handle(success(2))
+    assert cloud.record() is None
+
+
+# One update that reports from either slot
+
+
+def test_a_device_that_falls_back_has_not_begun_another_campaign(thing: Cloud) -> None:
+    firmwares = ["2.27", "2.28"]
+    for number in range(4):
+        handle(failure(number * LATER, fw=firmwares[number % 2]))
+    # The first failure after the change might have been of a new campaign.
+    assert counter(thing) == 3
+    assert [reason for *_, reason in thing.steps()].count("another campaign began") == 1
+
+
+def test_a_late_failure_from_before_the_fall_back_is_stale(thing: Cloud) -> None:
+    handle(failure(10))
+    handle(failure(20, fw="2.28"))
+    assert handle(failure(5)) == "stale"
+    assert handle(failure(30)) == "counted"
+
+
+def test_a_device_that_succeeded_has_no_firmware_to_fall_back_to(thing: Cloud) -> None:
+    handle(failure(10))
+    handle(failure(20, fw="2.28"))
+    handle(success(30))
+    handle(failure(40, fw="2.28"))
+    item = thing.record()
+    assert item
+    assert "formerCampaigns" not in item
+
+
+@pytest.mark.parametrize("stage", [Stage.COOLING_DOWN, Stage.NOTIFIED])
+def test_the_success_of_a_later_job_frees_a_device(cloud: Cloud, stage: Stage) -> None:
+    bring(cloud, stage)
+    handle(job_event(LATER, "hotfix", "succeeded"))
+    assert (cloud.record(), cloud.attributes()) == (None, ORIGINAL)
+
+
+def test_a_job_that_succeeded_before_the_last_failure_frees_nobody(cloud: Cloud) -> None:
+    bring(cloud, Stage.TRACKED)
+    handle(failure(LATER))
+    handle(job_event(1, "other", "succeeded"))
+    assert cloud.record()
