@@ -29,7 +29,7 @@ _SLOTS = 5
 """How many campaigns an episode may know."""
 
 Stage = tuple[str, str, int, str, int, bool]
-"""An end depends on it: name, state, cycles, reporter, last message, whether people were notified."""
+"""An end depends on: name, state, cycles, reporter, last message, if it was notified."""
 Step = tuple[str, str, str]
 """A change of the state: the name of the episode, from and to."""
 
