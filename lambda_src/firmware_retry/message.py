@@ -26,7 +26,7 @@ _CAMPAIGN = (
     "1 to 128 printable ASCII characters, the first none of [ \\ ] {",
     re.compile(r"[ -Z^-z|}~][ -~]{0,127}"),
 )
-_EPOCH = re.compile(r"[0-9]{10,13}")
+_EPOCH = re.compile(r"[0-9]{10}|[0-9]{13}")
 
 _OLDEST = 30 * 86_400_000
 """The longest time that a message may take to arrive, milliseconds."""
@@ -188,8 +188,7 @@ def _milliseconds(value: Any) -> int | None:
     text = _text(value)
     if text is None or not _EPOCH.fullmatch(text):
         return None
-    number = int(text)
-    return number * 1000 if number < 10**11 else number
+    return int(text) * 1000 if len(text) == 10 else int(text)
 
 
 def _parse_received_at(event: dict[str, Any]) -> int:

@@ -84,7 +84,8 @@ def test_a_message_that_cannot_be_told_from_its_copies_is_refused(timestamp: Any
 
 
 @pytest.mark.parametrize(
-    "firmware", ["x" * 129, "2\n27", "\x1b[31m", ["2.27"], {"FW": 1}, True, 10**99, "[2.27]", "{2}"]
+    "firmware",
+    ["x" * 129, "2\n27", "\x1b[31m", ["2.27"], {"FW": 1}, True, 1e64, 10**99, "[2.27]", "{2}"],
 )
 def test_a_firmware_that_is_no_line_of_text_is_refused(firmware: Any) -> None:
     with pytest.raises(InvalidMessageError, match="FW is not valid"):
