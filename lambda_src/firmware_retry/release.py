@@ -84,7 +84,7 @@ def _was_removed_by_operator(record: Record, removed_at: int) -> bool:
 
     Once operators were notified, the package itself removes it only to end its episode.
     """
-    if record.ending or not (record.has_failed and record.is_notified):
+    if record.ending or not record.is_notified:
         return False
     return clock.epoch(record.notified_at) * 1000 <= removed_at
 
