@@ -48,10 +48,9 @@ def mail_pending(seconds_left: Callable[[], float]) -> dict[str, int]:
         TransientError, RequestRefusedError: see ``aws.call``; what was not sent stays in the queue.
     """
     tally: Counter[str] = Counter()
-    while settings().operator_queue_url and seconds_left() > _LAST_SECONDS:
+    while settings().operator_queue_url:
         queued = list(_receive_alerts(seconds_left))
-        # What follows a digest belongs to the same storm.
-        _mail_alerts(queued, tally, is_storm=tally["devices"] > settings().alert_digest_threshold)
+        _mail_alerts(queued, tally)
         if len(queued) < emails.MOST_DEVICES:
             break  # later alerts wait for the next pass, so that a storm is one digest per pass
     mailed = dict(+tally)
@@ -77,7 +76,7 @@ def _receive_alerts(seconds_left: Callable[[], float]) -> Iterator[QueuedAlert]:
             yield QueuedAlert(message["ReceiptHandle"], body, emails.read(body))
 
 
-def _mail_alerts(queued: Sequence[QueuedAlert], tally: Counter[str], *, is_storm: bool) -> None:
+def _mail_alerts(queued: Sequence[QueuedAlert], tally: Counter[str]) -> None:
     _mail_campaigns(queued, tally)
     _mail_unreadable(queued, tally)
     by_device: dict[str, list[QueuedAlert]] = {}
@@ -85,7 +84,8 @@ def _mail_alerts(queued: Sequence[QueuedAlert], tally: Counter[str], *, is_storm
         if "deviceId" in entry.alert:
             by_device.setdefault(entry.alert["deviceId"], []).append(entry)
     tally["devices"] += len(by_device)
-    if is_storm or len(by_device) > settings().alert_digest_threshold:
+    # What follows a digest in the same pass belongs to the same storm.
+    if tally["devices"] > settings().alert_digest_threshold:
         _mail_digest(by_device, tally)
         return
     for entries in by_device.values():
