@@ -109,8 +109,6 @@ def _act_on_all(action: Action, names: list[str], is_over: IsOver) -> Counter[st
 
 def map_concurrently(act: Callable[[str], str], names: list[str]) -> list[str]:
     """Act on ``AT_ONCE`` devices at the same time, and return the results in order."""
-    if not names:
-        return []
     for service in ("iot", "stepfunctions"):
         aws.client(service)  # outside Lambda, each thread would create its own
     with ThreadPoolExecutor(AT_ONCE) as pool:

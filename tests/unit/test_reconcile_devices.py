@@ -1,10 +1,10 @@
 """ReconcileDevices: whatever state a recovery was lost in, the device goes on."""
 
 import json
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from threading import Barrier
 from typing import Any
 
 import pytest
@@ -298,9 +298,11 @@ def test_a_call_that_is_throttled_is_left_for_the_next_pass(
 def test_what_was_done_is_logged_with_the_campaign(
     cloud: Cloud, cooling: Recovery, fake_time: list[float], caplog: pytest.LogCaptureFixture
 ) -> None:
-    fake_time[0] += HOUR
+    fake_time[0] = time.time()
     with caplog.at_level("INFO"):
-        reconcile()
+        assert reconcile() == {"started": 1}
+        fake_time[0] += HOUR
+        assert reconcile() == {"live": 1}
     (line,) = (record for record in caplog.records if record.msg == "device reconciled")
     told = {name: getattr(line, name) for name in ("deviceId", "campaign", "done")}
     assert told == {"deviceId": "dev-1", "campaign": cooling["campaign"], "done": "started"}
@@ -310,7 +312,7 @@ def test_many_devices_are_acted_on_at_the_same_time(
     cloud: Cloud, fake_time: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each waits until as many as may are under way."""
-    together = Barrier(AT_ONCE)
+    together = threading.Barrier(AT_ONCE)
     start = executions.start
 
     def start_together(*arguments: Any) -> str | None:
@@ -322,6 +324,36 @@ def test_many_devices_are_acted_on_at_the_same_time(
         bring(cloud, Stage.DUE, f"dev-{number}")
     fake_time[0] += HOUR
     assert reconcile() == {"started": AT_ONCE}
+
+
+def test_no_thread_creates_a_client_of_its_own(
+    cloud: Cloud, cooling: Recovery, fake_time: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    creators, session = set(), aws._session()
+
+    def record_creator() -> Any:
+        creators.add(threading.current_thread())
+        return session
+
+    monkeypatch.setattr(aws, "_session", record_creator)
+    aws.client.cache_clear()
+    fake_time[0] += HOUR
+    assert reconcile() == {"started": 1}
+    assert creators == {threading.main_thread()}
+
+
+def test_a_device_that_goes_on_while_it_is_acted_on_is_left_alone(
+    cloud: Cloud, cooling: Recovery, fake_time: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reset_retry_counter_and_move_out.handler(cooling, None)
+    fake_time[0] += 2 * DAY
+
+    def restore_in_between(*_: Any) -> bool:
+        restore_device_attributes.handler(cooling, None)
+        return False
+
+    monkeypatch.setattr(executions, "is_live", restore_in_between)
+    assert reconcile() == {"superseded": 1}
 
 
 def test_a_device_that_went_on_since_it_was_counted_is_left_alone(
@@ -347,16 +379,30 @@ def test_one_that_failed_again_since_it_was_counted_is_not_taken_for_released(
     bring(cloud, Stage.NOTIFIED)
     cloud.remove_from(GROUP)
     fake_time[0] += HOUR
-
-    def fail_again() -> None:
-        item = cloud.record()
-        assert item
-        changed = {"timestamp": clock.iso(fake_time[0] - age_seconds)}
-        cloud.dynamodb.Table(RETRIES).put_item(Item={**item, **changed})
-
-    meanwhile(monkeypatch, fail_again)
+    meanwhile(monkeypatch, lambda: date_change(cloud, fake_time[0] - age_seconds))
     assert reconcile() == {"superseded": 1}
     assert cloud.attributes() == FAILED
+
+
+@pytest.mark.parametrize("age_seconds", [0, GRACE_SECONDS])
+def test_one_that_is_due_again_since_it_was_counted_has_its_grace(
+    cloud: Cloud,
+    cooling: Recovery,
+    fake_time: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+    age_seconds: int,
+) -> None:
+    fake_time[0] += HOUR
+    meanwhile(monkeypatch, lambda: date_change(cloud, fake_time[0] - age_seconds))
+    assert reconcile() == {"superseded": 1}
+    assert runs_of(cloud, "CoolDown") == []
+
+
+def date_change(cloud: Cloud, moment: float) -> None:
+    """Write a record as if it had changed then, epoch seconds."""
+    item = cloud.record()
+    assert item
+    cloud.dynamodb.Table(RETRIES).put_item(Item={**item, "timestamp": clock.iso(moment)})
 
 
 def meanwhile(monkeypatch: pytest.MonkeyPatch, *actions: Callable[[], object]) -> None:
