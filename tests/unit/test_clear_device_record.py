@@ -147,6 +147,12 @@ def test_a_success_from_before_the_episode_is_nothing(cloud: Cloud, stage: Stage
     assert (cloud.record(), cloud.attributes(), cloud.members()) == before
 
 
+def test_a_success_in_the_millisecond_of_the_first_failure_ends_the_episode(cloud: Cloud) -> None:
+    bring(cloud, Stage.TRACKED)
+    clear(success(1))
+    assert_free(cloud)
+
+
 def test_a_success_ends_the_episode_whatever_firmware_it_reports(cloud: Cloud) -> None:
     """A device that updated reports the firmware that it has now."""
     bring(cloud, Stage.TRACKED)

@@ -105,11 +105,16 @@ def test_an_event_counts_as_another_failure_a_second_after_the_device_reported(
     assert stored(thing)["RetryCounter"] == counted
 
 
-def test_an_event_from_long_before_the_episode_takes_nothing_over(thing: Cloud) -> None:
-    handle(failure(60_001))
+@pytest.mark.parametrize(
+    ("number", "outcome"), [(2_207, "taken_over"), (2_208, "stale"), (60_001, "stale")]
+)
+def test_an_event_from_over_a_second_before_the_episode_takes_nothing_over(
+    thing: Cloud, number: int, outcome: str
+) -> None:
+    handle(failure(number))
     before = stored(thing)
-    assert handle(job_event(1)) == "stale"
-    assert stored(thing) == before
+    assert handle(job_event(1)) == outcome
+    assert (stored(thing) == before) is (outcome == "stale")
 
 
 def test_a_fatal_event_takes_over_and_escalates(
@@ -137,6 +142,7 @@ def test_they_do_not_take_over_in_the_middle_of_a_recovery(cloud: Cloud, stage: 
 def test_a_later_job_begins_an_episode_and_an_earlier_one_does_not(thing: Cloud) -> None:
     handle(job_event(5))
     assert handle(job_event(4, "job-0")) == "stale"
+    assert handle(job_event(5, "job-0")) == "stale"
     assert handle(job_event(6, "job-2")) == "counted"
     assert (stored(thing)["campaign"], stored(thing)["RetryCounter"]) == ("job-2", 1)
 

@@ -152,7 +152,12 @@ def test_a_copy_from_the_first_cycle_does_not_count_in_the_second(run: Run, clou
 def test_a_failure_from_before_the_episode_counts_for_nothing(cloud: Cloud) -> None:
     not_before = message(5).sent_at
     begin(7, not_before)
-    assert [count(4), count(5), count(6)] == [Outcome.STALE, Outcome.COUNTED, Outcome.COUNTED]
+    assert [count(4), count(5), count(5), count(6)] == [
+        Outcome.STALE,
+        Outcome.COUNTED,
+        Outcome.DUPLICATE,
+        Outcome.COUNTED,
+    ]
     assert read_record(cloud)["RetryCounter"] == 2
 
 
