@@ -77,6 +77,19 @@ def test_the_jitter_is_drawn_once(
     assert read_record(cloud)["dueAt"] == due
 
 
+@pytest.mark.parametrize(("late_seconds", "restarts"), [(0, False), (1, True)])
+def test_a_wait_that_was_over_before_the_device_moved_out_restarts(
+    cloud: Cloud, fake_time: list[float], late_seconds: int, restarts: bool
+) -> None:
+    began_at = fake_time[0]
+    run = bring(cloud, Stage.MOVING)
+    due = int(read_record(cloud)["dueAt"])
+    fake_time[0] = due + late_seconds
+    reset_retry_counter_and_move_out.handler(run, None)
+    wait = due - began_at
+    assert read_record(cloud)["dueAt"] == (fake_time[0] + wait if restarts else due)
+
+
 # The groups that it is to leave
 
 
@@ -171,6 +184,16 @@ def test_a_device_without_a_dynamic_group_is_not_held_up(cloud: Cloud) -> None:
     assert "leftGroups" not in read_record(cloud)
     cloud.calls.clear()
     assert restore(run) == ["FW", "model"]
+    assert "iot.list_thing_groups_for_thing" not in cloud.calls
+
+
+def test_a_device_that_failed_for_good_need_not_leave_its_groups(cloud: Cloud) -> None:
+    run = bring(cloud, Stage.FAILING)
+    cloud.iot.create_thing_group(thingGroupName=WAVE)
+    cloud.add_to(WAVE)
+    cloud.calls.clear()
+    reset_retry_count_to_failed_update.handler(run, None)
+    assert "leftGroups" not in read_record(cloud)
     assert "iot.list_thing_groups_for_thing" not in cloud.calls
 
 
