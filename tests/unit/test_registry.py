@@ -85,9 +85,11 @@ def test_a_group_that_was_deleted_since_it_was_listed_is_not_dynamic(
 
 def test_every_page_of_a_list_is_read(environment: pytest.MonkeyPatch) -> None:
     asked: list[str | None] = []
+    sizes: list[int | None] = []
 
     def answer_by_page(_: str, operation: str, **parameters: Any) -> dict[str, Any]:
         asked.append(parameters.get("nextToken"))
+        sizes.append(parameters.get("maxResults"))
         number = len(asked)
         lists = {"thingGroups": [{"groupName": f"{number}"}], "things": [f"{number}"]}
         return {**lists, "nextToken": f"after {number}" if number < 3 else None}
@@ -97,3 +99,4 @@ def test_every_page_of_a_list_is_read(environment: pytest.MonkeyPatch) -> None:
         asked.clear()
         assert read("any") == {"1", "2", "3"}
         assert asked == [None, "after 1", "after 2"]
+    assert sizes[3:] == [250] * 3

@@ -57,9 +57,12 @@ def assert_free(cloud: Cloud, name: str = "dev-1") -> None:
 def test_a_device_is_free_as_if_nothing_had_been(cloud: Cloud, stage: Stage) -> None:
     bring(cloud, stage)
     cloud.messages()
+    cloud.calls.clear()
     assert release("dev-1") == {"released": ["dev-1"]}
     assert_free(cloud)
     assert cloud.messages() == []
+    has_failed = stage in (Stage.FAILED, Stage.NOTIFIED)
+    assert ("iot.remove_thing_from_thing_group" in cloud.calls) is has_failed
     assert release("dev-1") == {"not_tracked": ["dev-1"]}
 
 
