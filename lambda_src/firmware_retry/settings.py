@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class Settings:
         return self.cool_down_seconds[min(cycle, len(self.cool_down_seconds)) - 1]
 
 
-@lru_cache(maxsize=1)
+@cache
 def settings() -> Settings:
     """Return the settings of this function, parsed from its environment at the first call.
 

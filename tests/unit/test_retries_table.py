@@ -1,12 +1,13 @@
 """The conditional writes: each test is a line of the specification of the record."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from typing import Any
 
 import pytest
 
-from firmware_retry import history_table, retries_table
+from firmware_retry import clock, history_table, retries_table
 from firmware_retry.errors import RecoverySupersededError, TransientError
 from firmware_retry.history_table import LatestEnd
 from firmware_retry.message import Message
@@ -256,8 +257,9 @@ def test_a_stale_worker_does_not_put_off_what_is_done(run: Run, cloud: Cloud) ->
 
 def test_only_the_run_that_holds_a_device_puts_it_off(tracked: Cloud) -> None:
     before = read_record(tracked)
-    with pytest.raises(RecoverySupersededError):
-        retries_table.postpone(Run("dev-1", before["trackingId"], 1, "2.27", ""), 60)
+    for device_id in ("dev-1", "gone"):
+        with pytest.raises(RecoverySupersededError):
+            retries_table.postpone(run_of(before["trackingId"], device_id=device_id), 60)
     assert read_record(tracked) == before
 
 
@@ -281,6 +283,65 @@ def test_a_takeover_is_bound_to_what_was_read(tracked: Cloud, meanwhile: dict[st
     with pytest.raises(TransientError, match="went on meanwhile"):
         retries_table.take_over(record, Message.parse(job_event(60)))
     assert read_record(tracked) == before
+
+
+def test_a_takeover_keeps_what_is_of_the_past_and_counts_the_event(cloud: Cloud) -> None:
+    not_before = message(5).sent_at
+    begin(7, not_before)
+    record = retries_table.read("dev-1")
+    assert record
+    event = Message.parse(job_event(60, reason="E_FLASH"))
+    assert retries_table.take_over(record, event)[0] is Outcome.TAKEN_OVER
+    item = read_record(cloud)
+    assert (item["notBefore"], item["RetryCounter"]) == (not_before, 1)
+    assert (item["lastReason"], item["lastSentAt"]) == ("E_FLASH", event.sent_at)
+    assert item["countedEvents"] == {event.event_id}
+
+
+def take_over() -> None:
+    record = retries_table.read("dev-1")
+    assert record
+    retries_table.take_over(record, Message.parse(job_event(60)))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param(
+            [
+                claim,
+                lambda run: retries_table.postpone(run, 60),
+                retries_table.mark_away,
+                lambda run: retries_table.check_again(run, 60),
+                release,
+                lambda _: count(100),
+                lambda _: take_over(),
+            ],
+            id="of a cool-down",
+        ),
+        pytest.param(
+            [
+                lambda run: claim(run, State.FAILED),
+                retries_table.mark_notified,
+                lambda run: retries_table.ask_to_end(run, Cause.SUCCEEDED, 5),
+            ],
+            id="of an escalation",
+        ),
+    ],
+)
+def test_each_change_is_dated(
+    run: Run, cloud: Cloud, fake_time: list[float], changes: list[Callable[[Run], object]]
+) -> None:
+    for change in changes:
+        fake_time[0] += 60
+        change(run)
+        assert read_record(cloud)["timestamp"] == clock.iso(fake_time[0])
+
+
+def test_a_census_reads_the_attributes_that_it_needs_only(tracked: Cloud) -> None:
+    ((record,),) = retries_table.read_all()
+    assert (record.device_id, record.state, record.campaign) == ("dev-1", "tracking", "2.27")
+    assert record.tracking_id == ""
 
 
 def test_an_episode_that_another_reports_meanwhile_is_not_ended(tracked: Cloud) -> None:
@@ -463,6 +524,7 @@ def test_only_the_owner_of_a_record_can_request_its_end(run: Run, cloud: Cloud) 
 
 def test_what_was_of_the_past_at_the_beginning_is_so_at_the_end(cloud: Cloud) -> None:
     begin(7, not_before=5)
+    assert history_table.last_episode_end("dev-1") == 5
     record = retries_table.read("dev-1")
     assert record
     retries_table.end(record, Cause.CAMPAIGN_CHANGED, 0)
