@@ -29,7 +29,7 @@ def test_no_call_is_made_when_nothing_would_change(cloud: Cloud) -> None:
 
 
 def test_an_unknown_thing_is_told(cloud: Cloud) -> None:
-    with pytest.raises(ThingNotFoundError):
+    with pytest.raises(ThingNotFoundError, match="the registry has no thing nobody"):
         registry.describe("nobody")
 
 
