@@ -524,7 +524,7 @@ def test_only_the_owner_of_a_record_can_request_its_end(run: Run, cloud: Cloud) 
 
 def test_what_was_of_the_past_at_the_beginning_is_so_at_the_end(cloud: Cloud) -> None:
     begin(7, not_before=5)
-    assert history_table.last_episode_end("dev-1") == 5
+    assert history_table.read_latest_end("dev-1").up_to == 5
     record = retries_table.read("dev-1")
     assert record
     retries_table.end(record, Cause.CAMPAIGN_CHANGED, 0)
