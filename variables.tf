@@ -251,7 +251,7 @@ variable "fatal_reasons" {
 }
 
 variable "reconcile_interval" {
-  description = "How often devices are looked for whose recovery was lost, stopped or failed, as EventBridge Scheduler writes a rate: \"15 minutes\", \"1 hour\", \"1 day\"."
+  description = "How often devices are looked for whose recovery was lost, stopped or failed, as EventBridge Scheduler writes a rate, at most \"3 days\": \"15 minutes\", \"1 hour\", \"1 day\"."
   type        = string
   default     = "15 minutes"
   nullable    = false
@@ -259,6 +259,15 @@ variable "reconcile_interval" {
   validation {
     condition     = can(regex("^(1 (minute|hour|day)|([2-9]|[1-9][0-9]{1,2}) (minutes|hours|days))$", var.reconcile_interval))
     error_message = "Write reconcile_interval as \"1 minute\", \"1 hour\", \"1 day\", or a number from 2 to 999 with \"minutes\", \"hours\" or \"days\", such as \"15 minutes\"."
+  }
+
+  # An alarm looks back seven days at most, and the one on missing passes needs two intervals.
+  # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+  validation {
+    condition = try(tonumber(split(" ", var.reconcile_interval)[0]) * {
+      minute = 60, hour = 3600, day = 86400
+    }[trimsuffix(split(" ", var.reconcile_interval)[1], "s")] <= 3 * 86400, true)
+    error_message = "Write reconcile_interval as at most \"3 days\": CloudWatch cannot notice missing passes that are further apart."
   }
 }
 
@@ -395,7 +404,7 @@ variable "alert_emails" {
 }
 
 variable "alert_interval" {
-  description = "How often alert_emails are told what became of devices since the last time, as EventBridge Scheduler writes a rate: \"5 minutes\", \"1 hour\", \"1 day\"."
+  description = "How often alert_emails are notified of what became of devices since the last time, as EventBridge Scheduler writes a rate, at most \"6 days\": \"5 minutes\", \"1 hour\", \"1 day\"."
   type        = string
   default     = "5 minutes"
   nullable    = false
@@ -403,6 +412,15 @@ variable "alert_interval" {
   validation {
     condition     = can(regex("^(1 (minute|hour|day)|([2-9]|[1-9][0-9]{1,2}) (minutes|hours|days))$", var.alert_interval))
     error_message = "Write alert_interval as \"1 minute\", \"1 hour\", \"1 day\", or a number from 2 to 999 with \"minutes\", \"hours\" or \"days\", such as \"5 minutes\"."
+  }
+
+  # SQS keeps an alert for 14 days at most, and the alarm on late e-mail needs two intervals of them.
+  # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html
+  validation {
+    condition = try(tonumber(split(" ", var.alert_interval)[0]) * {
+      minute = 60, hour = 3600, day = 86400
+    }[trimsuffix(split(" ", var.alert_interval)[1], "s")] <= 6 * 86400, true)
+    error_message = "Write alert_interval as at most \"6 days\": the queue keeps an alert for 14 days, and the alarm on late e-mail must go off before."
   }
 }
 

@@ -30,7 +30,7 @@ run "longest_interval_passes" {
   command = plan
 
   variables {
-    reconcile_interval = "999 days"
+    reconcile_interval = "3 days"
   }
 }
 
@@ -46,9 +46,9 @@ run "highest_values_pass" {
     cool_down_seconds   = [15724800, 1, 3600, 86400, 259200, 6, 7, 8, 9, 10]
     cool_down_jitter    = 1
     settle_seconds      = 604800
-    reconcile_interval  = "30 days"
+    reconcile_interval  = "999 minutes"
     breaker             = { share = 1, window_seconds = 2592000, min_devices = 1000000, pauses = true }
-    alert_interval      = "999 days"
+    alert_interval      = "6 days"
     move_out_attributes = { "a_.,@/:#-" = "a_.,@/:#=[]-", firmwareRetry = "coolingDown", FW = "moveOut" }
     alert_emails        = ["fleet+iot@example.co.uk", "a@example.com"]
     kms_key_arn         = "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab"

@@ -725,7 +725,7 @@ run "monitoring_acts_on_the_operator_topic" {
     operator_topic_arn     = "arn:aws:sns:eu-west-1:123456789012:operators"
     operator_queue_name    = "operators"
     reconcile_interval     = "1 hour"
-    alert_interval         = "2 days"
+    alert_interval         = "6 days"
     name_prefix            = "fleet-b-"
   }
 
@@ -764,8 +764,13 @@ run "monitoring_acts_on_the_operator_topic" {
   }
 
   assert {
-    condition     = aws_cloudwatch_metric_alarm.overdue.threshold == 2 * 3600 + 1800 && aws_cloudwatch_metric_alarm.queued_alerts[0].threshold == 2 * 2 * 86400 + 600
+    condition     = aws_cloudwatch_metric_alarm.overdue.threshold == 2 * 3600 + 1800 && aws_cloudwatch_metric_alarm.queued_alerts[0].threshold == 2 * 6 * 86400 + 600
     error_message = "How late is too late follows from how often the schedules run."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.queued_alerts[0].threshold < 14 * 86400
+    error_message = "With the longest interval the alarm on late mails goes off before the queue drops them."
   }
 
   assert {

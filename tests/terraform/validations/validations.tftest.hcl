@@ -75,6 +75,26 @@ run "refuses_half_a_device" {
   expect_failures = [var.alert_interval, var.alert_digest_threshold]
 }
 
+run "refuses_mails_later_than_the_queue_keeps_alerts" {
+  command = plan
+
+  variables {
+    alert_interval = "7 days"
+  }
+
+  expect_failures = [var.alert_interval]
+}
+
+run "refuses_as_many_days_in_hours" {
+  command = plan
+
+  variables {
+    alert_interval = "145 hours"
+  }
+
+  expect_failures = [var.alert_interval]
+}
+
 run "refuses_a_negative_number_of_devices" {
   command = plan
 
@@ -90,6 +110,16 @@ run "refuses_one_of_many" {
 
   variables {
     reconcile_interval = "1 minutes"
+  }
+
+  expect_failures = [var.reconcile_interval]
+}
+
+run "refuses_passes_too_rare_to_be_missed" {
+  command = plan
+
+  variables {
+    reconcile_interval = "73 hours"
   }
 
   expect_failures = [var.reconcile_interval]
