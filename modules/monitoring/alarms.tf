@@ -41,14 +41,17 @@ locals {
         dimensions = { StateMachineArn = arn }
       }
     },
-    {
-      for kind in ["Read", "Write"] : lower(kind) => {
-        namespace  = "AWS/DynamoDB"
-        name       = "${kind}ThrottleEvents"
-        dimensions = { TableName = var.table_names["retries"] }
-      }
-    },
   )
+
+  # In an alarm of their own, since alarms on this namespace ignore missing data, whatever
+  # treat_missing_data is: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+  table_throttles = {
+    for kind in ["Read", "Write"] : lower(kind) => {
+      namespace  = "AWS/DynamoDB"
+      name       = "${kind}ThrottleEvents"
+      dimensions = { TableName = var.table_names["retries"] }
+    }
+  }
 }
 
 resource "aws_cloudwatch_metric_alarm" "executions" {
@@ -162,17 +165,21 @@ resource "aws_cloudwatch_metric_alarm" "handlers" {
   tags                = var.tags
 }
 
-# It raises when a device needs a person, and it runs too seldom for the alarm above.
+# It raises when a device needs a person, and it runs too seldom for the alarm above. Lambda dates an
+# error to the start of the invocation, and a pass may take a quarter of an hour: the datum is that
+# old when it comes, hence two periods of that length.
+# https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics.html
 resource "aws_cloudwatch_metric_alarm" "reconcile" {
   alarm_name          = "${local.alarm_prefix}reconcile-failing"
   alarm_description   = "Devices could not be reconciled: the log group of ReconcileDevices says which and why. ${local.runbook}reconcile-failing"
   comparison_operator = "GreaterThanThreshold"
   threshold           = 0
-  evaluation_periods  = 1
+  evaluation_periods  = 2
+  datapoints_to_alarm = 1
   namespace           = "AWS/Lambda"
   metric_name         = "Errors"
   dimensions          = { FunctionName = var.function_names["ReconcileDevices"] }
-  period              = 300
+  period              = 900
   statistic           = "Sum"
   treat_missing_data  = "ignore" # between two passes it stays as the last one left it
   alarm_actions       = local.alarm_actions
@@ -214,6 +221,40 @@ resource "aws_cloudwatch_metric_alarm" "throttled" {
 
   dynamic "metric_query" {
     for_each = local.throttles
+
+    content {
+      id = metric_query.key
+
+      metric {
+        namespace   = metric_query.value.namespace
+        metric_name = metric_query.value.name
+        dimensions  = metric_query.value.dimensions
+        period      = 300
+        stat        = "Sum"
+      }
+    }
+  }
+}
+
+resource "aws_cloudwatch_metric_alarm" "tables_throttled" {
+  alarm_name          = "${local.alarm_prefix}tables-throttled"
+  alarm_description   = "DynamoDB has throttled the retries table for an hour without a break: recoveries are late. CloudWatch leaves this alarm on when the throttling ends. ${local.runbook}tables-throttled"
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  evaluation_periods  = 12
+  treat_missing_data  = "ignore" # so it is anyway, see table_throttles
+  alarm_actions       = local.alarm_actions
+  tags                = var.tags
+
+  metric_query {
+    id          = "throttled"
+    label       = "Reads and writes that were throttled"
+    expression  = "SUM(METRICS())"
+    return_data = true
+  }
+
+  dynamic "metric_query" {
+    for_each = local.table_throttles
 
     content {
       id = metric_query.key

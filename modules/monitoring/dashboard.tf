@@ -11,6 +11,7 @@ locals {
       aws_cloudwatch_metric_alarm.reconcile.arn,
       aws_cloudwatch_metric_alarm.overdue.arn,
       aws_cloudwatch_metric_alarm.throttled.arn,
+      aws_cloudwatch_metric_alarm.tables_throttled.arn,
       aws_cloudwatch_metric_alarm.alerts_lost.arn,
     ],
     aws_cloudwatch_metric_alarm.queued_alerts[*].arn,
@@ -138,7 +139,7 @@ locals {
       {
         title = "Throttled"
         metrics = [
-          for key, of in local.throttles : concat(
+          for key, of in merge(local.throttles, local.table_throttles) : concat(
             [of.namespace, of.name], flatten([for name, value in coalesce(of.dimensions, {}) : [name, value]]),
             [{ label = "${key} ${of.name}" }],
           )

@@ -737,7 +737,7 @@ run "monitoring_acts_on_the_operator_topic" {
           aws_cloudwatch_metric_alarm.intake_timed_out, aws_cloudwatch_metric_alarm.dead_letters,
           aws_cloudwatch_metric_alarm.handlers, aws_cloudwatch_metric_alarm.reconcile,
           aws_cloudwatch_metric_alarm.overdue, aws_cloudwatch_metric_alarm.throttled,
-          aws_cloudwatch_metric_alarm.alerts_lost,
+          aws_cloudwatch_metric_alarm.tables_throttled, aws_cloudwatch_metric_alarm.alerts_lost,
         ],
       ) :
       alarm.alarm_actions == toset([var.operator_topic_arn])
@@ -753,6 +753,24 @@ run "monitoring_acts_on_the_operator_topic" {
       for alarm in concat(values(aws_cloudwatch_metric_alarm.executions), [aws_cloudwatch_metric_alarm.throttled]) : length(alarm.metric_query) <= 11
     ])
     error_message = "An alarm on an expression takes ten metrics at most."
+  }
+
+  assert {
+    condition = alltrue([
+      for alarm in [aws_cloudwatch_metric_alarm.throttled, aws_cloudwatch_metric_alarm.tables_throttled] :
+      length(distinct([
+        for query in alarm.metric_query : query.metric[0].namespace == "AWS/DynamoDB" if length(query.metric) > 0
+      ])) == 1
+    ])
+    error_message = "Metrics of DynamoDB, for which missing data is always ignored, share an alarm with no others."
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.reconcile.period * aws_cloudwatch_metric_alarm.reconcile.evaluation_periods >= 900 + 900
+      && aws_cloudwatch_metric_alarm.reconcile.datapoints_to_alarm == 1
+    )
+    error_message = "The alarm on passes that fail sees an error that is dated a quarter of an hour back, the longest that a pass takes."
   }
 
   assert {

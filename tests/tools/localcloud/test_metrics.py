@@ -268,6 +268,19 @@ def test_an_alarm_without_values_is_what_it_says(
     assert _state(cloud, space) == "ALARM"
 
 
+def test_an_alarm_on_dynamodb_ignores_missing_data_whatever_it_says(cloud: LocalCloud) -> None:
+    """https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html"""
+    name, _ = _names()
+    metric = {"Namespace": "AWS/DynamoDB", "MetricName": name, "Statistic": "Sum", "Period": 1}
+    topic = "arn:aws:sns:us-east-1:123456789012:any"
+    _alarm(cloud, name, topic, TreatMissingData="notBreaching", **metric)
+    assert _state(cloud, name) == "INSUFFICIENT_DATA"
+    _put(cloud, "AWS/DynamoDB", name, 1)
+    assert eventually(lambda: _state(cloud, name) == "ALARM")
+    time.sleep(2)
+    assert _state(cloud, name) == "ALARM"
+
+
 def test_a_state_that_was_set_lasts_for_a_while(cloud: LocalCloud) -> None:
     space, _ = _names()
     topic = "arn:aws:sns:us-east-1:123456789012:any"

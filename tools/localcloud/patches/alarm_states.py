@@ -2,8 +2,10 @@
 
 AWS: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html : of the
 last EvaluationPeriods at least DatapointsToAlarm have to breach the threshold; TreatMissingData
-says what one without a value is. A change of the state runs the actions for the new one. A state
-from SetAlarmState lasts until the next evaluation (.../APIReference/API_SetAlarmState.html).
+defines what one without a value is, except for metrics of AWS/DynamoDB, whose missing data is
+always ignored (.../APIReference/API_PutMetricAlarm.html). A change of the state runs the actions
+for the new one. A state from SetAlarmState lasts until the next evaluation
+(.../APIReference/API_SetAlarmState.html).
 
 MiniStack 1.5.33: looks at alarms when PutMetricData is called only, at no metric math, at all
 dimensions of a metric together, at the whole time as one period, and at no missing value.
@@ -72,7 +74,7 @@ def _evaluate(alarm: dict[str, Any]) -> None:
 
 def _values(alarm: dict[str, Any]) -> list[float | None]:
     """Return the values of the last periods, oldest first."""
-    queries = alarm.get("Metrics") or [_of_one_metric(alarm)]
+    queries = _queries(alarm)
     period = next(
         int(query.get("Period") or query["MetricStat"]["Period"])
         for query in queries
@@ -86,6 +88,10 @@ def _values(alarm: dict[str, Any]) -> list[float | None]:
     return [returned.get(start + period * number) for number in range(count)]
 
 
+def _queries(alarm: dict[str, Any]) -> list[dict[str, Any]]:
+    return alarm.get("Metrics") or [_of_one_metric(alarm)]
+
+
 def _of_one_metric(alarm: dict[str, Any]) -> dict[str, Any]:
     metric = {name: alarm.get(name) for name in ("Namespace", "MetricName", "Dimensions")}
     stat = alarm.get("ExtendedStatistic") or alarm["Statistic"]
@@ -93,7 +99,7 @@ def _of_one_metric(alarm: dict[str, Any]) -> dict[str, Any]:
 
 
 def _state(alarm: dict[str, Any], values: list[float | None]) -> str:
-    missing = alarm.get("TreatMissingData", "missing")
+    missing = "ignore" if _is_of_dynamodb(alarm) else alarm.get("TreatMissingData", "missing")
     if all(value is None for value in values):
         without = {"breaching": "ALARM", "notBreaching": "OK", "ignore": str(alarm["StateValue"])}
         return without.get(missing, "INSUFFICIENT_DATA")
@@ -104,3 +110,8 @@ def _state(alarm: dict[str, Any], values: list[float | None]) -> str:
     )
     needed = int(alarm.get("DatapointsToAlarm") or alarm["EvaluationPeriods"])
     return "ALARM" if breaching >= needed else "OK"
+
+
+def _is_of_dynamodb(alarm: dict[str, Any]) -> bool:
+    metrics = [query["MetricStat"]["Metric"] for query in _queries(alarm) if "MetricStat" in query]
+    return any(metric["Namespace"] == "AWS/DynamoDB" for metric in metrics)
