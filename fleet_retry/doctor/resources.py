@@ -40,6 +40,8 @@ RULES_OF_SUCCESS = ("SucceededFirmwareUpdateRule",)
 REMOVED_RULE = "FailedFirmwareRemovedRule"
 RECONCILING = "ReconcileDevices"
 MAILING = "MailOperators"
+SCHEDULE_GROUP = "FirmwareRetry"
+"""Holds both schedules."""
 _APPLY = "terraform apply"
 
 
@@ -105,9 +107,10 @@ def check_schedules(context: Context) -> Iterator[Finding]:
     if context.settings.operator_topic_arn:
         needed[MAILING] = "nobody is mailed of failed devices"
     client = context.deployment.client("scheduler")
+    group = context.deployment.name(SCHEDULE_GROUP)
     for schedule, why in needed.items():
         name = context.deployment.name(schedule)
-        found = _find(partial(client.get_schedule, Name=name))
+        found = _find(partial(client.get_schedule, Name=name, GroupName=group))
         if found is None:
             yield fault(f"there is no schedule {name}", why, _APPLY)
         elif found["State"] != "ENABLED":

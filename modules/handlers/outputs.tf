@@ -7,3 +7,8 @@ output "function_names" {
   description = "Name of each step's function; the keys are the step names."
   value       = { for step, function in aws_lambda_function.step : step => function.function_name }
 }
+
+output "schedule_group_name" {
+  description = "Name of the EventBridge Scheduler group that holds the schedules."
+  value       = aws_scheduler_schedule_group.this.name
+}

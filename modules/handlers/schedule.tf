@@ -13,12 +13,22 @@ locals {
     }
   }
   schedules = merge(local.reconcile, var.operator == null ? {} : local.mail)
+
+  schedule_group_name = "${var.name_prefix}FirmwareRetry"
+}
+
+# A group of the module's own: EventBridge Scheduler names only the group in its metrics and to the role.
+# https://docs.aws.amazon.com/scheduler/latest/UserGuide/monitoring-cloudwatch.html
+resource "aws_scheduler_schedule_group" "this" {
+  name = local.schedule_group_name
+  tags = var.tags
 }
 
 resource "aws_scheduler_schedule" "step" {
   for_each = local.schedules
 
   name                = "${var.name_prefix}${each.key}"
+  group_name          = aws_scheduler_schedule_group.this.name
   description         = each.value.description
   schedule_expression = "rate(${each.value.interval})"
   kms_key_arn         = var.kms_key_arn
@@ -62,11 +72,13 @@ data "aws_iam_policy_document" "schedule_trust" {
       values   = [module.names.account_id]
     }
 
-    # The group that the schedule is in: EventBridge Scheduler names no single schedule here.
+    # The group that the schedules are in: EventBridge Scheduler names no single schedule here. Built
+    # from its name, so that the policy is known at plan.
+    # https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
     condition {
       test     = "ArnEquals"
       variable = "aws:SourceArn"
-      values   = [format(module.names.arn, "scheduler", "schedule-group/default")]
+      values   = [format(module.names.arn, "scheduler", "schedule-group/${local.schedule_group_name}")]
     }
   }
 }

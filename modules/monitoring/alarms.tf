@@ -11,6 +11,13 @@ locals {
   # passes of ReconcileDevices that finish it otherwise.
   overdue_seconds = 2 * local.seconds.reconcile + 1800
 
+  # Two passes of ReconcileDevices, and the quarter of an hour that one may take: Lambda publishes an
+  # invocation when it is over, with the time when it began. An alarm looks back a day at most, and
+  # seven with periods of an hour.
+  # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+  stopped_seconds = 2 * local.seconds.reconcile + 900
+  stopped_period  = local.stopped_seconds > 86400 ? 3600 : 300
+
   # Two passes of MailOperators, and some minutes for SQS and CloudWatch.
   queued_alert_seconds = 2 * local.seconds.alert + 600
 
@@ -184,6 +191,59 @@ resource "aws_cloudwatch_metric_alarm" "reconcile" {
   treat_missing_data  = "ignore" # between two passes it stays as the last one left it
   alarm_actions       = local.alarm_actions
   tags                = var.tags
+}
+
+# Everything else that is known of a pass is known from the pass. Missing data means that there was
+# none, so the alarm is on from the first apply until the first pass.
+resource "aws_cloudwatch_metric_alarm" "reconcile_stopped" {
+  alarm_name          = "${local.alarm_prefix}reconcile-stopped"
+  alarm_description   = "${var.function_names["ReconcileDevices"]} has not run for more than ${local.stopped_seconds} seconds: nobody finishes lost, stopped or failed recoveries. ${local.runbook}reconcile-stopped"
+  comparison_operator = "LessThanThreshold"
+  threshold           = 1
+  evaluation_periods  = ceil(local.stopped_seconds / local.stopped_period)
+  namespace           = "AWS/Lambda"
+  metric_name         = "Invocations"
+  dimensions          = { FunctionName = var.function_names["ReconcileDevices"] }
+  period              = local.stopped_period
+  statistic           = "Sum"
+  treat_missing_data  = "breaching"
+  alarm_actions       = local.alarm_actions
+  tags                = var.tags
+}
+
+# A function that could not be started has neither a log line nor a metric.
+resource "aws_cloudwatch_metric_alarm" "schedules" {
+  alarm_name          = "${local.alarm_prefix}schedules-failing"
+  alarm_description   = "EventBridge Scheduler could not start ReconcileDevices or MailOperators. ${local.runbook}schedules-failing"
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  evaluation_periods  = 1
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = local.alarm_actions
+  tags                = var.tags
+
+  metric_query {
+    id          = "failed"
+    label       = "Invocations that failed"
+    expression  = "SUM(METRICS())"
+    return_data = true
+  }
+
+  dynamic "metric_query" {
+    for_each = ["TargetErrorCount", "InvocationDroppedCount"]
+
+    content {
+      id = lower(metric_query.value)
+
+      metric {
+        namespace   = "AWS/Scheduler"
+        metric_name = metric_query.value
+        dimensions  = { ScheduleGroup = var.schedule_group_name }
+        period      = 300
+        stat        = "Sum"
+      }
+    }
+  }
 }
 
 resource "aws_cloudwatch_metric_alarm" "overdue" {

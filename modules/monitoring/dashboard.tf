@@ -9,6 +9,8 @@ locals {
       aws_cloudwatch_metric_alarm.dead_letters.arn,
       aws_cloudwatch_metric_alarm.handlers.arn,
       aws_cloudwatch_metric_alarm.reconcile.arn,
+      aws_cloudwatch_metric_alarm.reconcile_stopped.arn,
+      aws_cloudwatch_metric_alarm.schedules.arn,
       aws_cloudwatch_metric_alarm.overdue.arn,
       aws_cloudwatch_metric_alarm.throttled.arn,
       aws_cloudwatch_metric_alarm.tables_throttled.arn,

@@ -46,8 +46,14 @@ variable "operator_queue_name" {
   default     = null
 }
 
+variable "schedule_group_name" {
+  description = "Name of the EventBridge Scheduler group of the schedules that run ReconcileDevices and MailOperators."
+  type        = string
+  nullable    = false
+}
+
 variable "reconcile_interval" {
-  description = "How often ReconcileDevices runs, as EventBridge Scheduler writes a rate."
+  description = "How often ReconcileDevices runs, as EventBridge Scheduler writes a rate, at most \"3 days\": its alarm looks back seven days at most."
   type        = string
   default     = "15 minutes"
   nullable    = false

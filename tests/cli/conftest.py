@@ -27,6 +27,7 @@ from fleet_retry.doctor.resources import (
     RULES_OF_DEVICES,
     RULES_OF_JOBS,
     RULES_OF_SUCCESS,
+    SCHEDULE_GROUP,
     STEPS,
 )
 from tests.unit.conftest import BACKUP, CAMPAIGNS, HISTORY, RETRIES, create_tables
@@ -196,9 +197,11 @@ def _deploy(fleet: Fleet) -> None:
         Statistic="Sum",
         Threshold=0,
     )
+    boto3.client("scheduler").create_schedule_group(Name=SCHEDULE_GROUP)
     for name in (RECONCILING, MAILING):
         boto3.client("scheduler").create_schedule(
             Name=name,
+            GroupName=SCHEDULE_GROUP,
             ScheduleExpression="rate(15 minutes)",
             FlexibleTimeWindow={"Mode": "OFF"},
             Target={"Arn": f"arn:aws:lambda:{REGION}:123456789012:function:any", "RoleArn": ROLE},

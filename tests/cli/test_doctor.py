@@ -12,7 +12,7 @@ from botocore.exceptions import EndpointConnectionError
 from fleet_retry.deployment import MACHINES
 from fleet_retry.doctor import CHECKS
 from fleet_retry.doctor.notifications import OPERATORS_QUEUE
-from fleet_retry.doctor.resources import RULES_OF_JOBS
+from fleet_retry.doctor.resources import RULES_OF_JOBS, SCHEDULE_GROUP
 
 from .conftest import HOUR, Fleet
 
@@ -168,9 +168,9 @@ def test_rules_that_the_module_was_not_asked_for_are_not_missed(healthy: Fleet) 
 
 def test_a_schedule_that_is_not_there_or_disabled(healthy: Fleet) -> None:
     scheduler = boto3.client("scheduler")
-    scheduler.delete_schedule(Name="MailOperators")
-    kept = scheduler.get_schedule(Name="ReconcileDevices")
-    fields = ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target")
+    scheduler.delete_schedule(Name="MailOperators", GroupName=SCHEDULE_GROUP)
+    kept = scheduler.get_schedule(Name="ReconcileDevices", GroupName=SCHEDULE_GROUP)
+    fields = ("Name", "GroupName", "ScheduleExpression", "FlexibleTimeWindow", "Target")
     scheduler.update_schedule(**{name: kept[name] for name in fields}, State="DISABLED")
     disabled, missing = findings(healthy)["schedules"]
     assert disabled["what"] == "the schedule ReconcileDevices is disabled"
@@ -178,7 +178,8 @@ def test_a_schedule_that_is_not_there_or_disabled(healthy: Fleet) -> None:
 
 
 def test_a_schedule_of_mails_is_not_missed_where_nobody_is_mailed(healthy: Fleet) -> None:
-    boto3.client("scheduler").delete_schedule(Name="MailOperators")
+    group = {"GroupName": SCHEDULE_GROUP}
+    boto3.client("scheduler").delete_schedule(Name="MailOperators", **group)
     healthy.environment["OPERATOR_TOPIC_ARN"] = ""
     healthy.answers["ListSubscriptionsByTopic"] = {"Subscriptions": [{"SubscriptionArn": "any"}]}
     assert findings(healthy) == {}

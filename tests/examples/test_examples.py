@@ -245,6 +245,7 @@ def test_a_destroy_leaves_nothing_but_a_key_that_waits_for_its_deletion(applied:
         "iot.list_topic_rules",
         "lambda.list_functions",
         "logs.describe_log_groups",
+        "scheduler.list_schedule_groups",
         "scheduler.list_schedules",
         "sns.list_subscriptions",
         "sns.list_topics",

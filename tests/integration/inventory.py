@@ -38,6 +38,7 @@ _LISTS = (
     _List("logs", "describe_log_groups", "logGroups", "logGroupName"),
     _List("logs", "describe_resource_policies", "resourcePolicies", "policyName"),
     _List("s3", "list_buckets", "Buckets", "Name"),
+    _List("scheduler", "list_schedule_groups", "ScheduleGroups", "Name"),
     _List("scheduler", "list_schedules", "Schedules", "Name"),
     _List("sns", "list_subscriptions", "Subscriptions", "SubscriptionArn"),
     _List("sns", "list_topics", "Topics", "TopicArn"),

@@ -261,8 +261,16 @@ def _switches(fleet: Fleet) -> Iterator[None]:
 
 def _schedule(fleet: Fleet, state: str) -> None:
     scheduler = fleet.client("scheduler")
-    kept = scheduler.get_schedule(Name=f"{fleet.prefix}ReconcileDevices")
-    fields = ("Name", "Description", "ScheduleExpression", "FlexibleTimeWindow", "Target")
+    group = f"{fleet.prefix}{resources.SCHEDULE_GROUP}"
+    kept = scheduler.get_schedule(Name=f"{fleet.prefix}ReconcileDevices", GroupName=group)
+    fields = (
+        "Name",
+        "GroupName",
+        "Description",
+        "ScheduleExpression",
+        "FlexibleTimeWindow",
+        "Target",
+    )
     scheduler.update_schedule(**{name: kept[name] for name in fields}, State=state)
 
 
@@ -309,7 +317,8 @@ def _delete_parts(fleet: Fleet) -> None:
     fleet.client("stepfunctions").delete_state_machine(stateMachineArn=escalation)
     fleet.client("dynamodb").delete_table(TableName=f"{prefix}DeviceFirmwareHistory")
     fleet.client("iot").delete_topic_rule(ruleName="second_FirmwareJobTimedOutRule")
-    fleet.client("scheduler").delete_schedule(Name=f"{prefix}MailOperators")
+    group = f"{prefix}{resources.SCHEDULE_GROUP}"
+    fleet.client("scheduler").delete_schedule(Name=f"{prefix}MailOperators", GroupName=group)
     cloudwatch.delete_alarms(AlarmNames=[alarm["AlarmName"] for alarm in alarms])
     for topic in ("alerts_topic_arn", "operator_topic_arn"):
         answer = sns.list_subscriptions_by_topic(TopicArn=fleet.outputs[topic])

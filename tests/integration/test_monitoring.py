@@ -156,6 +156,13 @@ def test_the_fleet_is_counted_and_what_nobody_finishes_wakes_people(
     assert eventually(lambda: subject in woken())
 
 
+def test_a_pass_ends_the_alarm_on_missing_passes(quickstart: Fleet, second: Fleet) -> None:
+    """Missing data is breaching, hence it is on in a fleet where no pass has run."""
+    second.invoke("ReconcileDevices")
+    assert alarms(second)["reconcile-stopped"]["StateValue"] == "OK"
+    assert alarms(quickstart)["reconcile-stopped"]["TreatMissingData"] == "breaching"
+
+
 def plant_overdue(fleet: Fleet, device: str, like: str) -> None:
     """One that is due since long, as a copy of another; its thing is gone, so a pass ends it."""
     fleet.add_thing(like)

@@ -297,9 +297,18 @@ run "handlers" {
   assert {
     condition = { for condition in data.aws_iam_policy_document.schedule_trust.statement[0].condition : "${condition.test} ${condition.variable}" => condition.values } == {
       "StringEquals aws:SourceAccount" = tolist(["123456789012"])
-      "ArnEquals aws:SourceArn"        = tolist(["arn:aws:scheduler:eu-west-1:123456789012:schedule-group/default"])
+      "ArnEquals aws:SourceArn"        = tolist(["arn:aws:scheduler:eu-west-1:123456789012:schedule-group/a-prefix-of-32-characters-lengthFirmwareRetry"])
     }
-    error_message = "The role of the schedule trusts EventBridge Scheduler only on behalf of this account's schedules."
+    error_message = "The role of the schedule trusts EventBridge Scheduler only on behalf of this fleet's schedules."
+  }
+
+  assert {
+    condition = (
+      alltrue([for schedule in aws_scheduler_schedule.step : schedule.group_name == aws_scheduler_schedule_group.this.name])
+      && output.schedule_group_name == aws_scheduler_schedule_group.this.name
+      && length(aws_scheduler_schedule_group.this.name) <= 64
+    )
+    error_message = "The schedules are in a group of their own, which their metrics name."
   }
 
   assert {
@@ -724,6 +733,7 @@ run "monitoring_acts_on_the_operator_topic" {
     alerts_topic_arn       = "arn:aws:sns:eu-west-1:123456789012:incidents.fifo"
     operator_topic_arn     = "arn:aws:sns:eu-west-1:123456789012:operators"
     operator_queue_name    = "operators"
+    schedule_group_name    = "fleet-b-FirmwareRetry"
     reconcile_interval     = "1 hour"
     alert_interval         = "6 days"
     name_prefix            = "fleet-b-"
@@ -738,14 +748,15 @@ run "monitoring_acts_on_the_operator_topic" {
           aws_cloudwatch_metric_alarm.handlers, aws_cloudwatch_metric_alarm.reconcile,
           aws_cloudwatch_metric_alarm.overdue, aws_cloudwatch_metric_alarm.throttled,
           aws_cloudwatch_metric_alarm.tables_throttled, aws_cloudwatch_metric_alarm.alerts_lost,
+          aws_cloudwatch_metric_alarm.reconcile_stopped, aws_cloudwatch_metric_alarm.schedules,
         ],
       ) :
       alarm.alarm_actions == toset([var.operator_topic_arn])
-      && contains(["notBreaching", "ignore"], alarm.treat_missing_data)
+      && (contains(["notBreaching", "ignore"], alarm.treat_missing_data) || endswith(alarm.alarm_name, "reconcile-stopped"))
       && startswith(alarm.alarm_name, "fleet-b-FirmwareRetry-")
       && strcontains(alarm.alarm_description, "docs/operations/runbook.md#")
     ])
-    error_message = "Each alarm publishes on the topic and names its section of the runbook, and silence is no alarm."
+    error_message = "Each alarm publishes on the topic and names its section of the runbook, and only the silence of ReconcileDevices is one."
   }
 
   assert {
@@ -779,6 +790,24 @@ run "monitoring_acts_on_the_operator_topic" {
       && contains(aws_cloudwatch_metric_alarm.executions["cool_down"].metric_query[*].id, "executionstimedout")
     )
     error_message = "An intake that timed out wakes people once, by the alarm that says what to do."
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.reconcile_stopped.treat_missing_data == "breaching"
+      && aws_cloudwatch_metric_alarm.reconcile_stopped.period * aws_cloudwatch_metric_alarm.reconcile_stopped.evaluation_periods == 2 * 3600 + 900
+    )
+    error_message = "That ReconcileDevices missed two passes shows in an alarm, although it says nothing itself."
+  }
+
+  assert {
+    condition = {
+      for query in aws_cloudwatch_metric_alarm.schedules.metric_query : query.id => query.metric[0].dimensions if length(query.metric) > 0
+      } == {
+      targeterrorcount       = tomap({ ScheduleGroup = "fleet-b-FirmwareRetry" })
+      invocationdroppedcount = tomap({ ScheduleGroup = "fleet-b-FirmwareRetry" })
+    }
+    error_message = "What EventBridge Scheduler could not start shows in an alarm."
   }
 
   assert {
@@ -867,6 +896,16 @@ run "monitoring_without_operators" {
     rule_names             = []
     dead_letter_queue_name = "dead-letters"
     alerts_topic_arn       = "arn:aws:sns:eu-west-1:123456789012:FailedFirmwareUpdate.fifo"
+    schedule_group_name    = "FirmwareRetry"
+    reconcile_interval     = "3 days"
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.reconcile_stopped.period == 3600
+      && aws_cloudwatch_metric_alarm.reconcile_stopped.period * aws_cloudwatch_metric_alarm.reconcile_stopped.evaluation_periods <= 7 * 86400
+    )
+    error_message = "With the longest interval the alarm on missing passes looks back no further than CloudWatch allows."
   }
 
   assert {

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+from typing import Any
 
-from localcloud import LocalCloud
+from localcloud import LocalCloud, eventually
 from tests.tools.localcloud.common import ROLE, take
 
 
@@ -19,6 +20,39 @@ def test_a_rate_is_scaled_like_all_waits() -> None:
     assert first == second == {"schedule": "often"}
     assert at > 2.5
     assert later > 5
+
+
+def test_the_group_counts_what_it_could_not_start() -> None:
+    with LocalCloud(time_scale=0.01, runs_schedules=True) as cloud:
+        scheduler = cloud.client("scheduler")
+        scheduler.create_schedule_group(Name="fleet")
+        scheduler.create_schedule(
+            Name="in-vain",
+            GroupName="fleet",
+            ScheduleExpression="rate(1 minute)",
+            FlexibleTimeWindow={"Mode": "OFF"},
+            Target={
+                "Arn": f"arn:aws:lambda:{cloud.region}:{cloud.account_id}:function:none",
+                "RoleArn": ROLE,
+            },
+        )
+        cloud.client("cloudwatch").put_metric_alarm(
+            AlarmName="failing",
+            Namespace="AWS/Scheduler",
+            MetricName="TargetErrorCount",
+            Dimensions=[{"Name": "ScheduleGroup", "Value": "fleet"}],
+            Statistic="Sum",
+            Period=300,
+            EvaluationPeriods=1,
+            Threshold=0,
+            ComparisonOperator="GreaterThanThreshold",
+        )
+        assert eventually(lambda: _state(cloud, "failing") == "ALARM")
+
+
+def _state(cloud: LocalCloud, alarm: str) -> Any:
+    answer = cloud.client("cloudwatch").describe_alarms(AlarmNames=[alarm])
+    return answer["MetricAlarms"][0]["StateValue"]
 
 
 def test_nothing_runs_by_the_clock_elsewhere() -> None:
