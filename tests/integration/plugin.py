@@ -193,6 +193,7 @@ def _quickstart(account: LocalCloud, outputs: dict[str, Any]) -> Fleet:
 
 
 def _second(account: LocalCloud, outputs: dict[str, Any]) -> Fleet:
+    account.confirm_addresses()
     return Fleet(
         account,
         outputs["firmware_retry"],

@@ -43,5 +43,6 @@ def _apply(cloud: LocalCloud) -> dict[str, Any]:
         )
         terraform.init()
         terraform.apply()
+        cloud.confirm_addresses()
         outputs: dict[str, Any] = terraform.outputs()["firmware_retry"]
         return outputs

@@ -283,15 +283,3 @@ def test_a_rejected_job_is_not_retried(cloud: LocalCloud, make_thing: Callable[.
         assert start_next(device, thing)["executionNumber"] == 1
         report(device, thing, thing, "REJECTED")
         assert start_next(device, thing) is None
-
-
-def test_a_fifo_topic_takes_queues_only(cloud: LocalCloud) -> None:
-    sns = cloud.client("sns")
-    fifo = sns.create_topic(Name="only.fifo", Attributes={"FifoTopic": "true"})["TopicArn"]
-    for protocol, endpoint in (("email", "a@example.com"), ("sms", "+15550100")):
-        with pytest.raises(ClientError, match="InvalidParameter"):
-            sns.subscribe(TopicArn=fifo, Protocol=protocol, Endpoint=endpoint)
-    arn = f"arn:aws:sqs:us-east-1:{cloud.account_id}:any.fifo"
-    assert sns.subscribe(TopicArn=fifo, Protocol="sqs", Endpoint=arn)["SubscriptionArn"]
-    plain = sns.create_topic(Name="people")["TopicArn"]
-    assert sns.subscribe(TopicArn=plain, Protocol="email", Endpoint="a@example.com")

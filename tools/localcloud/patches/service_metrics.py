@@ -10,8 +10,7 @@ rules of AWS IoT https://docs.aws.amazon.com/iot/latest/developerguide/metrics_d
 MiniStack 1.5.33: has metrics of Lambda only, and of those only for calls of Invoke.
 
 Here they are there at once, not after minutes. Queues are looked at every second, and whenever
-somebody asks for a metric or an alarm. A queue that is there takes what a topic sends it: no policy
-is looked at. What a refused conditional write takes is counted as one unit.
+somebody asks for a metric or an alarm. A refused conditional write counts as one unit.
 """
 
 from __future__ import annotations
@@ -27,6 +26,7 @@ from typing import Any
 from ministack.core.responses import request_scope
 from ministack.services import cloudwatch, dynamodb, iot, lambda_svc, sns, sqs, stepfunctions
 
+from localcloud.patches import failed_deliveries
 from localcloud.patches.patch import around
 
 _ENDS = {
@@ -149,7 +149,7 @@ def _table(parameters: dict[str, Any]) -> dict[str, str]:
 def _watch_topics() -> None:
     @around(sns, "_deliver_to_sqs")
     def deliver(original: Any, queue: str, *rest: Any, topic_arn: str, **parameters: Any) -> None:
-        outcome = "Delivered" if sqs._queue_by_arn(queue) else "Failed"
+        outcome = "Delivered" if failed_deliveries.takes(queue, topic_arn) else "Failed"
         topic = {"TopicName": topic_arn.rpartition(":")[2]}
         _count("AWS/SNS", f"NumberOfNotifications{outcome}", topic)
         original(queue, *rest, topic_arn=topic_arn, **parameters)
