@@ -115,6 +115,7 @@ module "monitoring" {
   alerts_topic_arn       = module.alerts.alerts_topic_arn
   operator_topic_arn     = module.alerts.operator_topic_arn
   operator_queue_name    = module.alerts.operator_queue_name
+  undelivered_queue_name = module.alerts.undelivered_queue_name
   schedule_group_name    = module.handlers.schedule_group_name
   reconcile_interval     = var.reconcile_interval
   alert_interval         = var.alert_interval

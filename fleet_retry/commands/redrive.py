@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from fleet_retry import dead_letters, terminal
+from fleet_retry import dead_letters, terminal, undelivered
 from fleet_retry.commands import _progress
 from fleet_retry.commands._confirm import DryRun
 from fleet_retry.dead_letters import Redriven, RedriveOutcome
@@ -19,7 +19,8 @@ def redrive(
     """Send the messages of the dead-letter queue to the intake again, once the cause is fixed.
 
     Each message counts once, however often it is redriven. Letters that arrive during the redrive
-    may be left; their number is printed. Exits with 1 when an unreadable letter stays in the queue.
+    may be left; their number is printed. Alerts that SNS could not deliver go to the queue of the
+    operators' e-mail. Exits with 1 when an unreadable letter stays in the queue.
 
     ```
     fleet-retry redrive --dry-run
@@ -42,8 +43,17 @@ def redrive(
             f"About {more} more are in the queue. What another redrive has taken shows again"
             " within an hour."
         )
+    _redrive_alerts(deployment, dry_run)
     if outcomes[RedriveOutcome.UNREADABLE]:
         raise typer.Exit(1)
+
+
+def _redrive_alerts(deployment: Deployment, dry_run: bool) -> None:
+    if dry_run:
+        if waiting := undelivered.count_waiting(deployment):
+            terminal.say(f"About {waiting} alert(s) wait that SNS could not deliver.")
+    elif redriven := undelivered.redrive(deployment):
+        terminal.say(f"{redriven} alert(s) that SNS could not deliver are in the next e-mail.")
 
 
 def _describe(redriven: Redriven) -> tuple[RedriveOutcome, str]:

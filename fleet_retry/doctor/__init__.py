@@ -33,6 +33,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "subscriptions": notifications.check_subscriptions,
         "alarms": notifications.check_alarms,
         "dead letters": notifications.check_dead_letters,
+        "undelivered alerts": notifications.check_undelivered,
         "overdue devices": notifications.check_overdue,
         "paused campaigns": notifications.check_paused_campaigns,
         "quotas": quotas.check_quotas,

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from fleet_retry import times
+from fleet_retry import times, undelivered
 from fleet_retry.dead_letters import count_waiting
 from fleet_retry.doctor.context import Context
 from fleet_retry.doctor.findings import Finding, fault, note
+from fleet_retry.undelivered import OPERATORS_QUEUE
 
 ALARMS = "FirmwareRetry-"
 """The names of the module's alarms begin with it, after the prefix."""
-OPERATORS_QUEUE = "FailedFirmwareUpdateOperators.fifo"
-"""MailOperators sends its messages as e-mail."""
 _PENDING = "PendingConfirmation"
 _GONE = "Deleted"
 """SNS lists an unsubscribed address like this for some days."""
@@ -122,6 +121,17 @@ def check_dead_letters(context: Context) -> Iterator[Finding]:
             "these failures and successes are not counted, and after 14 days they are lost",
             f"{context.deployment.command('redrive', '--dry-run')} shows why; without --dry-run"
             " they go on their way again, once the cause is gone",
+        )
+
+
+def check_undelivered(context: Context) -> Iterator[Finding]:
+    """SNS delivers all alerts to the queue of the operators' e-mail."""
+    if alerts := undelivered.count_waiting(context.deployment):
+        yield fault(
+            f"{alerts} alert(s) wait that SNS could not deliver to the queue of the e-mail",
+            "operators were not notified of them, and after 14 days they are lost",
+            f"terraform apply restores the policy of the queue; then"
+            f" {context.deployment.command('redrive')} sends them",
         )
 
 

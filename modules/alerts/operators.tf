@@ -31,19 +31,37 @@ resource "aws_sns_topic_subscription" "operators" {
     : jsonencode({ fleet = [var.name_prefix] })
   )
 
+  # SNS would discard alerts that the queue refuses, without another try.
+  # https://docs.aws.amazon.com/sns/latest/dg/sns-dead-letter-queues.html
+  redrive_policy = jsonencode({ deadLetterTargetArn = aws_sqs_queue.undelivered[0].arn })
+
   # A message that comes before the queue takes it is lost.
   depends_on = [aws_sqs_queue_policy.operators]
 }
 
-data "aws_iam_policy_document" "operator_queue" {
+# Alerts that SNS could not deliver to the queue above. Encrypted by SQS, not with the customer key: a
+# key policy that locks SNS out of the other queue must not lock it out of this one.
+resource "aws_sqs_queue" "undelivered" {
   count = length(aws_sqs_queue.operators)
 
-  source_policy_documents = [data.aws_iam_policy_document.tls_only["operator_queue"].json]
+  name                      = "${var.name_prefix}FailedFirmwareUpdateUndelivered.fifo"
+  fifo_queue                = true
+  deduplication_scope       = "messageGroup"
+  fifo_throughput_limit     = "perMessageGroupId"
+  message_retention_seconds = 1209600 # 14 days, the longest there is
+  sqs_managed_sse_enabled   = true
+  tags                      = var.tags
+}
+
+data "aws_iam_policy_document" "queue" {
+  for_each = local.queue_arns
+
+  source_policy_documents = [data.aws_iam_policy_document.tls_only[each.key].json]
 
   statement {
     sid       = "Topic"
     actions   = ["sqs:SendMessage"]
-    resources = [aws_sqs_queue.operators[0].arn]
+    resources = [each.value]
 
     principals {
       type        = "Service"
@@ -62,5 +80,12 @@ resource "aws_sqs_queue_policy" "operators" {
   count = length(aws_sqs_queue.operators)
 
   queue_url = aws_sqs_queue.operators[0].url
-  policy    = data.aws_iam_policy_document.operator_queue[0].json
+  policy    = data.aws_iam_policy_document.queue["operator_queue"].json
+}
+
+resource "aws_sqs_queue_policy" "undelivered" {
+  count = length(aws_sqs_queue.undelivered)
+
+  queue_url = aws_sqs_queue.undelivered[0].url
+  policy    = data.aws_iam_policy_document.queue["undelivered_queue"].json
 }

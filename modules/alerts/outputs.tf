@@ -21,3 +21,8 @@ output "operator_queue_name" {
   description = "Name of the FIFO queue that holds what people are still to be mailed, null where nobody is mailed."
   value       = one(aws_sqs_queue.operators[*].name)
 }
+
+output "undelivered_queue_name" {
+  description = "Name of the FIFO queue that holds alerts which SNS could not deliver to the operators' queue, null where nobody is mailed."
+  value       = one(aws_sqs_queue.undelivered[*].name)
+}

@@ -4,7 +4,12 @@ locals {
   tls_only = merge(
     { for arn in aws_sns_topic.devices[*].arn : "devices" => { arn = arn, actions = ["sns:Publish"] } },
     { for arn in aws_sns_topic.operators[*].arn : "operators" => { arn = arn, actions = ["sns:Publish"] } },
-    { for arn in aws_sqs_queue.operators[*].arn : "operator_queue" => { arn = arn, actions = ["sqs:*"] } },
+    { for name, arn in local.queue_arns : name => { arn = arn, actions = ["sqs:*"] } },
+  )
+
+  queue_arns = merge(
+    { for arn in aws_sqs_queue.operators[*].arn : "operator_queue" => arn },
+    { for arn in aws_sqs_queue.undelivered[*].arn : "undelivered_queue" => arn },
   )
 }
 

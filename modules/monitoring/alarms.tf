@@ -330,22 +330,52 @@ resource "aws_cloudwatch_metric_alarm" "tables_throttled" {
   }
 }
 
-# What a queue does not take (its policy, its key, the queue itself was changed), SNS does not try
-# again and does not keep: nobody is told of it, and in no queue it waits.
+# SNS does not try an alert again that a queue refuses, because its policy or key was changed or it is
+# gone. It keeps those of the operators' queue; the alarm is on until they are redriven.
 resource "aws_cloudwatch_metric_alarm" "alerts_lost" {
   alarm_name          = "${local.alarm_prefix}alerts-lost"
   alarm_description   = "A queue that is subscribed to the topic ${local.alerts_topic_name} did not take what became of devices. ${local.runbook}alerts-lost"
   comparison_operator = "GreaterThanThreshold"
   threshold           = 0
   evaluation_periods  = 1
-  namespace           = "AWS/SNS"
-  metric_name         = "NumberOfNotificationsFailed"
-  dimensions          = { TopicName = local.alerts_topic_name }
-  period              = 300
-  statistic           = "Sum"
   treat_missing_data  = "notBreaching"
   alarm_actions       = local.alarm_actions
   tags                = var.tags
+
+  metric_query {
+    id          = "lost"
+    label       = "Alerts that were not delivered"
+    expression  = "SUM(METRICS())"
+    return_data = true
+  }
+
+  metric_query {
+    id = "failed"
+
+    metric {
+      namespace   = "AWS/SNS"
+      metric_name = "NumberOfNotificationsFailed"
+      dimensions  = { TopicName = local.alerts_topic_name }
+      period      = 300
+      stat        = "Sum"
+    }
+  }
+
+  dynamic "metric_query" {
+    for_each = var.undelivered_queue_name[*]
+
+    content {
+      id = "kept"
+
+      metric {
+        namespace   = "AWS/SQS"
+        metric_name = "ApproximateNumberOfMessagesVisible"
+        dimensions  = { QueueName = metric_query.value }
+        period      = 300
+        stat        = "Maximum"
+      }
+    }
+  }
 }
 
 # Covers errors of MailOperators, a schedule that does not run it, and a topic that refuses its mails:

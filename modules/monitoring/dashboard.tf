@@ -110,6 +110,7 @@ locals {
             for label, queue in merge(
               { "dead letters" = var.dead_letter_queue_name },
               var.operator_queue_name == null ? {} : { "mails to operators" = var.operator_queue_name },
+              var.undelivered_queue_name == null ? {} : { "undelivered alerts" = var.undelivered_queue_name },
             ) : ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", queue, { label = label }]
           ],
           [["AWS/SNS", "NumberOfNotificationsFailed", "TopicName", local.alerts_topic_name, { label = "alerts lost", stat = "Sum" }]],

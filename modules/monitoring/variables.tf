@@ -46,6 +46,12 @@ variable "operator_queue_name" {
   default     = null
 }
 
+variable "undelivered_queue_name" {
+  description = "Name of the queue that holds alerts which SNS could not deliver to the operators' queue. null where nobody is mailed."
+  type        = string
+  default     = null
+}
+
 variable "schedule_group_name" {
   description = "Name of the EventBridge Scheduler group of the schedules that run ReconcileDevices and MailOperators."
   type        = string

@@ -17,9 +17,9 @@ from moto import mock_aws
 from typer.testing import CliRunner
 
 from firmware_retry.clock import iso
+from fleet_retry import undelivered
 from fleet_retry.cli import app
 from fleet_retry.deployment import MACHINES
-from fleet_retry.doctor.notifications import OPERATORS_QUEUE
 from fleet_retry.doctor.resources import (
     MAILING,
     RECONCILING,
@@ -30,6 +30,7 @@ from fleet_retry.doctor.resources import (
     SCHEDULE_GROUP,
     STEPS,
 )
+from fleet_retry.undelivered import OPERATORS_QUEUE
 from tests.unit.conftest import BACKUP, CAMPAIGNS, HISTORY, RETRIES, create_tables
 
 REGION = "eu-west-1"
@@ -171,7 +172,8 @@ def healthy(fleet: Fleet) -> Fleet:
 def _deploy(fleet: Fleet) -> None:
     sqs = boto3.client("sqs")
     sqs.create_queue(QueueName="FailedFirmwareUpdateDeadLetters")
-    sqs.create_queue(QueueName=OPERATORS_QUEUE, Attributes={"FifoQueue": "true"})
+    for name in (OPERATORS_QUEUE, undelivered.QUEUE):
+        sqs.create_queue(QueueName=name, Attributes={"FifoQueue": "true"})
     sns = boto3.client("sns")
     operators = sns.create_topic(Name="FailedFirmwareUpdateOperators")["TopicArn"]
     sns.subscribe(TopicArn=operators, Protocol="email", Endpoint="me@example.com")

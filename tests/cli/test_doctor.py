@@ -9,10 +9,11 @@ import boto3
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
+from fleet_retry import undelivered
 from fleet_retry.deployment import MACHINES
 from fleet_retry.doctor import CHECKS
-from fleet_retry.doctor.notifications import OPERATORS_QUEUE
 from fleet_retry.doctor.resources import RULES_OF_JOBS, SCHEDULE_GROUP
+from fleet_retry.undelivered import OPERATORS_QUEUE
 
 from .conftest import HOUR, Fleet
 
@@ -128,6 +129,15 @@ def test_a_queue_that_is_not_there(healthy: Fleet, queue: str, check: str) -> No
     sqs = boto3.client("sqs")
     sqs.delete_queue(QueueUrl=sqs.get_queue_url(QueueName=queue)["QueueUrl"])
     assert only(healthy, check)["what"].startswith(f"there is no queue {queue} in ")
+
+
+def test_alerts_that_sns_could_not_deliver(healthy: Fleet) -> None:
+    sqs = boto3.client("sqs")
+    url = sqs.get_queue_url(QueueName=undelivered.QUEUE)["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody="{}", MessageGroupId="a", MessageDeduplicationId="1")
+    finding = only(healthy, "undelivered alerts")
+    assert finding["what"].startswith("1 alert(s) wait that SNS could not deliver")
+    assert "fleet-retry redrive" in finding["do"]
 
 
 def test_a_group_of_the_failed_that_is_not_there(healthy: Fleet) -> None:

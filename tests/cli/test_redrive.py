@@ -13,7 +13,7 @@ import pytest
 from moto import mock_aws
 from typer.testing import CliRunner
 
-from fleet_retry import dead_letters
+from fleet_retry import dead_letters, undelivered
 from fleet_retry.cli import app
 from fleet_retry.dead_letters import RedriveOutcome, read
 from fleet_retry.deployment import Deployment
@@ -409,3 +409,54 @@ def test_what_is_left_is_said(aws: Deployment) -> None:
         "2 redriven",
         "About 1 more are in the queue. What another redrive has taken shows again within an hour.",
     ]
+
+
+def create_queues_of_alerts(*alerts: tuple[str, str]) -> dict[str, Any]:
+    """The operators' queue and the one behind it, which holds alerts of devices; the URLs."""
+    sqs = boto3.client("sqs")
+    urls = {
+        name: sqs.create_queue(QueueName=name, Attributes={"FifoQueue": "true"})["QueueUrl"]
+        for name in (undelivered.QUEUE, undelivered.OPERATORS_QUEUE)
+    }
+    for number, (device, body) in enumerate(alerts):
+        sqs.send_message(
+            QueueUrl=urls[undelivered.QUEUE],
+            MessageBody=body,
+            MessageGroupId=device,
+            MessageDeduplicationId=str(number),
+        )
+    return urls
+
+
+def test_alerts_that_sns_could_not_deliver_go_to_the_queue_of_the_e_mail(aws: Deployment) -> None:
+    urls = create_queues_of_alerts(("pump-1", "failed"), ("pump-2", "failed"), ("pump-1", "healed"))
+    result = CliRunner().invoke(app, ["redrive"])
+    assert result.exit_code == 0
+    assert "3 alert(s) that SNS could not deliver are in the next e-mail." in result.output
+    got = aws.client("sqs").receive_message(
+        QueueUrl=urls[undelivered.OPERATORS_QUEUE],
+        MaxNumberOfMessages=10,
+        AttributeNames=["MessageGroupId"],
+    )["Messages"]
+    alerts = [(message["Attributes"]["MessageGroupId"], message["Body"]) for message in got]
+    assert [body for device, body in alerts if device == "pump-1"] == ["failed", "healed"]
+    assert len(alerts) == 3
+    assert undelivered.count_waiting(aws) == 0
+    assert "alert(s)" not in CliRunner().invoke(app, ["redrive"]).output
+
+
+def test_a_dry_run_counts_alerts_and_leaves_them(aws: Deployment) -> None:
+    create_queues_of_alerts(("pump-1", "failed"))
+    result = CliRunner().invoke(app, ["redrive", "--dry-run"])
+    assert "About 1 alert(s) wait that SNS could not deliver." in result.output
+    assert undelivered.count_waiting(aws) == 1
+
+
+def test_an_alert_that_the_queue_of_the_e_mail_does_not_take_stays(aws: Deployment) -> None:
+    urls = create_queues_of_alerts(("pump-1", "failed"))
+    boto3.client("sqs").delete_queue(QueueUrl=urls[undelivered.OPERATORS_QUEUE])
+    assert CliRunner().invoke(app, ["redrive"]).exit_code != 0
+    hidden = boto3.client("sqs").get_queue_attributes(
+        QueueUrl=urls[undelivered.QUEUE], AttributeNames=["ApproximateNumberOfMessagesNotVisible"]
+    )
+    assert hidden["Attributes"] == {"ApproximateNumberOfMessagesNotVisible": "1"}

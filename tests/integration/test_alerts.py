@@ -15,6 +15,8 @@ import boto3
 import jsonschema
 import pytest
 
+from fleet_retry import undelivered
+from fleet_retry.deployment import Deployment
 from localcloud import eventually
 from localcloud.fleet import Fleet
 
@@ -73,6 +75,33 @@ def test_one_device_is_one_clear_mail(fleet: Fleet) -> None:
     assert fleet.invoke("MailOperators") == {"mails": 1, "devices": 1}
     assert _mails(fleet, mark)[1]["Subject"] == "Firmware update succeeded after all: mailed"
     assert fleet.invoke("MailOperators") == {}
+
+
+def test_alerts_that_the_queue_refuses_are_redriven(fleet: Fleet) -> None:
+    """As where the policy of a customer key no longer lets SNS send."""
+    sqs = fleet.client("sqs")
+    url = sqs.get_queue_url(QueueName=fleet.prefix + undelivered.OPERATORS_QUEUE)["QueueUrl"]
+    before = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])["Attributes"]
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": '{"Statement": []}'})
+    fleet.add_thing("refused")
+    fleet.fail("refused", [1], reason=FATAL)
+    assert eventually(lambda: fleet.alerts("refused"))
+    deployment = Deployment(fleet.prefix, fleet.cloud.endpoint_url)
+    assert undelivered.count_waiting(deployment) == 1
+    assert fleet.invoke("MailOperators") == {}
+
+    sqs.set_queue_attributes(QueueUrl=url, Attributes=before)
+    assert undelivered.redrive(deployment) == 1
+    assert undelivered.count_waiting(deployment) == 0
+    assert fleet.invoke("MailOperators") == {"mails": 1, "devices": 1}
+    _forget(fleet, "refused")
+
+
+def _forget(fleet: Fleet, device: str) -> None:
+    """End the episode, and mail that."""
+    fleet.succeed(device, 5, status="SUCCEEDED")
+    assert eventually(lambda: len(fleet.alerts(device)) == 2)
+    fleet.invoke("MailOperators")
 
 
 def test_a_subscriber_gets_what_its_filter_lets_through(fleet: Fleet) -> None:

@@ -334,6 +334,7 @@ def test_what_is_gone_is_found_and_the_apply_that_is_told_brings_it_back(
     _delete_parts(second)
     assert find_faults(second, DELETED) == DELETED
     deployment.terraform(account).apply()
+    account.confirm_addresses()
     assert find_faults(second, DELETED) == set()
 
 

@@ -58,6 +58,8 @@ run "topics_and_operator_queue" {
       devices        = [toset(["sns:Publish"]), toset([aws_sns_topic.devices[0].arn])]
       operators      = [toset(["sns:Publish"]), toset([aws_sns_topic.operators[0].arn])]
       operator_queue = [toset(["sqs:*"]), toset([aws_sqs_queue.operators[0].arn])]
+
+      undelivered_queue = [toset(["sqs:*"]), toset([aws_sqs_queue.undelivered[0].arn])]
     }
     error_message = "Each topic and queue refuses it for itself."
   }
@@ -66,9 +68,31 @@ run "topics_and_operator_queue" {
     condition = (
       aws_sns_topic_policy.devices[0].policy == data.aws_iam_policy_document.tls_only["devices"].json
       && data.aws_iam_policy_document.operators[0].source_policy_documents == tolist([data.aws_iam_policy_document.tls_only["operators"].json])
-      && data.aws_iam_policy_document.operator_queue[0].source_policy_documents == tolist([data.aws_iam_policy_document.tls_only["operator_queue"].json])
+      && alltrue([
+        for name, document in data.aws_iam_policy_document.queue :
+        document.source_policy_documents == tolist([data.aws_iam_policy_document.tls_only[name].json])
+      ])
     )
     error_message = "Each policy includes the refusal."
+  }
+}
+
+run "undelivered_queue" {
+  module {
+    source = "./modules/alerts"
+  }
+
+  variables {
+    kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+  }
+
+  assert {
+    condition = (
+      aws_sqs_queue.operators[0].kms_master_key_id == var.kms_key_arn
+      && aws_sqs_queue.undelivered[0].kms_master_key_id == null
+      && aws_sqs_queue.undelivered[0].sqs_managed_sse_enabled
+    )
+    error_message = "A key policy that locks SNS out of the operators' queue does not lock it out of the queue behind."
   }
 }
 

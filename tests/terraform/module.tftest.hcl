@@ -419,14 +419,29 @@ run "alerts_that_are_mailed" {
   }
 
   assert {
-    condition = {
-      for statement in data.aws_iam_policy_document.operator_queue[0].statement : statement.sid => [
-        statement.actions, one(statement.principals).identifiers, one(statement.condition).variable,
-      ]
-      } == {
-      Topic = [toset(["sqs:SendMessage"]), toset(["sns.amazonaws.com"]), "aws:SourceArn"]
-    }
-    error_message = "Only the topic sends to the queue."
+    condition = alltrue([
+      for document in data.aws_iam_policy_document.queue :
+      {
+        for statement in document.statement : statement.sid => [
+          statement.actions, one(statement.principals).identifiers, one(statement.condition).variable,
+        ]
+        } == {
+        Topic = [toset(["sqs:SendMessage"]), toset(["sns.amazonaws.com"]), "aws:SourceArn"]
+      }
+    ])
+    error_message = "Only the topic sends to the queues."
+  }
+
+  assert {
+    condition = (
+      aws_sns_topic_subscription.operators[0].redrive_policy == jsonencode({ deadLetterTargetArn = aws_sqs_queue.undelivered[0].arn })
+      && aws_sqs_queue.undelivered[0].name == "fleet-b-FailedFirmwareUpdateUndelivered.fifo"
+      && aws_sqs_queue.undelivered[0].fifo_queue
+      && aws_sqs_queue.undelivered[0].message_retention_seconds == 14 * 86400
+      && aws_sqs_queue_policy.undelivered[0].policy == data.aws_iam_policy_document.queue["undelivered_queue"].json
+      && output.undelivered_queue_name == aws_sqs_queue.undelivered[0].name
+    )
+    error_message = "Alerts that the queue refuses are kept in a FIFO queue behind the subscription, as long as SQS can."
   }
 }
 
@@ -733,6 +748,7 @@ run "monitoring_acts_on_the_operator_topic" {
     alerts_topic_arn       = "arn:aws:sns:eu-west-1:123456789012:incidents.fifo"
     operator_topic_arn     = "arn:aws:sns:eu-west-1:123456789012:operators"
     operator_queue_name    = "operators"
+    undelivered_queue_name = "undelivered"
     schedule_group_name    = "fleet-b-FirmwareRetry"
     reconcile_interval     = "1 hour"
     alert_interval         = "6 days"
@@ -876,8 +892,13 @@ run "monitoring_acts_on_the_operator_topic" {
   }
 
   assert {
-    condition     = aws_cloudwatch_metric_alarm.alerts_lost.dimensions == tomap({ TopicName = "incidents.fifo" })
-    error_message = "The alarm on lost alerts watches the topic that there is, by its name."
+    condition = {
+      for query in aws_cloudwatch_metric_alarm.alerts_lost.metric_query : query.id => query.metric[0].dimensions if length(query.metric) > 0
+      } == {
+      failed = tomap({ TopicName = "incidents.fifo" })
+      kept   = tomap({ QueueName = "undelivered" })
+    }
+    error_message = "The alarm on lost alerts watches the topic that there is, by its name, and what is kept of them."
   }
 }
 
@@ -916,5 +937,10 @@ run "monitoring_without_operators" {
   assert {
     condition     = length(aws_cloudwatch_metric_alarm.queued_alerts) == 0
     error_message = "Where nobody is mailed, no mail can be late."
+  }
+
+  assert {
+    condition     = toset(aws_cloudwatch_metric_alarm.alerts_lost.metric_query[*].id) == toset(["lost", "failed"])
+    error_message = "Where nobody is mailed, lost alerts are those of the caller's own queues."
   }
 }
