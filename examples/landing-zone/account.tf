@@ -69,7 +69,7 @@ resource "aws_iam_policy" "boundary" {
         Effect = "Allow"
         Action = [
           "dynamodb:*", "iot:*", "kms:Decrypt", "kms:GenerateDataKey", "lambda:InvokeFunction", "logs:*",
-          "sns:Publish", "sqs:*", "states:*", "xray:*",
+          "sns:GetTopicAttributes", "sns:Publish", "sqs:*", "states:*", "xray:*",
         ]
         Resource = "*"
       },

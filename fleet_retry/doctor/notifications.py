@@ -28,23 +28,33 @@ def check_subscriptions(context: Context) -> Iterator[Finding]:
 
 
 def _check_addresses(context: Context) -> Iterator[Finding]:
-    addresses = _list_subscriptions(context, context.settings.operator_topic_arn)
-    for address in addresses:
-        if address["SubscriptionArn"] == _PENDING:
-            yield fault(
-                f"{address['Endpoint']} has not confirmed its subscription",
-                "it gets no mail of failed devices and alarms",
-                "follow the link in the mail of AWS; if it is lost: aws sns subscribe --topic-arn"
-                f" {address['TopicArn']} --protocol {address['Protocol']} --notification-endpoint"
-                f" {address['Endpoint']}",
-            )
+    topic = context.settings.operator_topic_arn
+    addresses = _list_subscriptions(context, topic)
+    pending = [address for address in addresses if address["SubscriptionArn"] == _PENDING]
+    yield from map(_of_pending, pending)
+    why = "alerts wait in the queue for 14 days at most, and alarms send no e-mail"
     if not addresses:
         yield fault(
-            f"nobody is subscribed to {context.settings.operator_topic_arn}",
-            "nobody is mailed of failed devices and alarms; what is not confirmed within three"
-            " days goes",
+            f"nobody is subscribed to {topic}",
+            f"{why}; what is not confirmed within three days goes",
             "terraform apply",
         )
+    elif len(pending) == len(addresses):
+        yield fault(
+            f"nobody has confirmed a subscription of {topic}",
+            why,
+            "follow the link in the mail of AWS; the next pass of MailOperators sends the alerts",
+        )
+
+
+def _of_pending(address: dict[str, Any]) -> Finding:
+    return fault(
+        f"{address['Endpoint']} has not confirmed its subscription",
+        "it gets no mail of failed devices and alarms",
+        "follow the link in the mail of AWS; if it is lost: aws sns subscribe --topic-arn"
+        f" {address['TopicArn']} --protocol {address['Protocol']} --notification-endpoint"
+        f" {address['Endpoint']}",
+    )
 
 
 def _check_queue(context: Context) -> Iterator[Finding]:

@@ -73,6 +73,14 @@ class RequestRefusedError(FirmwareRetryError):
         self.code = code
 
 
+class NoSubscriberError(FirmwareRetryError):
+    """The operator topic has no confirmed subscription: the queued alerts stay in their queue.
+
+    SNS would accept e-mail that reaches no operator. Raised so that the log and the function's own
+    error metric report it.
+    """
+
+
 class ReconcileIncompleteError(FirmwareRetryError):
     """Some devices could not be reconciled. The log lists them; the next pass tries again.
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from firmware_retry import aws, emails
 from firmware_retry.emails import Alert, Mail
+from firmware_retry.errors import NoSubscriberError, RequestRefusedError
 from firmware_retry.settings import settings
 
 _logger = logging.getLogger(__name__)
@@ -45,11 +46,14 @@ def mail_pending(seconds_left: Callable[[], float]) -> dict[str, int]:
         alerts in them; nothing for zero.
 
     Raises:
+        NoSubscriberError: no operator has confirmed a subscription; all alerts stay in the queue.
         TransientError, RequestRefusedError: see ``aws.call``; what was not sent stays in the queue.
     """
     tally: Counter[str] = Counter()
     while settings().operator_queue_url:
         queued = list(_receive_alerts(seconds_left))
+        if queued:
+            _require_subscriber()
         _mail_alerts(queued, tally)
         if len(queued) < emails.MOST_DEVICES:
             break  # later alerts wait for the next pass, so that a storm is one digest per pass
@@ -74,6 +78,22 @@ def _receive_alerts(seconds_left: Callable[[], float]) -> Iterator[QueuedAlert]:
         for message in messages:
             body = message["Body"]
             yield QueuedAlert(message["ReceiptHandle"], body, emails.read(body))
+
+
+def _require_subscriber() -> None:
+    """Raise NoSubscriberError if no subscription of the operator topic is confirmed.
+
+    https://docs.aws.amazon.com/sns/latest/api/API_GetTopicAttributes.html
+    """
+    topic = settings().operator_topic_arn
+    try:
+        attributes = aws.call("sns", "get_topic_attributes", TopicArn=topic)["Attributes"]
+    except RequestRefusedError as error:
+        # The role's boundary, or the policy of another account's topic, may grant only Publish.
+        _logger.warning("confirmed subscriptions are unknown", exc_info=error)
+        return
+    if int(attributes["SubscriptionsConfirmed"]) == 0:
+        raise NoSubscriberError(f"no subscription of {topic} is confirmed: its alerts wait")
 
 
 def _mail_alerts(queued: Sequence[QueuedAlert], tally: Counter[str]) -> None:

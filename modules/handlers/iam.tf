@@ -103,7 +103,7 @@ locals {
     }
     MailOperators = {
       OperatorQueue = ["sqs:ReceiveMessage", "sqs:DeleteMessage"]
-      Operators     = ["sns:Publish"]
+      Operators     = ["sns:Publish", "sns:GetTopicAttributes"]
     }
   }
 }

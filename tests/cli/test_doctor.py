@@ -278,12 +278,21 @@ def test_job_events_that_are_off_where_the_module_listens_to_them(healthy: Fleet
 
 MAILED = {"Protocol": "email", "Endpoint": "you@example.com"}
 PENDING = {**MAILED, "SubscriptionArn": "PendingConfirmation"}
+CONFIRMED = {**MAILED, "SubscriptionArn": "arn:aws:sns:eu-west-1:123456789012:Operators:1"}
 GONE = {**MAILED, "SubscriptionArn": "Deleted"}
+
+
+def test_a_topic_that_mails_nobody_yet(healthy: Fleet) -> None:
+    topic = healthy.environment["OPERATOR_TOPIC_ARN"]
+    subscribe(healthy, topic, {**PENDING, "TopicArn": topic})
+    _, finding = findings(healthy)["subscriptions"]
+    assert finding["what"] == f"nobody has confirmed a subscription of {topic}"
+    assert "alerts wait in the queue" in finding["why"]
 
 
 def test_a_subscription_that_nobody_confirmed(healthy: Fleet) -> None:
     topic = healthy.environment["OPERATOR_TOPIC_ARN"]
-    subscribe(healthy, topic, {**PENDING, "TopicArn": topic})
+    subscribe(healthy, topic, {**PENDING, "TopicArn": topic}, CONFIRMED)
     finding = only(healthy, "subscriptions")
     assert finding["what"] == "you@example.com has not confirmed its subscription"
     assert f"aws sns subscribe --topic-arn {topic}" in finding["do"]
@@ -375,7 +384,7 @@ def test_a_device_that_was_held_is_not_overdue_as_soon_as_its_campaign_is_resume
 
 def test_what_was_found_is_told_though_the_rest_may_not_be_asked(healthy: Fleet) -> None:
     topic = healthy.environment["OPERATOR_TOPIC_ARN"]
-    subscribe(healthy, topic, {**PENDING, "TopicArn": topic})
+    subscribe(healthy, topic, {**PENDING, "TopicArn": topic}, CONFIRMED)
     healthy.refuse("GetQueueUrl")
     assert "has not confirmed" in only(healthy, "subscriptions")["what"]
     assert findings(healthy, "not checked")["subscriptions"]

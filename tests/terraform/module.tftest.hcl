@@ -371,9 +371,9 @@ run "handlers_that_mail" {
       statement.sid => [statement.actions, statement.resources] if statement.sid != "Logs"
       } == {
       OperatorQueue = [toset(["sqs:ReceiveMessage", "sqs:DeleteMessage"]), toset([var.operator.queue_arn])]
-      Operators     = [toset(["sns:Publish"]), toset([var.operator.topic_arn])]
+      Operators     = [toset(["sns:Publish", "sns:GetTopicAttributes"]), toset([var.operator.topic_arn])]
     }
-    error_message = "It takes letters out of its queue and publishes on the topic for people, and no more."
+    error_message = "It takes letters out of its queue, asks whether anybody gets mail, and publishes on the topic for people, and no more."
   }
 
   assert {

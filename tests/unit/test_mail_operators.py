@@ -13,7 +13,7 @@ import typer
 
 from firmware_retry import alerts, aws, emails
 from firmware_retry.emails import Mail
-from firmware_retry.errors import RequestRefusedError, TransientError
+from firmware_retry.errors import NoSubscriberError, RequestRefusedError, TransientError
 from firmware_retry.handlers import (
     clear_device_record,
     mail_operators,
@@ -299,6 +299,53 @@ def test_a_reason_longer_than_300_characters_is_shortened() -> None:
     for length, is_shortened in ((300, False), (301, True)):
         text = emails.device_mail(ALERT | {"reason": "r" * length}).text
         assert ("r" * 300 + "…" in text) == is_shortened
+
+
+# Operators who cannot get it
+
+
+def test_without_a_confirmed_subscription_all_alerts_wait(
+    cloud: Cloud, operators: Operators, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SNS accepts e-mail that it sends to nobody."""
+    operators.confirm(0)
+    tell(cloud, ALERT, "unreadable")
+    published = spy(monkeypatch, "publish")
+    with pytest.raises(NoSubscriberError, match="people"):
+        mail()
+    assert published == []
+    assert operators.waiting() == 2
+
+
+def test_subscriptions_are_only_counted_when_there_is_something_to_mail(
+    cloud: Cloud, operators: Operators
+) -> None:
+    operators.confirm(0)
+    assert mail() == {}
+    assert "sns.get_topic_attributes" not in cloud.calls
+
+
+def test_one_confirmed_subscription_is_enough(cloud: Cloud, operators: Operators) -> None:
+    operators.confirm(1)
+    tell(cloud, *devices(THRESHOLD))
+    assert mail() == {"mails": THRESHOLD, "devices": THRESHOLD}
+    assert cloud.calls.count("sns.get_topic_attributes") == 1
+
+
+def test_where_subscriptions_must_not_be_counted_mail_is_sent(
+    cloud: Cloud, operators: Operators, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The boundary of a role, or another account's topic, may allow it to publish and no more."""
+    call = aws.call
+
+    def refuse(service: str, operation: str, **parameters: Any) -> Any:
+        if operation == "get_topic_attributes":
+            raise RequestRefusedError("AuthorizationError")
+        return call(service, operation, **parameters)
+
+    monkeypatch.setattr(aws, "call", refuse)
+    tell(cloud, ALERT)
+    assert mail() == {"mails": 1, "devices": 1}
 
 
 # Many devices

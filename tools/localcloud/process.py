@@ -243,12 +243,13 @@ class LocalCloud:
         document = json.dumps([asdict(fault) for fault in faults])
         self._ask("/_localcloud/faults", document.encode())
 
-    def confirm_addresses(self) -> int:
-        """Confirm all e-mail subscriptions that wait for it, and return their number.
+    def confirm_addresses(self, *, is_confirmed: bool = True) -> None:
+        """Confirm all e-mail subscriptions, as if whoever reads the mailboxes followed the links.
 
-        As if whoever reads the mailboxes followed the links.
+        Args:
+            is_confirmed: False lets all of them wait again.
         """
-        return int(json.loads(self._ask("/_localcloud/addresses/confirm", b"{}")))
+        self._ask("/_localcloud/addresses/confirmed", json.dumps(is_confirmed).encode())
 
     @contextlib.contextmanager
     def hold_waits(self, *holds: Hold) -> Iterator[None]:

@@ -95,11 +95,12 @@ def _take(path: str, document: Any) -> Any:
     if path == "/_localcloud/waits/release":
         waits.release([waits.Hold(**hold) for hold in document])
         return True
-    if path == "/_localcloud/addresses/confirm":
+    if path == "/_localcloud/addresses/confirmed":
         # Only the server's process has MiniStack.
         from localcloud.patches import email_addresses  # noqa: PLC0415
 
-        return email_addresses.confirm_all()
+        email_addresses.set_all(is_confirmed=document)
+        return True
     return None
 
 

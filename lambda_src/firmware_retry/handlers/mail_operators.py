@@ -20,6 +20,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
         alerts in them; nothing for zero.
 
     Raises:
+        NoSubscriberError: no operator has confirmed a subscription; all alerts stay in the queue.
         TransientError, RequestRefusedError: see ``aws.call``; what was not sent stays in the queue.
     """
     return operator_mail.mail_pending(partial(clock.seconds_left, context))

@@ -7,7 +7,7 @@ unless the caller asks for the ARN, and lists have ``PendingConfirmation`` in pl
 
 MiniStack 1.5.33: confirms each address by itself.
 
-Here ``LocalCloud.confirm_addresses`` follows all links that were sent so far.
+Here ``LocalCloud.confirm_addresses`` follows all links.
 """
 
 from __future__ import annotations
@@ -50,12 +50,10 @@ def _hide_pending(name: str) -> None:
         return status, headers, body
 
 
-def confirm_all() -> int:
-    """Confirm all addresses that wait, and return their number."""
-    waiting = [found for found in _of_addresses() if not found["confirmed"]]
-    for subscription in waiting:
-        _set_confirmed(subscription, is_confirmed=True)
-    return len(waiting)
+def set_all(*, is_confirmed: bool) -> None:
+    """Confirm all addresses, or let all wait."""
+    for subscription in _of_addresses():
+        _set_confirmed(subscription, is_confirmed=is_confirmed)
 
 
 def _of_addresses() -> list[dict[str, Any]]:

@@ -50,6 +50,13 @@ class SNS:
     """Called with each message that subscribers get."""
     _accepted: dict[tuple[str, str], tuple[float, str]] = field(default_factory=dict)
 
+    def get_topic_attributes(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the number of confirmed subscriptions: operators have confirmed theirs."""
+        only(parameters, frozenset({"TopicArn"}))
+        if parameters["TopicArn"] not in self.topics:
+            raise client_error("NotFound", "Topic does not exist", 404)
+        return {"Attributes": {"SubscriptionsConfirmed": "1"}}
+
     def publish(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Publish; within five minutes a FIFO topic drops what has the same deduplication id."""
         only(parameters, _KNOWN)
