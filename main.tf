@@ -117,6 +117,8 @@ module "monitoring" {
   operator_queue_name    = module.alerts.operator_queue_name
   undelivered_queue_name = module.alerts.undelivered_queue_name
   schedule_group_name    = module.handlers.schedule_group_name
+  alarm_actions          = var.alarm_actions
+  ok_actions             = var.ok_actions
   reconcile_interval     = var.reconcile_interval
   alert_interval         = var.alert_interval
 

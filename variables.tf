@@ -470,6 +470,42 @@ variable "existing_operator_topic" {
   }
 }
 
+variable "alarm_actions" {
+  description = "ARNs that each alarm notifies besides the operators' topic when it goes off, such as the topic of a pager: at most 4. Their policies must let cloudwatch.amazonaws.com use them."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+  validation {
+    condition     = length(var.alarm_actions) <= 4
+    error_message = "Name at most 4 alarm_actions: an alarm takes 5, and one is the operators' topic."
+  }
+
+  validation {
+    condition     = alltrue([for arn in var.alarm_actions : can(regex("^arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:([0-9]{12})?:.+$", arn))])
+    error_message = "Write each of alarm_actions as an ARN, such as \"arn:aws:sns:<region>:<account>:<topic>\"."
+  }
+}
+
+variable "ok_actions" {
+  description = "ARNs that each alarm notifies when it ends: at most 5. The operators' topic is notified of an end only if it is one of them."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+  validation {
+    condition     = length(var.ok_actions) <= 5
+    error_message = "Name at most 5 ok_actions: an alarm takes no more."
+  }
+
+  validation {
+    condition     = alltrue([for arn in var.ok_actions : can(regex("^arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:([0-9]{12})?:.+$", arn))])
+    error_message = "Write each of ok_actions as an ARN, such as \"arn:aws:sns:<region>:<account>:<topic>\"."
+  }
+}
+
 ################################################################################
 # Encryption and protection
 ################################################################################

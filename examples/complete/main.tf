@@ -39,6 +39,8 @@ module "firmware_retry" {
   alert_emails           = ["fleet-operators@example.com"]
   alert_interval         = "10 minutes"
   alert_digest_threshold = 3
+  alarm_actions          = [] # what alarms notify besides, such as the topic of a pager
+  ok_actions             = [] # what alarms notify when they end
 
   # How it is kept.
   kms_key_arn              = var.kms_key_arn

@@ -2,7 +2,7 @@
 # docs/operations/runbook.md has a section for each, of the name that follows "FirmwareRetry-".
 locals {
   alarm_prefix  = "${var.name_prefix}FirmwareRetry-"
-  alarm_actions = var.operator_topic_arn == null ? [] : [var.operator_topic_arn]
+  alarm_actions = concat(var.operator_topic_arn[*], var.alarm_actions)
   runbook       = "What to do: docs/operations/runbook.md#"
 
   alerts_topic_name = element(split(":", var.alerts_topic_arn), 5)
@@ -71,6 +71,7 @@ resource "aws_cloudwatch_metric_alarm" "executions" {
   evaluation_periods  = 1
   treat_missing_data  = "notBreaching"
   alarm_actions       = local.alarm_actions
+  ok_actions          = var.ok_actions
   tags                = var.tags
 
   metric_query {
@@ -110,6 +111,7 @@ resource "aws_cloudwatch_metric_alarm" "intake_timed_out" {
   statistic           = "Sum"
   treat_missing_data  = "notBreaching"
   alarm_actions       = local.alarm_actions
+  ok_actions          = var.ok_actions
   tags                = var.tags
 }
 
@@ -126,6 +128,7 @@ resource "aws_cloudwatch_metric_alarm" "dead_letters" {
   statistic           = "Maximum"
   treat_missing_data  = "notBreaching"
   alarm_actions       = local.alarm_actions
+  ok_actions          = var.ok_actions
   tags                = var.tags
 }
 
@@ -142,6 +145,7 @@ resource "aws_cloudwatch_metric_alarm" "messages_lost" {
   evaluation_periods  = 1
   treat_missing_data  = "notBreaching"
   alarm_actions       = local.alarm_actions
+  ok_actions          = var.ok_actions
   tags                = var.tags
 
   metric_query {
@@ -169,6 +173,7 @@ resource "aws_cloudwatch_metric_alarm" "handlers" {
   statistic           = "Sum"
   treat_missing_data  = "notBreaching"
   alarm_actions       = local.alarm_actions
+  ok_actions          = var.ok_actions
   tags                = var.tags
 }
 
@@ -190,6 +195,7 @@ resource "aws_cloudwatch_metric_alarm" "reconcile" {
   statistic           = "Sum"
   treat_missing_data  = "ignore" # between two passes it stays as the last one left it
   alarm_actions       = local.alarm_actions
+  ok_actions          = var.ok_actions
   tags                = var.tags
 }
 
@@ -208,6 +214,7 @@ resource "aws_cloudwatch_metric_alarm" "reconcile_stopped" {
   statistic           = "Sum"
   treat_missing_data  = "breaching"
   alarm_actions       = local.alarm_actions
+  ok_actions          = var.ok_actions
   tags                = var.tags
 }
 
@@ -220,6 +227,7 @@ resource "aws_cloudwatch_metric_alarm" "schedules" {
   evaluation_periods  = 1
   treat_missing_data  = "notBreaching"
   alarm_actions       = local.alarm_actions
+  ok_actions          = var.ok_actions
   tags                = var.tags
 
   metric_query {
@@ -258,6 +266,7 @@ resource "aws_cloudwatch_metric_alarm" "overdue" {
   statistic           = "Maximum"
   treat_missing_data  = "ignore" # between two passes it stays as the last one left it
   alarm_actions       = local.alarm_actions
+  ok_actions          = var.ok_actions
   tags                = var.tags
 }
 
@@ -270,6 +279,7 @@ resource "aws_cloudwatch_metric_alarm" "throttled" {
   evaluation_periods  = 12
   treat_missing_data  = "notBreaching"
   alarm_actions       = local.alarm_actions
+  ok_actions          = var.ok_actions
   tags                = var.tags
 
   metric_query {
@@ -304,6 +314,7 @@ resource "aws_cloudwatch_metric_alarm" "tables_throttled" {
   evaluation_periods  = 12
   treat_missing_data  = "ignore" # so it is anyway, see table_throttles
   alarm_actions       = local.alarm_actions
+  ok_actions          = var.ok_actions
   tags                = var.tags
 
   metric_query {
@@ -340,6 +351,7 @@ resource "aws_cloudwatch_metric_alarm" "alerts_lost" {
   evaluation_periods  = 1
   treat_missing_data  = "notBreaching"
   alarm_actions       = local.alarm_actions
+  ok_actions          = var.ok_actions
   tags                = var.tags
 
   metric_query {
@@ -395,5 +407,6 @@ resource "aws_cloudwatch_metric_alarm" "queued_alerts" {
   statistic           = "Maximum"
   treat_missing_data  = "notBreaching"
   alarm_actions       = local.alarm_actions
+  ok_actions          = var.ok_actions
   tags                = var.tags
 }

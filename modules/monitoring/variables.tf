@@ -35,9 +35,23 @@ variable "alerts_topic_arn" {
 }
 
 variable "operator_topic_arn" {
-  description = "Topic that alarms publish on. null makes alarms that only show."
+  description = "Topic that alarms publish on. null makes alarms that only show, unless there are alarm_actions."
   type        = string
   default     = null
+}
+
+variable "alarm_actions" {
+  description = "ARNs that alarms notify besides the operator topic, at most 4."
+  type        = list(string)
+  default     = []
+  nullable    = false
+}
+
+variable "ok_actions" {
+  description = "ARNs that alarms notify when they end, at most 5."
+  type        = list(string)
+  default     = []
+  nullable    = false
 }
 
 variable "operator_queue_name" {

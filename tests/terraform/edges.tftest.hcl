@@ -49,6 +49,8 @@ run "highest_values_pass" {
     reconcile_interval  = "999 minutes"
     breaker             = { share = 1, window_seconds = 2592000, min_devices = 1000000, pauses = true }
     alert_interval      = "6 days"
+    alarm_actions       = [for number in range(4) : "arn:aws-cn:lambda:cn-north-1:123456789012:function:pager-${number}"]
+    ok_actions          = [for number in range(5) : "arn:aws:ssm:eu-west-1:123456789012:opsitem:${number}#CATEGORY=fleet"]
     move_out_attributes = { "a_.,@/:#-" = "a_.,@/:#=[]-", firmwareRetry = "coolingDown", FW = "moveOut" }
     alert_emails        = ["fleet+iot@example.co.uk", "a@example.com"]
     kms_key_arn         = "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab"

@@ -750,6 +750,8 @@ run "monitoring_acts_on_the_operator_topic" {
     operator_queue_name    = "operators"
     undelivered_queue_name = "undelivered"
     schedule_group_name    = "fleet-b-FirmwareRetry"
+    alarm_actions          = ["arn:aws:sns:eu-west-1:123456789012:pager"]
+    ok_actions             = ["arn:aws:sns:eu-west-1:123456789012:resolved"]
     reconcile_interval     = "1 hour"
     alert_interval         = "6 days"
     name_prefix            = "fleet-b-"
@@ -767,12 +769,13 @@ run "monitoring_acts_on_the_operator_topic" {
           aws_cloudwatch_metric_alarm.reconcile_stopped, aws_cloudwatch_metric_alarm.schedules,
         ],
       ) :
-      alarm.alarm_actions == toset([var.operator_topic_arn])
+      alarm.alarm_actions == toset([var.operator_topic_arn, var.alarm_actions[0]])
+      && alarm.ok_actions == toset(var.ok_actions)
       && (contains(["notBreaching", "ignore"], alarm.treat_missing_data) || endswith(alarm.alarm_name, "reconcile-stopped"))
       && startswith(alarm.alarm_name, "fleet-b-FirmwareRetry-")
       && strcontains(alarm.alarm_description, "docs/operations/runbook.md#")
     ])
-    error_message = "Each alarm publishes on the topic and names its section of the runbook, and only the silence of ReconcileDevices is one."
+    error_message = "Each alarm publishes on the topic, notifies whoever the caller names, and names its section of the runbook, and only the silence of ReconcileDevices is one."
   }
 
   assert {

@@ -115,6 +115,28 @@ run "refuses_one_of_many" {
   expect_failures = [var.reconcile_interval]
 }
 
+run "refuses_more_actions_than_an_alarm_takes" {
+  command = plan
+
+  variables {
+    alarm_actions = [for number in range(5) : "arn:aws:sns:eu-west-1:123456789012:pager-${number}"]
+    ok_actions    = [for number in range(6) : "arn:aws:sns:eu-west-1:123456789012:pager-${number}"]
+  }
+
+  expect_failures = [var.alarm_actions, var.ok_actions]
+}
+
+run "refuses_actions_that_are_no_arns" {
+  command = plan
+
+  variables {
+    alarm_actions = ["pager"]
+    ok_actions    = ["https://example.com/pager"]
+  }
+
+  expect_failures = [var.alarm_actions, var.ok_actions]
+}
+
 run "refuses_passes_too_rare_to_be_missed" {
   command = plan
 
