@@ -42,6 +42,8 @@ AT_ONCE = 8
 _NO_ACTION = frozenset({"live", "waiting", "held", "failed", "refused", "left"})
 _LAST_SECONDS = 30
 """How long before its time is over a pass starts on no further device."""
+_SHARE_OF_RELEASES = 0.2
+"""The part of the time after the count that is kept for releases, however many are overdue."""
 
 Action = Callable[[Record], str]
 """Acts on a record and returns the result, as ``reconcile_fleet`` lists them."""
@@ -79,8 +81,11 @@ def reconcile_fleet(grace_seconds: float, seconds_left: Callable[[], float]) -> 
     tally = Counter({"held": census.on_hold}) + _run_breaker(window)
     is_over = partial(_is_over, seconds_left)
     finish = partial(_finish_overdue, census.moment)
-    tally += _act_on_all(finish, census.overdue.shuffle(), is_over)
-    tally += _release_removed(census.moment, census.settled.shuffle(), is_over)
+    settled = census.settled.shuffle()
+    # An operator's release must not wait until a storm of late recoveries ends.
+    kept = _SHARE_OF_RELEASES * (seconds_left() - _LAST_SECONDS) if settled else 0
+    tally += _act_on_all(finish, census.overdue.shuffle(), partial(_is_over, seconds_left, kept))
+    tally += _release_removed(census.moment, settled, is_over)
     _logger.info("devices reconciled", extra={"devices": dict(tally)})
     if tally["refused"]:
         message = f"{tally['refused']} device(s) could not be reconciled"
@@ -88,8 +93,8 @@ def reconcile_fleet(grace_seconds: float, seconds_left: Callable[[], float]) -> 
     return dict(tally)
 
 
-def _is_over(seconds_left: Callable[[], float]) -> bool:
-    return seconds_left() < _LAST_SECONDS
+def _is_over(seconds_left: Callable[[], float], kept: float = 0) -> bool:
+    return seconds_left() < _LAST_SECONDS + kept
 
 
 def _run_breaker(window: Window | None) -> Counter[str]:

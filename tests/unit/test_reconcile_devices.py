@@ -219,6 +219,28 @@ def test_a_pass_ends_in_time(
     assert len(runs_of(cloud, "CoolDown")) == 4
 
 
+def test_a_storm_of_late_recoveries_leaves_time_for_releases(
+    cloud: Cloud, cooling: Recovery, fake_time: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 100 seconds after the count, the last 20: another device is started before, none after."""
+    one_after_the_other(monkeypatch)
+    bring(cloud, Stage.DUE, "dev-2")
+    bring(cloud, Stage.NOTIFIED, "removed")
+    cloud.remove_from(GROUP, "removed")
+    fake_time[0] += HOUR
+    context = Context([*IN_TIME, 130, 50, 49])
+    assert reconcile_devices.handler({}, context) == {"started": 1, "left": 1, "released": 1}
+
+
+def test_a_pass_without_failed_devices_has_all_its_time_for_recoveries(
+    cloud: Cloud, cooling: Recovery, fake_time: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one_after_the_other(monkeypatch)
+    bring(cloud, Stage.DUE, "dev-2")
+    fake_time[0] += HOUR
+    assert reconcile_devices.handler({}, Context([*IN_TIME, 31, 30])) == {"started": 2}
+
+
 def test_failed_devices_are_left_for_the_next_pass_when_the_time_is_over(
     cloud: Cloud, fake_time: list[float]
 ) -> None:
