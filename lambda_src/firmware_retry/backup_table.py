@@ -7,16 +7,25 @@ An item:
 ``attributes``    M     name to original value (S), or NULL where the thing had no such
                         attribute: those that get overwritten, and model and FW for alerts
 ``written``       M     name to the values (SS) that were written over the original
+``rest``          M     name to value (S) of the attributes that are not overwritten
+``thingType``     S     the thing type as read, or empty
 ``thingId``       S     of the thing as read
 ``thingVersion``  N     of the thing as read
 ``timestamp``     S     ISO 8601, UTC
+``orphanedAt``    S     when its thing was found gone, ISO 8601, UTC
+``expiresAt``     N     a year later, epoch seconds
 ================  ====  ======================================================================
+
+A thing may vanish while it is overwritten, and live on under another name or id, with the values
+written: AWS IoT cannot rename a thing. So its backup becomes an orphan: the key gets ``#`` and the
+thingId, and no later backup of the name replaces it. No thing has ``#`` in its name:
+https://docs.aws.amazon.com/iot/latest/apireference/API_CreateThing.html
 
 The values written are stored beside the originals, and not taken from the settings: those may
 change while a device is moved out.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -27,6 +36,7 @@ from firmware_retry.errors import TransientError
 from firmware_retry.registry import Thing
 from firmware_retry.settings import settings
 
+_YEAR = 365 * 86_400
 _ALERT_ATTRIBUTES = ("model", "FW")
 """Attributes that an alert contains, overwritten by then or not."""
 
@@ -35,11 +45,15 @@ _ALERT_ATTRIBUTES = ("model", "FW")
 class Backup:
     """The original attributes of a device."""
 
+    device_id: str
     thing_id: str
     attributes: Mapping[str, str | None]
     """Name to original value; None where the thing had no such attribute."""
     written: Mapping[str, frozenset[str]]
     """Name to the values that were, or are about to be, written over the original."""
+    rest: Mapping[str, str] | None = None
+    """Name to value of all other attributes; None in a backup of an earlier version."""
+    thing_type: str = ""
 
     @classmethod
     def of(cls, item: dict[str, Any]) -> "Backup":
@@ -48,15 +62,31 @@ class Backup:
         Raises:
             KeyError: an attribute is missing.
         """
+        rest = item.get("rest")
         return cls(
+            device_id=item["deviceId"]["S"].partition("#")[0],
             thing_id=item["thingId"]["S"],
             attributes={name: value.get("S") for name, value in item["attributes"]["M"].items()},
             written={name: frozenset(value["SS"]) for name, value in item["written"]["M"].items()},
+            rest=rest and {name: value["S"] for name, value in rest["M"].items()},
+            thing_type=item.get("thingType", {}).get("S", ""),
         )
+
+    def is_of(self, thing: Thing) -> bool:
+        """Return whether this is the backup of a thing, which may have been created again."""
+        is_same = self.device_id == thing.name and self.resembles(thing)
+        return is_same or self.thing_id == thing.thing_id
+
+    def resembles(self, thing: Thing) -> bool:
+        """Return whether a thing is as the workflow left the one that was backed up."""
+        holds = all(thing.attributes.get(name) in values for name, values in self.written.items())
+        rest = _without(self.written, thing)
+        as_left = rest == self.rest and thing.thing_type == self.thing_type
+        return bool(self.written) and holds and as_left
 
     def originals_to_restore(self, thing: Thing) -> dict[str, str | None]:
         """Return the originals of the attributes that still have a value that was written."""
-        if self.thing_id != thing.thing_id:
+        if not self.is_of(thing):
             return {}
         return {
             name: self.attributes.get(name)
@@ -95,11 +125,14 @@ def store(thing: Thing, overwriting: Mapping[str, str] = MappingProxyType({})) -
     older = "<=" if overwriting else "<"
     previous = load(thing.name)
     kept = previous.originals_to_restore(thing) if previous else {}
+    if previous and not previous.is_of(thing):
+        keep(thing.name)
     names = {*settings().names_to_overwrite, *kept, *_ALERT_ATTRIBUTES}
     originals = {name: thing.attributes.get(name) for name in sorted(names)} | kept
     written = {name: previous.written[name] for name in kept} if previous else {}
     for name, value in overwriting.items():
         written[name] = written.get(name, frozenset()) | {value}
+    rest = _without(written, thing)
     try:
         aws.call(
             "dynamodb",
@@ -113,6 +146,8 @@ def store(thing: Thing, overwriting: Mapping[str, str] = MappingProxyType({})) -
                 "written": {
                     "M": {name: {"SS": sorted(values)} for name, values in written.items()}
                 },
+                "rest": {"M": {name: {"S": value} for name, value in rest.items()}},
+                "thingType": {"S": thing.thing_type},
                 "thingId": {"S": thing.thing_id},
                 "thingVersion": {"N": str(thing.version)},
                 "timestamp": {"S": clock.iso(clock.now())},
@@ -131,6 +166,31 @@ def store(thing: Thing, overwriting: Mapping[str, str] = MappingProxyType({})) -
         if not overwriting:
             return
         raise TransientError("the backup holds a newer version of the thing") from error
+
+
+def keep(device_id: str) -> None:
+    """Keep the backup of a thing that is gone, and may live on under another name or id.
+
+    Does nothing where no value was written over an original. Safe to repeat.
+
+    Raises:
+        TransientError, RequestRefusedError: see ``aws.call``.
+    """
+    item = aws.get_item(settings().backup_table, {"deviceId": {"S": device_id}})
+    if item is None or not item["written"]["M"]:
+        return
+    now = clock.now()
+    orphan = {
+        **item,
+        "deviceId": {"S": f"{device_id}#{item['thingId']['S']}"},
+        "orphanedAt": {"S": clock.iso(now)},
+        "expiresAt": {"N": str(int(now) + _YEAR)},
+    }
+    aws.call("dynamodb", "put_item", TableName=settings().backup_table, Item=orphan)
+
+
+def _without(names: Container[str], thing: Thing) -> dict[str, str]:
+    return {name: value for name, value in thing.attributes.items() if name not in names}
 
 
 def _attribute_value(value: str | None) -> dict[str, Any]:

@@ -13,7 +13,8 @@ either the overwriting step itself or the requester.
 All steps take the recovery run and may raise:
 
 - RecoverySupersededError: the run does not own the device (any more)
-- ThingNotFoundError: the thing is gone; its record and backup were deleted
+- ThingNotFoundError: the thing is gone; its record was deleted, and its backup kept if the
+  attributes were overwritten
 - TransientError: the thing was changed since it was read, or see ``aws.call``
 - RequestRefusedError: see ``registry.update`` and ``registry.add_to_group``
 """
@@ -147,6 +148,8 @@ def _reason_to_restore(run: Run, record: Record) -> str:
 def _originals_to_restore(run: Run, thing: Thing) -> dict[str, str | None]:
     backup = backup_table.load(run.device_id)
     if backup is not None:
+        if not backup.is_of(thing):
+            backup_table.keep(run.device_id)
         return backup.originals_to_restore(thing)
     retries_table.read_owned(run)  # a concurrent duplicate may have ended the episode
     if _is_overwritten(thing):
@@ -225,5 +228,7 @@ def _end_with_thing(run: Run) -> Iterator[None]:
     try:
         yield
     except ThingNotFoundError:
+        # First: the thing may live on under another name, with its attributes overwritten.
+        backup_table.keep(run.device_id)
         retries_table.forget(run)
         raise

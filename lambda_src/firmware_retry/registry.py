@@ -18,6 +18,8 @@ class Thing:
     """Distinguishes a thing from a later one of the same name."""
     version: int
     attributes: Mapping[str, str]
+    thing_type: str = ""
+    """The name of its thing type; empty where it has none."""
 
 
 def describe(name: str) -> Thing:
@@ -28,7 +30,13 @@ def describe(name: str) -> Thing:
         TransientError: see ``aws.call``.
     """
     answer = _call("describe_thing", name)
-    return Thing(name, answer["thingId"], answer["version"], answer.get("attributes", {}))
+    return Thing(
+        name,
+        answer["thingId"],
+        answer["version"],
+        answer.get("attributes", {}),
+        answer.get("thingTypeName", ""),
+    )
 
 
 def update(thing: Thing, changes: Mapping[str, str | None]) -> None:

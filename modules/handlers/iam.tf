@@ -49,7 +49,7 @@ locals {
     RestoreDeviceAttributes = {
       Registry     = ["iot:DescribeThing", "iot:UpdateThing", "iot:ListThingGroupsForThing"]
       RetriesTable = ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
-      BackupTable  = ["dynamodb:GetItem", "dynamodb:DeleteItem"]
+      BackupTable  = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"]
       HistoryTable = ["dynamodb:PutItem"]
       Campaigns    = ["dynamodb:GetItem"]
     }
@@ -64,7 +64,7 @@ locals {
       Registry     = ["iot:DescribeThing"]
       FailedGroup  = ["iot:AddThingToThingGroup", "iot:RemoveThingFromThingGroup"]
       RetriesTable = ["dynamodb:GetItem", "dynamodb:DeleteItem"]
-      BackupTable  = ["dynamodb:DeleteItem"]
+      BackupTable  = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"]
       HistoryTable = ["dynamodb:PutItem"]
     }
     SendSNSNotification = {
@@ -76,7 +76,7 @@ locals {
       Registry     = ["iot:DescribeThing", "iot:UpdateThing"]
       FailedGroup  = ["iot:RemoveThingFromThingGroup"]
       RetriesTable = ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
-      BackupTable  = ["dynamodb:GetItem", "dynamodb:DeleteItem"]
+      BackupTable  = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"]
       HistoryTable = ["dynamodb:PutItem", "dynamodb:Query"]
       Alerts       = ["sns:Publish"]
     }
@@ -84,7 +84,7 @@ locals {
       Registry     = ["iot:DescribeThing", "iot:UpdateThing"]
       FailedGroup  = ["iot:RemoveThingFromThingGroup"]
       RetriesTable = ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
-      BackupTable  = ["dynamodb:GetItem", "dynamodb:DeleteItem"]
+      BackupTable  = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"]
       HistoryTable = ["dynamodb:PutItem"]
       Alerts       = ["sns:Publish"]
     }

@@ -28,6 +28,16 @@ resource "aws_dynamodb_table" "this" {
     type = "S"
   }
 
+  # A backup expires a year after its thing vanished; other backups have no such time.
+  dynamic "ttl" {
+    for_each = each.key == "backup" ? ["expiresAt"] : []
+
+    content {
+      attribute_name = ttl.value
+      enabled        = true
+    }
+  }
+
   point_in_time_recovery {
     enabled = true
   }

@@ -9,7 +9,7 @@ variable "existing_tables" {
   description = <<-EOT
     Your own tables, each instead of one that is created here.
     - `retries`: `arn` of the table of tracked devices, partition key `deviceId`.
-    - `backup`: `arn` of the table of overwritten attributes, partition key `deviceId`.
+    - `backup`: `arn` of the table of overwritten attributes, partition key `deviceId`, TTL on `expiresAt`.
     - `history`: `arn` of the table of each device's history, partition key `deviceId`, sort key `at`, TTL on `expiresAt`.
     - `campaigns`: `arn` of the table of paused campaigns, partition key `campaign`.
   EOT

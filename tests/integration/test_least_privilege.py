@@ -121,6 +121,13 @@ def _vanish_late(fleet: Fleet, device: str) -> None:
     fleet.client("iot").delete_thing(thingName=away)
     fleet.invoke("RestoreDeviceAttributes", **run)
     assert fleet.record(away) is None
+    for step in ("ClearDeviceRecord", "ReleaseDevice"):
+        name = f"{device}-{step}"
+        _register(fleet, name)
+        fleet.invoke("ResetRetryCounterAndMoveOut", **_use_up(fleet, name, 2)["recovery"])
+        fleet.client("iot").delete_thing(thingName=name)
+        fleet.invoke(step, **_success(fleet, name))
+        assert fleet.record(name) is None
     fleet.invoke("MoveDeviceToFailedGroup", **_run("nobody", "none", 1))
     tracking_id = (fleet.record(device) or {})["trackingId"]
     fleet.client("iot").delete_thing(thingName=device)
