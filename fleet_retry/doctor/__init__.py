@@ -11,7 +11,7 @@ from types import MappingProxyType
 from botocore.exceptions import BotoCoreError, ClientError
 
 from fleet_retry.deployment import DeploymentError, NotThereError
-from fleet_retry.doctor import notifications, quotas, registry, resources
+from fleet_retry.doctor import notifications, quotas, registry, resources, strays
 from fleet_retry.doctor.context import Context
 from fleet_retry.doctor.findings import Finding, Result, Status, fault, not_checked
 
@@ -28,6 +28,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "failed group": registry.check_failed_group,
         "group queries": registry.check_group_queries,
         "devices that stayed": registry.check_devices_that_stayed,
+        "things with marks": strays.check_strays,
         "job events": registry.check_job_events,
         "membership events": registry.check_membership_events,
         "subscriptions": notifications.check_subscriptions,

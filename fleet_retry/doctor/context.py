@@ -43,6 +43,8 @@ class Census:
     away: list[Record] = field(default_factory=list)
     """The cooling-down devices that have been away longest, longest first."""
     away_count: int = 0
+    overwritten: set[str] = field(default_factory=set)
+    """Names of the devices whose attributes are overwritten."""
 
 
 @dataclass
@@ -87,6 +89,8 @@ class Context:
         everything = records.read_all(self.deployment)
         for record in terminal.show_progress(everything, "Reading records"):
             _count(census, record, self.settings.retry_limit)
+            if record.away_since:
+                census.overwritten.add(record.device_id)
             if record.state is State.COOLING_DOWN and record.left_groups:
                 census.away_count += 1
                 heapq.heappush(longest, (-record.away_since, record.device_id, record))

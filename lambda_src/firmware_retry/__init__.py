@@ -27,6 +27,7 @@ Modules that do the work of the steps:
 - ``recovery``       overwrite and restore attributes, join the failed group
 - ``release``        release a device for an operator
 - ``reconcile``      finish what lost recoveries left undone, with ``fleet_scan`` and ``breaker``
+- ``strays``         restore things that hold marks without an episode
 - ``alerts``         publish alerts for machines
 - ``operator_mail``  send e-mails to operators, with ``emails``
 

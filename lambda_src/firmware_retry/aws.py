@@ -158,6 +158,23 @@ def read_pages(operation: str, parameters: dict[str, Any]) -> Iterator[list[dict
         parameters = parameters | {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
 
+def list_tables() -> Iterator[list[str]]:
+    """Yield the names of all tables of the account in this region, page by page.
+
+    Raises:
+        TransientError, RequestRefusedError: see ``call``.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_ListTables.html
+    """
+    query: dict[str, Any] = {}
+    while True:
+        page = call("dynamodb", "list_tables", **query)
+        yield page["TableNames"]
+        if "LastEvaluatedTableName" not in page:
+            return
+        query["ExclusiveStartTableName"] = page["LastEvaluatedTableName"]
+
+
 def _classify_error(service: str, error: ClientError) -> Exception:
     code = error.response["Error"]["Code"]
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)

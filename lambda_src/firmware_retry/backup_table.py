@@ -25,7 +25,7 @@ The values written are stored beside the originals, and not taken from the setti
 change while a device is moved out.
 """
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -54,6 +54,7 @@ class Backup:
     rest: Mapping[str, str] | None = None
     """Name to value of all other attributes; None in a backup of an earlier version."""
     thing_type: str = ""
+    is_orphan: bool = False
 
     @classmethod
     def of(cls, item: dict[str, Any]) -> "Backup":
@@ -70,6 +71,7 @@ class Backup:
             written={name: frozenset(value["SS"]) for name, value in item["written"]["M"].items()},
             rest=rest and {name: value["S"] for name, value in rest["M"].items()},
             thing_type=item.get("thingType", {}).get("S", ""),
+            is_orphan="orphanedAt" in item,
         )
 
     def is_of(self, thing: Thing) -> bool:
@@ -86,8 +88,10 @@ class Backup:
 
     def originals_to_restore(self, thing: Thing) -> dict[str, str | None]:
         """Return the originals of the attributes that still have a value that was written."""
-        if not self.is_of(thing):
-            return {}
+        return self.originals_over(thing) if self.is_of(thing) else {}
+
+    def originals_over(self, thing: Thing) -> dict[str, str | None]:
+        """Return the originals of the attributes with a written value, whosever they are."""
         return {
             name: self.attributes.get(name)
             for name, values in self.written.items()
@@ -103,6 +107,20 @@ def load(device_id: str) -> Backup | None:
     """
     item = aws.get_item(settings().backup_table, {"deviceId": {"S": device_id}})
     return None if item is None else Backup.of(item)
+
+
+def read_all() -> Iterator[list[Backup]]:
+    """Read all backups, orphans included, page by page, each read on demand.
+
+    Raises:
+        TransientError, RequestRefusedError: see ``aws.call``.
+    """
+    # Items of another program have none: see docs/migrating-from-cdk.md.
+    pages = aws.scan(
+        TableName=settings().backup_table, FilterExpression="attribute_exists(written)"
+    )
+    for page in pages:
+        yield [Backup.of(item) for item in page]
 
 
 def store(thing: Thing, overwriting: Mapping[str, str] = MappingProxyType({})) -> None:

@@ -50,6 +50,8 @@ class Census:
     """Those that have an item, by name."""
     window: Window | None
     """The breaker's window; None when it is off."""
+    marked: set[str] = field(default_factory=set)
+    """Things that hold marks; those that a record explains are removed."""
     states: Counter[State] = field(default_factory=Counter)
     on_hold: int = 0
     """Devices whose cool-down is over, and whose campaign is paused."""
@@ -91,6 +93,8 @@ class Census:
 
     def _add(self, record: Record) -> None:
         self.states[record.state] += 1
+        if record.away_since:
+            self.marked.discard(record.device_id)
         if self.window:
             self.window.add(record)
         if record.awaits_operator_since < self.moment:

@@ -99,6 +99,15 @@ def put(transition: Transition) -> dict[str, Any]:
     return {"Put": {"TableName": settings().history_table, "Item": item}}
 
 
+def write(transition: Transition) -> None:
+    """Write a line that comes with no change of a record.
+
+    Raises:
+        TransientError, RequestRefusedError: see ``aws.call``.
+    """
+    aws.call("dynamodb", "put_item", **put(transition)["Put"])
+
+
 def make_item(transition: Transition, history_days: int) -> dict[str, Any]:
     """Return the item of a transition that happens now, in DynamoDB's typed JSON.
 

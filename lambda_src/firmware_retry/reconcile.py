@@ -20,6 +20,7 @@ from firmware_retry import (
     recovery,
     registry,
     retries_table,
+    strays,
 )
 from firmware_retry.breaker import Window
 from firmware_retry.errors import (
@@ -66,7 +67,8 @@ def reconcile_fleet(grace_seconds: float, seconds_left: Callable[[], float]) -> 
         ``started``, ``moved_out``, ``restored``, ``marked_failed``, ``told`` (operators were
         notified), ``ended``, ``released``; found ``gone`` or ``superseded``; ``refused``; ``left``
         for the next pass after a transient error or for lack of time. ``tripped`` is the number of
-        campaigns that tripped the breaker.
+        campaigns that tripped the breaker; ``put_back`` and ``stray`` are things that held marks
+        without an episode, see ``strays``.
 
     Raises:
         ReconcileIncompleteError: something was refused; the log contains each reason.
@@ -74,7 +76,8 @@ def reconcile_fleet(grace_seconds: float, seconds_left: Callable[[], float]) -> 
     """
     campaigns, rule, now = campaigns_table.read_all(), settings().breaker, clock.now()
     window = Window(rule, campaigns, now) if rule else None
-    census = Census(now - grace_seconds, campaigns, window)
+    marked = strays.list_marked()
+    census = Census(now - grace_seconds, campaigns, window, marked.unexplained)
     half = seconds_left() / 2
     census.take(lambda: seconds_left() < half)
     # First of all: the devices of a campaign that trips now must not come back in this very pass.
@@ -86,6 +89,7 @@ def reconcile_fleet(grace_seconds: float, seconds_left: Callable[[], float]) -> 
     kept = _SHARE_OF_RELEASES * (seconds_left() - _LAST_SECONDS) if settled else 0
     tally += _act_on_all(finish, census.overdue.shuffle(), partial(_is_over, seconds_left, kept))
     tally += _release_removed(census.moment, settled, is_over)
+    tally += strays.restore_all(marked, is_over)
     _logger.info("devices reconciled", extra={"devices": dict(tally)})
     if tally["refused"]:
         message = f"{tally['refused']} device(s) could not be reconciled"

@@ -58,6 +58,7 @@ class Cause(StrEnum):
     CAMPAIGN_CHANGED = "another campaign began"
     RELEASED = "released by an operator"
     VANISHED = "thing is gone"
+    STRAY = "attributes restored: the thing held marks without an episode"
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def describe(name: str) -> Thing:
         answer["thingId"],
         answer["version"],
         answer.get("attributes", {}),
-        answer.get("thingTypeName", ""),
+        answer.get("thingTypeName") or "",
     )
 
 
@@ -148,6 +148,18 @@ def members_of(group: str) -> frozenset[str]:
         return frozenset(name for page in _pages(list_page) for name in page["things"])
     except ThingNotFoundError as error:
         raise RequestRefusedError(f"the thing group {group} does not exist: {error}") from error
+
+
+def list_with_attribute(name: str, value: str) -> Iterator[list[tuple[str, Mapping[str, str]]]]:
+    """Yield the names and attributes of the things that have a value of an attribute, by page.
+
+    https://docs.aws.amazon.com/iot/latest/apireference/API_ListThings.html
+    """
+    list_page = partial(
+        aws.call, "iot", "list_things", attributeName=name, attributeValue=value, maxResults=250
+    )
+    for page in _pages(list_page):
+        yield [(thing["thingName"], thing.get("attributes", {})) for thing in page["things"]]
 
 
 def _pages(list_page: Callable[..., dict[str, Any]]) -> Iterator[dict[str, Any]]:

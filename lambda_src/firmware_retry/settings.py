@@ -100,6 +100,11 @@ class Settings:
         )
 
     @property
+    def marks(self) -> tuple[Mapping[str, str], ...]:
+        """Return the sets of attributes that the workflow writes over the originals."""
+        return self.move_out_attributes, self.failed_attributes
+
+    @property
     def names_to_overwrite(self) -> tuple[str, ...]:
         """Return the names of all attributes that the workflow may overwrite, sorted."""
         return tuple(sorted({*self.move_out_attributes, *self.failed_attributes}))

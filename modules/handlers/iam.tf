@@ -18,6 +18,10 @@ locals {
       for name in values(var.recovery_state_machine_names) :
       format(module.names.arn, "states", "execution:${name}:*")
     ]
+    # Neither list has resources to name.
+    Lists = ["*"]
+    # Whose device a thing is that holds marks: other instances may write the same.
+    OtherRecords  = [format(module.names.arn, "dynamodb", "table/*DeviceFirmwareRetries")]
     Operators     = var.operator[*].topic_arn
     OperatorQueue = var.operator[*].queue_arn
   }
@@ -90,11 +94,13 @@ locals {
     }
     ReconcileDevices = {
       Registry     = ["iot:DescribeThing", "iot:UpdateThing", "iot:ListThingGroupsForThing"]
+      Lists        = ["iot:ListThings", "dynamodb:ListTables"]
+      OtherRecords = ["dynamodb:GetItem"]
       ThingGroups  = ["iot:DescribeThingGroup"]
       FailedGroup  = ["iot:AddThingToThingGroup", "iot:RemoveThingFromThingGroup"]
       FailedThings = ["iot:ListThingsInThingGroup"]
       RetriesTable = ["dynamodb:Scan", "dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
-      BackupTable  = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"]
+      BackupTable  = ["dynamodb:Scan", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"]
       HistoryTable = ["dynamodb:PutItem"]
       Campaigns    = ["dynamodb:Scan", "dynamodb:GetItem", "dynamodb:UpdateItem"]
       Alerts       = ["sns:Publish"]

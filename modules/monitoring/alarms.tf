@@ -270,6 +270,21 @@ resource "aws_cloudwatch_metric_alarm" "overdue" {
   tags                = var.tags
 }
 
+resource "aws_cloudwatch_metric_alarm" "things_left_marked" {
+  alarm_name          = "${local.alarm_prefix}things-left-marked"
+  alarm_description   = "Things hold attributes that this module writes, without an episode that restores them. ${local.runbook}things-left-marked"
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  evaluation_periods  = 1
+  namespace           = local.namespace
+  metric_name         = "ThingsLeftMarked"
+  period              = 300
+  statistic           = "Maximum"
+  treat_missing_data  = "ignore" # between two passes it stays as the last one left it
+  alarm_actions       = local.alarm_actions
+  tags                = var.tags
+}
+
 # Throttling is what backoff is for; when it does not end within an hour, a quota is too small.
 resource "aws_cloudwatch_metric_alarm" "throttled" {
   alarm_name          = "${local.alarm_prefix}calls-throttled"

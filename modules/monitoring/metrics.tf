@@ -83,14 +83,21 @@ locals {
     }
   ]...)
 
-  gauge_filters = {
+  gauge_filters = merge({
     for metric, field in local.gauges : metric => {
       metric  = metric
       step    = "ReconcileDevices"
       pattern = "{ $.message = \"fleet counted\" }"
       value   = "$.${field}"
     }
-  }
+    }, {
+    ThingsLeftMarked = {
+      metric  = "ThingsLeftMarked"
+      step    = "ReconcileDevices"
+      pattern = "{ $.message = \"strays counted\" }"
+      value   = "$.strays"
+    }
+  })
 }
 
 resource "aws_cloudwatch_log_metric_filter" "this" {

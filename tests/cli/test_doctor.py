@@ -465,3 +465,49 @@ def test_no_module_at_all_says_what_to_do(healthy: Fleet) -> None:
     code, output = healthy.run("doctor", "--prefix", "fleet-b-")
     assert code == 2
     assert "there is no function fleet-b-ReconcileDevices" in output
+
+
+# Things with marks
+
+
+def make_thing(name: str, **attributes: str) -> None:
+    boto3.client("iot").create_thing(thingName=name, attributePayload={"attributes": attributes})
+
+
+def test_a_thing_with_marks_and_no_episode_is_found(healthy: Fleet) -> None:
+    make_thing("stray", FW="moveOut", model="moveOut")
+    said = only(healthy, "things with marks")
+    assert said["what"].startswith("stray holds attributes that this module writes")
+    assert "aws iot update-thing --thing-name=stray" in said["do"]
+
+
+def test_originals_that_may_be_its_own_are_named(healthy: Fleet) -> None:
+    make_thing("stray", FW="moveOut", model="moveOut", site="7")
+    healthy.table("DeviceAttributeBackup").put_item(
+        Item={
+            "deviceId": "old#id",
+            "thingId": "id",
+            "attributes": {"FW": "2.26", "model": "wo:v8"},
+            "written": {"FW": {"moveOut"}, "model": {"moveOut"}},
+            "rest": {"site": "7"},
+            "thingType": "",
+        }
+    )
+    assert '{"FW": "2.26", "model": "wo:v8"} of old' in only(healthy, "things with marks")["do"]
+
+
+@pytest.mark.parametrize("table", ["DeviceFirmwareRetries", "other-DeviceFirmwareRetries"])
+def test_a_device_that_is_away_is_no_such_thing(healthy: Fleet, table: str) -> None:
+    make_thing("pump-17", FW="moveOut", model="moveOut")
+    if table.startswith("other-"):
+        boto3.client("dynamodb").create_table(
+            TableName=table,
+            KeySchema=[{"AttributeName": "deviceId", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "deviceId", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        item = {"deviceId": "pump-17", "state": "failed"}
+        healthy.table(table).put_item(Item=item)
+    else:
+        healthy.put("pump-17", "cooling_down")
+    assert findings(healthy) == {}

@@ -43,7 +43,8 @@ WILDCARDS = {
     r"arn:aws:iot:[^*]+:thinggroup/\*": "only the registry says which groups it is in",
     r"arn:aws:states:[^*]+:execution:[^*]+:\*": "a run has its name from the device's episode",
     r"arn:aws:logs:[^*]+:log-group:[^*]+:\*": "a stream has its name from who writes it",
-    r"\*": "log delivery has no resources to name",
+    r"arn:aws:dynamodb:[^*]+:table/\*DeviceFirmwareRetries": "an instance knows no other's prefix",
+    r"\*": "log delivery and lists have no resources to name",
 }
 """The forms of resources that may hold a wildcard, and why."""
 

@@ -76,7 +76,8 @@ def test_one_that_is_held_costs_nothing_but_its_place_in_the_table(
     cloud.pause()
     cloud.calls.clear()
     reconcile()
-    assert cloud.calls == ["dynamodb.scan", "dynamodb.scan"]
+    lists = ["iot.list_things", "iot.list_things"]
+    assert cloud.calls == ["dynamodb.scan", *lists, "dynamodb.scan"]
 
 
 def test_one_that_is_not_due_yet_is_not_held(cloud: Cloud, fake_time: list[float]) -> None:

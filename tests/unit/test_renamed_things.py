@@ -4,9 +4,16 @@ from typing import Any
 
 import pytest
 
-from firmware_retry.errors import ThingNotFoundError
+from firmware_retry import aws, retries_table
+from firmware_retry.errors import (
+    ReconcileIncompleteError,
+    RequestRefusedError,
+    ThingNotFoundError,
+    TransientError,
+)
 from firmware_retry.handlers import (
     clear_device_record,
+    reconcile_devices,
     release_device,
     reset_retry_counter_and_move_out,
     restore_device_attributes,
@@ -33,6 +40,10 @@ def originals(orphan: dict[str, Any]) -> dict[str, str]:
 def recreate(cloud: Cloud, attributes: dict[str, str], name: str = "dev-1") -> None:
     cloud.iot.delete_thing(thingName=name)
     cloud.create_thing(name, **attributes)
+
+
+def refuse(*_: object) -> None:
+    raise TransientError("throttled")
 
 
 # Originals of a thing that is gone
@@ -117,3 +128,259 @@ def test_a_thing_created_again_as_it_was_left_gets_its_originals(
     else:
         release_device.handler({"deviceId": "dev-1"}, None)
     assert cloud.attributes() == ORIGINAL
+
+
+# Strays: things that hold marks without an episode of their own
+
+
+def rename(cloud: Cloud, old: str, new: str) -> None:
+    """Creates a thing with the attributes of another one, and deletes that."""
+    attributes = cloud.attributes(old)
+    cloud.iot.delete_thing(thingName=old)
+    cloud.create_thing(new, **attributes)
+
+
+def reconcile() -> dict[str, int]:
+    return reconcile_devices.handler({}, None)
+
+
+def bring_two(cloud: Cloud, first: dict[str, str], second: dict[str, str]) -> None:
+    """Two devices that cool down, ``dev-1`` and ``dev-2``."""
+    bring(cloud, Stage.COOLING_DOWN, "dev-1", first)
+    bring(cloud, Stage.COOLING_DOWN, "dev-2", second)
+
+
+def lines_of(caplog: pytest.LogCaptureFixture, message: str) -> list[Any]:
+    return [vars(line) for line in caplog.records if line.message == message]
+
+
+@pytest.mark.parametrize("stage", [Stage.COOLING_DOWN, Stage.FAILED, Stage.NOTIFIED])
+def test_a_renamed_thing_gets_its_originals_though_no_run_has_noticed_yet(
+    cloud: Cloud, stage: Stage
+) -> None:
+    bring(cloud, stage)
+    rename(cloud, "dev-1", "new")
+    assert reconcile()["put_back"] == 1
+    assert cloud.attributes("new") == ORIGINAL
+    why = "attributes restored: the thing held marks without an episode"
+    assert cloud.steps("new") == [("free", "free", why)]
+    assert "put_back" not in reconcile()
+
+
+def test_a_renamed_thing_gets_its_originals_after_its_old_episode_ended(cloud: Cloud) -> None:
+    recovery = bring(cloud, Stage.COOLING_DOWN)
+    rename(cloud, "dev-1", "new")
+    with pytest.raises(ThingNotFoundError):
+        restore_device_attributes.handler(recovery, None)
+    assert reconcile() == {"put_back": 1}
+    assert cloud.attributes("new") == ORIGINAL
+
+
+def test_a_thing_whose_old_name_is_in_use_again_gets_its_originals(cloud: Cloud) -> None:
+    recovery = bring(cloud, Stage.COOLING_DOWN)
+    rename(cloud, "dev-1", "new")
+    cloud.create_thing(**TEMPLATE)
+    restore_device_attributes.handler(recovery, None)
+    assert reconcile() == {"put_back": 1}
+    assert cloud.attributes("new") == ORIGINAL
+    assert cloud.attributes() == TEMPLATE
+
+
+def test_two_things_renamed_at_the_same_time_get_their_own_originals(cloud: Cloud) -> None:
+    bring_two(cloud, ORIGINAL, {**ORIGINAL, "FW": "2.19", "site": "8"})
+    rename(cloud, "dev-1", "new-1")
+    rename(cloud, "dev-2", "new-2")
+    assert reconcile() == {"put_back": 2}
+    assert cloud.attributes("new-1")["FW"] == "2.26"
+    assert cloud.attributes("new-2")["FW"] == "2.19"
+
+
+def test_two_things_with_swapped_names_get_no_originals_of_the_other(cloud: Cloud) -> None:
+    bring_two(cloud, ORIGINAL, {**ORIGINAL, "FW": "2.19", "site": "8"})
+    rename(cloud, "dev-1", "between")
+    rename(cloud, "dev-2", "dev-1")
+    rename(cloud, "between", "dev-2")
+    for device in ("dev-1", "dev-2"):
+        release_device.handler({"deviceId": device}, None)
+    assert reconcile() == {"stray": 2}
+    assert cloud.attributes("dev-1")["FW"] == "moveOut"
+    assert len(orphans(cloud)) == 2
+
+
+def test_two_things_that_differ_in_nothing_but_their_originals_are_reported(
+    cloud: Cloud, caplog: pytest.LogCaptureFixture
+) -> None:
+    bring_two(cloud, ORIGINAL, {**ORIGINAL, "FW": "2.19"})
+    rename(cloud, "dev-1", "new-1")
+    rename(cloud, "dev-2", "new-2")
+    with caplog.at_level("INFO"):
+        assert reconcile() == {"stray": 2}
+    assert cloud.attributes("new-1") == MOVED_OUT
+    unknown = lines_of(caplog, "thing holds marks, and its originals are unknown")
+    assert [(line["deviceId"], line["candidates"]) for line in unknown] == [
+        ("new-1", 2),
+        ("new-2", 2),
+    ]
+    assert [line["strays"] for line in lines_of(caplog, "strays counted")] == [2]
+
+
+def test_two_things_with_the_same_originals_need_no_distinction(cloud: Cloud) -> None:
+    bring_two(cloud, ORIGINAL, ORIGINAL)
+    rename(cloud, "dev-1", "new-1")
+    rename(cloud, "dev-2", "new-2")
+    assert reconcile() == {"put_back": 2}
+
+
+def test_a_copy_of_a_device_that_still_cools_down_is_reported(cloud: Cloud) -> None:
+    bring(cloud, Stage.COOLING_DOWN)
+    cloud.create_thing("copy", **MOVED_OUT)
+    assert reconcile() == {"stray": 1}
+    assert cloud.attributes("copy") == MOVED_OUT
+
+
+def test_a_thing_created_again_with_marks_and_other_attributes_gets_its_originals(
+    cloud: Cloud,
+) -> None:
+    recovery = bring(cloud, Stage.COOLING_DOWN)
+    recreate(cloud, {"model": "moveOut", "FW": "moveOut", "site": "8"})
+    restore_device_attributes.handler(recovery, None)
+    assert reconcile() == {"put_back": 1}
+    assert cloud.attributes() == {**ORIGINAL, "site": "8"}
+    assert cloud.steps()[-1][:2] == ("tracking", "tracking")
+
+
+def test_a_thing_that_was_never_known_is_reported(
+    cloud: Cloud, caplog: pytest.LogCaptureFixture
+) -> None:
+    cloud.create_thing("unknown", **FAILED)
+    with caplog.at_level("INFO"):
+        assert reconcile() == {"stray": 1}
+    cloud.iot.delete_thing(thingName="unknown")
+    with caplog.at_level("INFO"):
+        assert reconcile() == {}
+    assert [line["strays"] for line in lines_of(caplog, "strays counted")] == [1, 0]
+
+
+@pytest.mark.parametrize(
+    "stage", [Stage.MOVING, Stage.COOLING_DOWN, Stage.MARKING, Stage.FAILED, Stage.NOTIFIED]
+)
+def test_a_device_of_a_live_episode_is_no_stray(cloud: Cloud, stage: Stage) -> None:
+    bring(cloud, stage)
+    before = cloud.attributes()
+    assert reconcile().keys() <= {"failed"}
+    assert cloud.attributes() == before
+
+
+def test_a_device_whose_step_crashed_after_it_was_overwritten_is_no_stray(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recovery = bring(cloud, Stage.DUE)
+    with monkeypatch.context() as patch:
+        patch.setattr("firmware_retry.retries_table.mark_away", refuse)
+        with pytest.raises(TransientError):
+            reset_retry_counter_and_move_out.handler(recovery, None)
+    assert reconcile() == {}
+    assert cloud.attributes() == MOVED_OUT
+
+
+def test_a_device_that_is_released_while_the_pass_looks_is_no_stray(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bring(cloud, Stage.COOLING_DOWN)
+    read_all = retries_table.read_all
+
+    def release_first() -> Any:
+        release_device.handler({"deviceId": "dev-1"}, None)
+        return read_all()
+
+    monkeypatch.setattr(retries_table, "read_all", release_first)
+    assert reconcile() == {}
+    assert cloud.attributes() == ORIGINAL
+
+
+def test_a_thing_that_changes_while_its_records_are_read_is_left_to_the_next_pass(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud.create_thing("unknown", **FAILED)
+    read = retries_table.read
+
+    def change_first(name: str) -> Any:
+        payload = {"attributes": {"site": "8"}, "merge": True}
+        cloud.iot.update_thing(thingName=name, attributePayload=payload)
+        return read(name)
+
+    monkeypatch.setattr(retries_table, "read", change_first)
+    assert reconcile() == {}
+    monkeypatch.undo()
+
+
+def test_a_part_of_the_marks_is_none(cloud: Cloud) -> None:
+    """``FW = 0`` may be what a factory writes."""
+    cloud.create_thing("other", model="moveOut", FW="0")
+    assert reconcile() == {}
+
+
+def test_a_refused_listing_fails_the_pass_at_its_end_only(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, fake_time: list[float]
+) -> None:
+    bring(cloud, Stage.COOLING_DOWN)
+    call = aws.call
+
+    def refusing(service: str, operation: str, **parameters: Any) -> Any:
+        if operation == "list_things":
+            raise RequestRefusedError("no permission", "AccessDeniedException")
+        return call(service, operation, **parameters)
+
+    monkeypatch.setattr(aws, "call", refusing)
+    fake_time[0] += 2 * 86_400
+    with pytest.raises(ReconcileIncompleteError):
+        reconcile()
+    assert cloud.attributes() == ORIGINAL
+
+
+# Another instance over the same things
+
+
+def create_instance(cloud: Cloud, **item: str) -> None:
+    """The table of records of another instance, with a record of ``dev-2``."""
+    table = cloud.dynamodb.create_table(
+        TableName="other-DeviceFirmwareRetries",
+        KeySchema=[{"AttributeName": "deviceId", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "deviceId", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    table.put_item(Item={"deviceId": "dev-2", **item})
+
+
+@pytest.mark.parametrize(
+    ("record", "found"),
+    [
+        ({"state": "cooling_down"}, {}),
+        ({"state": "failed"}, {}),
+        ({}, {}),  # of the CDK stack, whose records have no state
+        ({"state": "tracking"}, {"stray": 1}),
+    ],
+)
+def test_a_device_that_another_instance_holds_is_no_stray(
+    cloud: Cloud, record: dict[str, str], found: dict[str, int]
+) -> None:
+    create_instance(cloud, **record)
+    cloud.create_thing("dev-2", **MOVED_OUT)
+    assert reconcile() == found
+
+
+def test_a_device_of_an_instance_whose_records_cannot_be_read_is_left_alone(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its tables may have a key of their own."""
+    create_instance(cloud, state="tracking")
+    cloud.create_thing("dev-2", **MOVED_OUT)
+    get_item = aws.get_item
+
+    def refusing(table: str, key: dict[str, Any]) -> Any:
+        if table.startswith("other-"):
+            raise RequestRefusedError("no permission", "AccessDeniedException")
+        return get_item(table, key)
+
+    monkeypatch.setattr(aws, "get_item", refusing)
+    assert reconcile() == {}

@@ -44,6 +44,7 @@ class Fault(StrEnum):
     MEDDLED = "a person changed the thing while a step ran"
     VANISHED = "thing deleted"
     RECREATED = "thing made again"
+    RENAMED = "thing renamed"
     RELEASED = "operator released devices"
     TAKEN_OUT = "operator took a thing out of the group"
     CROSSED = "episode ended while a step ran"

@@ -5,6 +5,8 @@ Each violation begins with the name of its check:
 - ``stuck``       every device is tracked below its limit, has failed with an alert, or is untracked
 - ``attributes``  each thing has the attributes that operators gave it, or is marked as failed; an
                   untracked device has all its originals
+- ``renamed``     a renamed thing has the attributes that operators gave it, or those that it had
+                  when it was renamed
 - ``group``       a device is in the group of the failed exactly when it has failed
 - ``told``        an alert went out for each device that has failed
 - ``mailed``      operators got an e-mail for each alert, the latest last
@@ -81,6 +83,9 @@ def _event_in(email: Published, name: str) -> str:
 
 
 def _check_device(checks: Checks, name: str, episode: Episode | None) -> None:
+    if name in checks.world.edits.renamed:
+        _check_renamed(checks, name)
+        return
     _check_history(checks, name, episode)
     if name not in checks.world.account.iot.things:
         _check_vanished(checks, name, episode)
@@ -94,6 +99,14 @@ def _check_device(checks: Checks, name: str, episode: Episode | None) -> None:
     _check_attributes(checks, name, has_failed=has_failed)
     if episode is None and checks.world.backup(name) is not None:
         _check_nothing_owed(checks, name)
+
+
+def _check_renamed(checks: Checks, name: str) -> None:
+    edits = checks.world.edits
+    found = dict(checks.world.account.iot.things[name].attributes)
+    if found not in (edits.expected_attributes(name), edits.renamed[name]):
+        wanted = edits.expected_attributes(name)
+        checks.violate("renamed", f"{name} has {found}, not {wanted}")
 
 
 def _check_rest(checks: Checks, name: str, episode: Episode) -> None:

@@ -18,6 +18,8 @@ class RegistryEdits:
         self._overwritten: dict[str, set[str]] = {}
         self.ever_missing: set[str] = set()
         """Things that did not exist at some time."""
+        self.renamed: dict[str, Mapping[str, str]] = {}
+        """Things that were created in place of another, and the attributes that they got."""
 
     def create(self, name: str, attributes: Mapping[str, str]) -> None:
         """Make a thing."""
@@ -48,6 +50,14 @@ class RegistryEdits:
         self._log("deletes", name)
         self._iot.delete_thing({"thingName": name})
         self.ever_missing.add(name)
+
+    def rename(self, name: str, new_name: str) -> None:
+        """Create a thing with the present attributes of another one, and delete that."""
+        attributes = self._iot.things[name].attributes
+        self.create(new_name, attributes)
+        self._expected[new_name] = dict(self._expected[name])
+        self.renamed[new_name] = attributes
+        self.delete(name)
 
     def take_out(self, name: str, group: str) -> None:
         """Take a thing out of a static group, in the console, say."""

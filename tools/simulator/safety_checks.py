@@ -23,6 +23,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from firmware_retry.message import Message
+from firmware_retry.record import Cause
 from simulator.aws.sns import Published
 from simulator.aws.values import Item
 from simulator.campaign_checks import ABOUT_SECONDS, CampaignChecks
@@ -171,7 +172,7 @@ class SafetyChecks:
             if table == HISTORY and call.run.step == "ClearDeviceRecord":
                 name = call.parameters["Item"]["endId"]["S"]
                 self._model.succeed(parse_report(call.run.event), name)
-            elif table != BACKUP:
+            elif table != BACKUP and not _is_of_stray(call):
                 self._checks.violate("unasked", f"{call.run} {call.operation} on {table}")
             return perform(call)
         function, (record, *details) = call.intent
@@ -317,7 +318,8 @@ class SafetyChecks:
         ]
         self._world.edits.note_overwritten(name, changed)
         episode = self._model.episodes.get(name)
-        if changed and (episode is None or episode.state == TRACKING):
+        is_held = episode is not None and episode.state != TRACKING
+        if changed and not is_held and name not in self._world.edits.renamed:
             self._checks.violate("held", f"{call.run} changed {name}, which no recovery holds")
         for attribute in changed:
             was, value = before.get(attribute), thing.attributes.get(attribute)
@@ -412,6 +414,12 @@ class SafetyChecks:
             self._checks.violate("told", f"{message.group} was told of again")
         else:
             episode.notifications += 1
+
+
+def _is_of_stray(call: Call) -> bool:
+    """Return whether a call writes the line of a thing that held marks without an episode."""
+    is_line = call.operation == "put_item" and call.parameters["TableName"] == HISTORY
+    return is_line and call.parameters["Item"]["reason"]["S"] == Cause.STRAY
 
 
 def parse_report(event: Mapping[str, Any]) -> Report:

@@ -140,7 +140,7 @@ def _end(checks: Checks, device: str) -> str:
 def _populate(scenario: Scenario, devices: list[Device]) -> None:
     world, chance = scenario.world, scenario.world.random
     by_name = {device.name: device for device in devices}
-    world.account.iot.on_join = lambda name: by_name[name].begin()
+    world.account.iot.on_join = lambda name: by_name[name].begin() if name in by_name else None
     scenario.operators.redrives_dead_letters = chance.random() < 0.8
     for device in devices:
         attributes = {"model": "wo:v8", "FW": "2.26"}
@@ -220,8 +220,14 @@ def _names(world: World) -> list[str]:
 def _delete(world: World, name: str) -> None:
     if name not in world.account.iot.things:
         return
-    world.faults.count(Fault.VANISHED)
-    world.edits.delete(name)
+    new_name = f"{name}-renamed"
+    if new_name not in world.account.iot.things and world.random.random() < 0.3:
+        world.faults.count(Fault.RENAMED)
+        world.edits.rename(name, new_name)
+        world.schedules.expect_strays()
+    else:
+        world.faults.count(Fault.VANISHED)
+        world.edits.delete(name)
     if world.random.random() < 0.4:
         # Not within minutes: a call that was under way may not hit a successor of its thing, and
         # AWS IoT has no condition that could tell the two apart.

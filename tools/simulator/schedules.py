@@ -32,6 +32,8 @@ class Schedules:
         self._is_mailing = False
         # Whether the circuit breaker may find a campaign that it did not find before.
         self._is_breaker_due = False
+        # Until when ReconcileDevices may find a stray: the episode of its old name has to end.
+        self._strays_until = 0.0
         account.alert_queue.on_arrival = self._begin_mailing
 
     def follow(self, call: Call) -> None:
@@ -48,6 +50,11 @@ class Schedules:
         item = self._account.dynamodb.tables[RETRIES].items.get((device,))
         if item is not None and self._due_at(item) is not None:
             self._begin_reconciling()
+
+    def expect_strays(self) -> None:
+        """Schedule ReconcileDevices for some passes: it may find a renamed thing."""
+        self._strays_until = self._scheduler.now + 4 * RECONCILE_SECONDS
+        self._begin_reconciling()
 
     def _expect_breaker(self) -> None:
         """Schedule ReconcileDevices after a used-up cycle: it may find a bad campaign."""
@@ -80,7 +87,7 @@ class Schedules:
     def _schedule_reconcile(self) -> None:
         items = self._account.dynamodb.tables[RETRIES].items.values()
         times = [self._due_at(item) for item in items]
-        if self._is_breaker_due:
+        if self._is_breaker_due or self._scheduler.now < self._strays_until:
             times.append(self._scheduler.now)
         due = min((time for time in times if time is not None), default=None)
         if due is None:

@@ -73,6 +73,11 @@ class DynamoDB:
         item = table.items.get(table.key_of(parameters["Key"]))
         return {} if item is None else {"Item": dict(item)}
 
+    def list_tables(self, parameters: Parameters) -> dict[str, Any]:
+        """ListTables, all in one page."""
+        only(parameters, ())
+        return {"TableNames": sorted(self.tables)}
+
     def put_item(self, parameters: Parameters) -> dict[str, Any]:
         """PutItem."""
         before, _, _ = self._now(self._put(parameters))

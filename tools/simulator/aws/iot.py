@@ -71,6 +71,17 @@ class IoT:
             "attributes": thing.attributes,
         }
 
+    def list_things(self, parameters: Parameters) -> dict[str, Any]:
+        """ListThings that have a value of an attribute."""
+        only(parameters, ("attributeName", "attributeValue", "maxResults", "nextToken"))
+        name, value = parameters["attributeName"], parameters["attributeValue"]
+        names = [
+            thing.name for thing in self.things.values() if thing.attributes.get(name) == value
+        ]
+        found, more = self._page(names, parameters)
+        things = [self.describe_thing({"thingName": name}) for name in found]
+        return {"things": things, **more}
+
     def create_thing(self, parameters: Parameters) -> dict[str, Any]:
         """CreateThing; a repetition gets the same answer."""
         only(parameters, ("thingName", "attributePayload"))

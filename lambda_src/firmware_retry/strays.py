@@ -1,0 +1,228 @@
+"""Strays: things that hold the marks of this instance without an episode of their own.
+
+The marks are ``move_out_attributes`` and ``failed_attributes``. A thing that was renamed or created
+again while it was overwritten keeps them, and no recovery ever restores it. So a pass lists the
+things that hold them, and rules out those that a record explains, of this instance or of another
+one over the same registry. A stray gets its originals back where exactly one backup can be its own:
+of a thing of the same name, or of one that is gone and was the same but for its name.
+
+The registry answers consistently, without fleet indexing:
+https://docs.aws.amazon.com/iot/latest/apireference/API_ListThings.html
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from firmware_retry import aws, backup_table, clock, history_table, registry, retries_table
+from firmware_retry.backup_table import Backup
+from firmware_retry.errors import (
+    FirmwareRetryError,
+    RequestRefusedError,
+    ThingNotFoundError,
+    TransientError,
+)
+from firmware_retry.history_table import Transition
+from firmware_retry.record import Cause, State
+from firmware_retry.registry import Thing
+from firmware_retry.settings import settings
+
+_logger = logging.getLogger(__name__)
+
+MOST_PAGES = 200
+"""Pages of 250 things that a pass lists of each kind of marks."""
+MOST_STRAYS = 100
+"""Things without a record that a pass looks at; the next pass looks at others."""
+TABLE = "DeviceFirmwareRetries"
+"""How the name of each instance's table of records ends."""
+
+IsOver = Callable[[], bool]
+Originals = Mapping[str, str | None]
+
+
+@dataclass
+class Marked:
+    """The things that hold marks, as listed."""
+
+    names: set[str] = field(default_factory=set)
+    unexplained: set[str] = field(default_factory=set)
+    """Those that no record of this instance explains, as far as its records were read."""
+    failure: FirmwareRetryError | None = None
+    """Why they could not be listed."""
+
+
+def list_marked() -> Marked:
+    """List the things that hold marks: before the records are read, which then explain them.
+
+    A device that is moved out has a claimed record before it has marks.
+    """
+    marked = Marked()
+    try:
+        for marks in settings().marks:
+            marked.names.update(_list_holders(marks))
+    except FirmwareRetryError as error:
+        return Marked(failure=error)
+    marked.unexplained = set(marked.names)
+    return marked
+
+
+def _list_holders(marks: Mapping[str, str]) -> Iterator[str]:
+    name, value = next(iter(sorted(marks.items())))
+    for number, page in enumerate(registry.list_with_attribute(name, value), start=1):
+        yield from (thing for thing, attributes in page if marks.items() <= attributes.items())
+        if number == MOST_PAGES:
+            _logger.warning("not all things that hold marks were listed", extra={"marks": marks})
+            return
+
+
+def restore_all(marked: Marked, is_over: IsOver) -> Counter[str]:
+    """Restore the strays whose originals are known, and report the others.
+
+    Args:
+        marked: the things that hold marks, without those that a record explains.
+        is_over: returns whether the time of the pass is over.
+
+    Returns:
+        The number of strays by result: ``put_back``; ``stray`` where the originals are unknown;
+        ``left`` or ``refused`` after an error.
+    """
+    try:
+        if marked.failure:
+            raise marked.failure
+        found = _find_strays(_choose(marked.unexplained), is_over)
+        candidates = _find_candidates(found, marked.names)
+    except FirmwareRetryError as error:
+        return Counter({_log_failure("things that hold marks", error): 1})
+    results = Counter(_restore(thing, candidates[thing.name]) for thing in found)
+    # On each pass, so that the metric falls to 0.
+    _logger.info("strays counted", extra={"strays": results["stray"]})
+    return results
+
+
+def _choose(names: set[str]) -> list[str]:
+    """Return names in random order, so that none keeps the others waiting for ever."""
+    return sorted(sorted(names), key=lambda _: clock.share())[:MOST_STRAYS]
+
+
+def _find_strays(names: list[str], is_over: IsOver) -> list[Thing]:
+    if not names:
+        return []
+    tables = _list_other_instances()
+    found = (_find_stray(name, tables) for name in names if not is_over())
+    return [thing for thing in found if thing]
+
+
+def _find_stray(name: str, tables: list[str]) -> Thing | None:
+    """Return a thing that holds marks, and that no record explains; None where there is none.
+
+    The thing is read before and after its records. If it has the same version both times, it held
+    the marks at the moment at which its records were read.
+    """
+    try:
+        thing = registry.describe(name)
+        is_stray = _holds_marks(thing) and not _is_explained(thing, tables)
+        return thing if is_stray and registry.describe(name) == thing else None
+    except ThingNotFoundError:
+        return None
+
+
+def _holds_marks(thing: Thing) -> bool:
+    return any(marks.items() <= thing.attributes.items() for marks in settings().marks)
+
+
+def _is_explained(thing: Thing, tables: list[str]) -> bool:
+    record = retries_table.read(thing.name)
+    if record is not None and record.state is not State.TRACKING:
+        backup = backup_table.load(thing.name)
+        # A step that crashed right after it had overwritten the attributes has a backup, a record
+        # whose step waits has none of them.
+        return bool(record.away_since or (backup and backup.originals_to_restore(thing)))
+    return any(_is_held_in(table, thing.name) for table in tables)
+
+
+def _list_other_instances() -> list[str]:
+    """Return the names of the tables of records of other instances in this account and region."""
+    pages = aws.list_tables()
+    names = [name for page in pages for name in page if name.endswith(TABLE)]
+    return [name for name in names if name != settings().retries_table]
+
+
+def _is_held_in(table: str, name: str) -> bool:
+    """Return whether the record of another instance explains the marks, or cannot be read."""
+    try:
+        item = aws.get_item(table, {"deviceId": {"S": name}})
+    except RequestRefusedError as error:
+        _logger.warning("records of another instance cannot be read", exc_info=error)
+        return True
+    return item is not None and item.get("state", {}).get("S") != State.TRACKING
+
+
+def _find_candidates(found: list[Thing], marked: set[str]) -> dict[str, list[Originals]]:
+    """Return the different originals that each stray may have, by its name."""
+    candidates: dict[str, list[Originals]] = {thing.name: [] for thing in found}
+    if not found:
+        return candidates
+    for page in backup_table.read_all():
+        for backup in page:
+            for thing in found:
+                originals = backup.originals_over(thing)
+                known = candidates[thing.name]
+                if originals and originals not in known and _may_be_of(backup, thing, marked):
+                    known.append(originals)
+    return candidates
+
+
+def _may_be_of(backup: Backup, thing: Thing, marked: set[str]) -> bool:
+    if backup.device_id == thing.name:
+        return True
+    return backup.resembles(thing) and (
+        backup.is_orphan or (backup.device_id not in marked and _is_gone(backup.device_id))
+    )
+
+
+def _is_gone(name: str) -> bool:
+    try:
+        registry.describe(name)
+    except ThingNotFoundError:
+        return True
+    return False
+
+
+def _restore(thing: Thing, candidates: list[Originals]) -> str:
+    if len(candidates) != 1:
+        _logger.warning(
+            "thing holds marks, and its originals are unknown",
+            extra={"deviceId": thing.name, "candidates": len(candidates)},
+        )
+        return "stray"
+    (originals,) = candidates
+    try:
+        registry.update(thing, originals)
+        _write_history(thing.name)
+    except ThingNotFoundError:
+        return "gone"
+    except FirmwareRetryError as error:
+        return _log_failure(thing.name, error)
+    _logger.info("stray restored", extra={"deviceId": thing.name, "restored": sorted(originals)})
+    return "put_back"
+
+
+def _write_history(name: str) -> None:
+    record = retries_table.read(name)
+    state = record.state if record else history_table.FREE
+    history_table.write(
+        Transition(
+            name,
+            record.tracking_id if record else "",
+            record.campaign if record else "",
+            state,
+            state,
+            Cause.STRAY,
+        )
+    )
+
+
+def _log_failure(name: str, error: FirmwareRetryError) -> str:
+    _logger.warning("stray not restored", extra={"deviceId": name}, exc_info=error)
+    return "left" if isinstance(error, TransientError) else "refused"
