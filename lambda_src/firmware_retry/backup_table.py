@@ -5,7 +5,8 @@ An item:
 ================  ====  ======================================================================
 ``deviceId``      S     the key
 ``attributes``    M     name to original value (S), or NULL where the thing had no such
-                        attribute: those that get overwritten, and model and FW for alerts
+                        attribute: those that get overwritten, and model and FW for alerts;
+                        without those whose original is unknown
 ``written``       M     name to the values (SS) that were written over the original
 ``rest``          M     name to value (S) of the attributes that are not overwritten
 ``thingType``     S     the thing type as read, or empty
@@ -48,7 +49,10 @@ class Backup:
     device_id: str
     thing_id: str
     attributes: Mapping[str, str | None]
-    """Name to original value; None where the thing had no such attribute."""
+    """Name to original value; None where the thing had no such attribute.
+
+    Without the attributes that held a mark which this instance had not written over an original.
+    """
     written: Mapping[str, frozenset[str]]
     """Name to the values that were, or are about to be, written over the original."""
     rest: Mapping[str, str] | None = None
@@ -93,9 +97,9 @@ class Backup:
     def originals_over(self, thing: Thing) -> dict[str, str | None]:
         """Return the originals of the attributes with a written value, whosever they are."""
         return {
-            name: self.attributes.get(name)
+            name: self.attributes[name]
             for name, values in self.written.items()
-            if thing.attributes.get(name) in values
+            if thing.attributes.get(name) in values and name in self.attributes
         }
 
 
@@ -127,7 +131,8 @@ def store(thing: Thing, overwriting: Mapping[str, str] = MappingProxyType({})) -
     """Store the original attributes of a thing, as read.
 
     Safe at any time and to repeat: an attribute that is overwritten already keeps the original that
-    was stored before.
+    was stored before. No other mark is taken for an original: another instance of the module may
+    have written it, and restores it later.
 
     Args:
         thing: as read; the write is bound to its version.
@@ -135,7 +140,8 @@ def store(thing: Thing, overwriting: Mapping[str, str] = MappingProxyType({})) -
 
     Raises:
         TransientError: a newer version of the thing is stored: read the thing again. No error when
-            nothing is about to be overwritten, since the newer backup serves as well.
+            nothing is about to be overwritten, since the newer backup serves as well. Or an
+            attribute about to be overwritten has no known original.
         RequestRefusedError: see ``aws.call``.
     """
     # A second backup of the same version contains nothing new, and may lack what a concurrent
@@ -146,7 +152,10 @@ def store(thing: Thing, overwriting: Mapping[str, str] = MappingProxyType({})) -
     if previous and not previous.is_of(thing):
         keep(thing.name)
     names = {*settings().names_to_overwrite, *kept, *_ALERT_ATTRIBUTES}
-    originals = {name: thing.attributes.get(name) for name in sorted(names)} | kept
+    unknown = {name for name in names - kept.keys() if _is_mark(name, thing)}
+    if held := sorted(unknown & overwriting.keys()):
+        raise TransientError(f"{thing.name} holds marks of unknown origin in {', '.join(held)}")
+    originals = {name: thing.attributes.get(name) for name in sorted(names - unknown)} | kept
     written = {name: previous.written[name] for name in kept} if previous else {}
     for name, value in overwriting.items():
         written[name] = written.get(name, frozenset()) | {value}
@@ -205,6 +214,11 @@ def keep(device_id: str) -> None:
         "expiresAt": {"N": str(int(now) + _YEAR)},
     }
     aws.call("dynamodb", "put_item", TableName=settings().backup_table, Item=orphan)
+
+
+def _is_mark(name: str, thing: Thing) -> bool:
+    value = thing.attributes.get(name)
+    return value is not None and any(marks.get(name) == value for marks in settings().marks)
 
 
 def _without(names: Container[str], thing: Thing) -> dict[str, str]:

@@ -132,13 +132,18 @@ def _holds_marks(thing: Thing) -> bool:
 
 
 def _is_explained(thing: Thing, tables: list[str]) -> bool:
+    is_held = _is_held_here(thing)
+    return is_held or any(_is_held_in(table, thing.name) for table in tables)
+
+
+def _is_held_here(thing: Thing) -> bool:
     record = retries_table.read(thing.name)
-    if record is not None and record.state is not State.TRACKING:
-        backup = backup_table.load(thing.name)
-        # A step that crashed right after it had overwritten the attributes has a backup, a record
-        # whose step waits has none of them.
-        return bool(record.away_since or (backup and backup.originals_to_restore(thing)))
-    return any(_is_held_in(table, thing.name) for table in tables)
+    if record is None or record.state is State.TRACKING:
+        return False
+    # Between the overwriting and the next write of its step, the backup explains the marks. A
+    # device that was claimed while it held marks of unknown origin has none.
+    backup = backup_table.load(thing.name)
+    return bool(record.away_since or (backup and backup.originals_to_restore(thing)))
 
 
 def _list_other_instances() -> list[str]:

@@ -20,7 +20,7 @@ from firmware_retry.handlers import (
 )
 
 from .conftest import BACKUP, Cloud, success
-from .journey import FAILED, MOVED_OUT, ORIGINAL, Stage, begin, bring
+from .journey import FAILED, MOVED_OUT, ORIGINAL, Stage, begin, bring, use_up_a_cycle
 
 TEMPLATE = {"model": "wo:v8", "FW": "2.20"}
 LATER = 1_000
@@ -384,3 +384,46 @@ def test_a_device_of_an_instance_whose_records_cannot_be_read_is_left_alone(
 
     monkeypatch.setattr(aws, "get_item", refusing)
     assert reconcile() == {}
+
+
+def test_a_device_that_another_instance_holds_is_not_overwritten_until_it_is_back(
+    cloud: Cloud,
+) -> None:
+    """Two instances with the same marks over one thing."""
+    cloud.create_thing(**ORIGINAL)
+    cloud.iot.update_thing(thingName="dev-1", attributePayload={"attributes": MOVED_OUT})
+    begin()
+    recovery = use_up_a_cycle()
+    with pytest.raises(TransientError, match="marks of unknown origin"):
+        reset_retry_counter_and_move_out.handler(recovery, None)
+    assert cloud.attributes() == MOVED_OUT
+    create_instance(cloud, deviceId="dev-1", state="cooling_down")
+    assert "stray" not in reconcile()
+    cloud.iot.update_thing(thingName="dev-1", attributePayload={"attributes": ORIGINAL})
+    reset_retry_counter_and_move_out.handler(recovery, None)
+    assert cloud.attributes() == MOVED_OUT
+    restore_device_attributes.handler(recovery, None)
+    assert cloud.attributes() == ORIGINAL
+
+
+def test_a_stray_that_fails_again_is_still_found(cloud: Cloud) -> None:
+    cloud.create_thing(**MOVED_OUT)
+    begin()
+    recovery = use_up_a_cycle()
+    with pytest.raises(TransientError):
+        reset_retry_counter_and_move_out.handler(recovery, None)
+    assert reconcile()["stray"] == 1
+
+
+def test_a_renamed_thing_that_fails_before_it_is_found_gets_its_originals(cloud: Cloud) -> None:
+    bring(cloud, Stage.COOLING_DOWN)
+    rename(cloud, "dev-1", "new")
+    begin("new")
+    recovery = use_up_a_cycle(device="new")
+    with pytest.raises(TransientError):
+        reset_retry_counter_and_move_out.handler(recovery, None)
+    assert reconcile()["put_back"] == 1
+    assert cloud.attributes("new") == ORIGINAL
+    reset_retry_counter_and_move_out.handler(recovery, None)
+    restore_device_attributes.handler(recovery, None)
+    assert cloud.attributes("new") == ORIGINAL
