@@ -37,6 +37,7 @@ module "handlers" {
   settle_seconds      = var.settle_seconds
   move_out_attributes = var.move_out_attributes
   failed_attributes   = var.failed_attributes
+  foreign_marks       = var.foreign_marks
   ignored_reasons     = var.ignored_reasons
   fatal_reasons       = var.fatal_reasons
   job_events_enabled  = var.job_events_enabled

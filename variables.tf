@@ -356,6 +356,18 @@ variable "failed_attributes" {
   }
 }
 
+variable "foreign_marks" {
+  description = "Attributes with values that are never originals of a thing: `move_out_attributes` and `failed_attributes` of other instances of this module over the same things, where they differ from those of this one, and former ones of this instance. A device that holds one of them is counted, but not moved before somebody restored it."
+  type        = list(map(string))
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for marks in var.foreign_marks : alltrue([for value in values(marks) : value != null && value != ""])])
+    error_message = "Write foreign_marks as the attributes of the other instances, such as [{ firmwareRetry = \"coolingDown\" }, { firmwareRetry = \"failed\" }]. A mark has a value."
+  }
+}
+
 variable "failed_thing_group_name" {
   description = "Name, after name_prefix, of the static thing group that holds the devices which failed every cycle."
   type        = string

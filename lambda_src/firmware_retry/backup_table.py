@@ -218,7 +218,8 @@ def keep(device_id: str) -> None:
 
 def _is_mark(name: str, thing: Thing) -> bool:
     value = thing.attributes.get(name)
-    return value is not None and any(marks.get(name) == value for marks in settings().marks)
+    known = (*settings().marks, *settings().foreign_marks)
+    return value is not None and any(marks.get(name) == value for marks in known)
 
 
 def _without(names: Container[str], thing: Thing) -> dict[str, str]:

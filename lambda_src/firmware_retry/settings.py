@@ -41,6 +41,8 @@ class Settings:
     """Seconds between the overwriting of a failed device's attributes and its move to the group."""
     move_out_attributes: Mapping[str, str]
     failed_attributes: Mapping[str, str]
+    foreign_marks: tuple[Mapping[str, str], ...]
+    """Sets of attributes that other instances of the module write over originals."""
     failed_thing_group_name: str
     ignored_reasons: tuple[str, ...]
     """Patterns: failures for such a reason are not counted."""
@@ -85,6 +87,7 @@ class Settings:
             settle_seconds=int(environment["SETTLE_SECONDS"]),
             move_out_attributes=json.loads(environment["MOVE_OUT_ATTRIBUTES"]),
             failed_attributes=json.loads(environment["FAILED_ATTRIBUTES"]),
+            foreign_marks=tuple(json.loads(environment["FOREIGN_MARKS"])),
             failed_thing_group_name=environment["FAILED_THING_GROUP_NAME"],
             ignored_reasons=tuple(json.loads(environment["IGNORED_REASONS"])),
             fatal_reasons=tuple(json.loads(environment["FATAL_REASONS"])),

@@ -34,6 +34,7 @@ locals {
     SETTLE_SECONDS          = var.settle_seconds
     MOVE_OUT_ATTRIBUTES     = jsonencode(var.move_out_attributes)
     FAILED_ATTRIBUTES       = jsonencode(var.failed_attributes)
+    FOREIGN_MARKS           = jsonencode(var.foreign_marks)
     IGNORED_REASONS         = jsonencode(var.ignored_reasons)
     FATAL_REASONS           = jsonencode(var.fatal_reasons)
     JOB_EVENTS_ENABLED      = var.job_events_enabled

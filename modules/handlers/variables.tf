@@ -110,6 +110,13 @@ variable "failed_attributes" {
   nullable    = false
 }
 
+variable "foreign_marks" {
+  description = "Attributes with values that other instances of the module write, and that are never originals."
+  type        = list(map(string))
+  default     = []
+  nullable    = false
+}
+
 variable "ignored_reasons" {
   description = "Patterns: failures for such a reason are not counted."
   type        = list(string)

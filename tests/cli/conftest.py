@@ -45,6 +45,7 @@ ENVIRONMENT = {
     "HISTORY_DAYS": "365",
     "MOVE_OUT_ATTRIBUTES": '{"FW": "moveOut", "model": "moveOut"}',
     "FAILED_ATTRIBUTES": '{"FW": "failedUpdate", "model": "failedUpdate"}',
+    "FOREIGN_MARKS": "[]",
     "FAILED_THING_GROUP_NAME": "FailedToUpdate",
     "JOB_EVENTS_ENABLED": "true",
     "ALERTS_TOPIC_ARN": "",

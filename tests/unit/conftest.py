@@ -203,6 +203,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
         "SETTLE_SECONDS": "900",
         "MOVE_OUT_ATTRIBUTES": '{"model": "moveOut", "FW": "moveOut"}',
         "FAILED_ATTRIBUTES": '{"model": "failedtoupdate", "FW": "failedtoupdate"}',
+        "FOREIGN_MARKS": "[]",
         "FAILED_THING_GROUP_NAME": GROUP,
         "IGNORED_REASONS": "[]",
         "JOB_EVENTS_ENABLED": "true",

@@ -5,7 +5,7 @@ from firmware_retry.errors import TransientError
 from firmware_retry.registry import Thing
 from firmware_retry.settings import settings
 
-from .conftest import Cloud
+from .conftest import Cloud, configure
 
 
 def store(cloud: Cloud, **overwriting: str) -> dict[str, str | None]:
@@ -94,6 +94,16 @@ def test_a_mark_that_was_there_before_is_no_original(cloud: Cloud, mark: str) ->
     """Another instance wrote it, or a person."""
     cloud.create_thing(model=mark, FW="2.27")
     assert store(cloud) == {"FW": "2.27"}
+
+
+def test_a_mark_of_another_instance_is_no_original(
+    cloud: Cloud, environment: pytest.MonkeyPatch
+) -> None:
+    configure(environment, FOREIGN_MARKS='[{"FW": "pumpsOut"}, {"site": "pumpsFailed"}]')
+    cloud.create_thing(model="wo:v8", FW="pumpsOut")
+    assert store(cloud) == {"model": "wo:v8"}
+    with pytest.raises(TransientError, match="marks of unknown origin in FW"):
+        store(cloud, model="moveOut", FW="moveOut")
 
 
 def test_a_mark_of_unknown_origin_is_not_overwritten(cloud: Cloud) -> None:

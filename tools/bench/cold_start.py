@@ -191,6 +191,7 @@ _SETTINGS = {
     "SETTLE_SECONDS": "60",
     "MOVE_OUT_ATTRIBUTES": '{"model": "moveOut", "FW": "moveOut"}',
     "FAILED_ATTRIBUTES": '{"model": "failedtoupdate", "FW": "failedtoupdate"}',
+    "FOREIGN_MARKS": "[]",
     "FAILED_THING_GROUP_NAME": "FailedToUpdate",
     "IGNORED_REASONS": "[]",
     "FATAL_REASONS": "[]",

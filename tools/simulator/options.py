@@ -121,6 +121,7 @@ class Options:
             "SETTLE_SECONDS": str(self.settle_seconds),
             "MOVE_OUT_ATTRIBUTES": json.dumps(self.moved_out),
             "FAILED_ATTRIBUTES": json.dumps(self.failed),
+            "FOREIGN_MARKS": "[]",
             "FAILED_THING_GROUP_NAME": FAILED_GROUP,
             "IGNORED_REASONS": json.dumps(["battery*", "*server busy*"]),
             "FATAL_REASONS": json.dumps(["wrong hardware*"]),

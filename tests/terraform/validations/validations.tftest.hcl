@@ -30,6 +30,7 @@ run "refuses_empty_elements" {
     failure_statuses    = [""]
     move_out_attributes = { model = "" }
     failed_attributes   = { model = "" }
+    foreign_marks       = [{ model = "" }]
     alert_emails        = [""]
     lambda_package_s3   = { bucket = "fleet-packages", key = "" }
   }
@@ -38,6 +39,7 @@ run "refuses_empty_elements" {
     var.failure_statuses,
     var.move_out_attributes,
     var.failed_attributes,
+    var.foreign_marks,
     var.alert_emails,
     var.lambda_package_s3,
   ]
