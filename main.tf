@@ -89,6 +89,7 @@ module "ingestion" {
   success_statuses            = var.success_statuses
   job_events_enabled          = var.job_events_enabled
   job_id_patterns             = var.job_id_patterns
+  reason_keys                 = var.reason_keys
   device_id_source            = var.device_id_source
   failed_thing_group_name     = var.failed_thing_group_name
   existing_failed_thing_group = var.existing_failed_thing_group

@@ -210,8 +210,30 @@ variable "settle_seconds" {
   }
 }
 
+variable "reason_keys" {
+  description = "Keys of a device's message, and of the statusDetails of a job, that hold the reason of a failure. The default covers AWS IoT Greengrass (detailed-deployment-status, deployment-*), the AWS IoT Device Client (reason, stderr, stdout) and FreeRTOS OTA (reason)."
+  type        = list(string)
+  default = [
+    "errorCode", "reason", "deployment-failure-cause", "detailed-deployment-status", "deployment-error-stack",
+    "deployment-error-types", "stderr", "stdout",
+  ]
+  nullable = false
+
+  # https://docs.aws.amazon.com/iot/latest/apireference/API_JobExecutionStatusDetails.html
+  validation {
+    condition     = length(var.reason_keys) <= 20 && alltrue([for key in var.reason_keys : can(regex("^[a-zA-Z0-9:_-]{1,128}$", key))])
+    error_message = "List at most 20 reason_keys, each 1 to 128 of a-z A-Z 0-9 : _ -, such as \"deployment-failure-cause\"."
+  }
+
+  # Rules and handlers know them by names that have neither hyphen nor colon.
+  validation {
+    condition     = length(distinct([for key in var.reason_keys : replace(key, "/[^a-zA-Z0-9]/", "_")])) == length(var.reason_keys)
+    error_message = "List each of reason_keys once; two may not differ in : _ - only."
+  }
+}
+
 variable "ignored_reasons" {
-  description = "Failures for such a reason are not counted: patterns for the message's reason or errorCode, or those in a job's statusDetails; * stands for any characters, ? for one, case does not matter. Such as \"*battery*\". They use up attempts of AWS IoT Jobs all the same: see retry_limit."
+  description = "Failures for such a reason are not counted: patterns, of which one must fit the value of one of reason_keys; * stands for any characters, ? for one, case does not matter. Such as \"*battery*\". They still use up attempts of AWS IoT Jobs: see retry_limit."
   type        = list(string)
   default     = []
   nullable    = false

@@ -26,7 +26,11 @@ from fleet_retry.deployment import Deployment
 _SELECTED = ("timestamp", "status", "model", "FW", "jobId", "eventId")
 _TEXT = re.compile(r"'(\w+)' AS (kind|reportedBy)")
 _DEVICE_ID = re.compile(r"(_id_|clientid\(\)|topic\(([0-9]+)\)|thingArn)[^_]*? AS deviceId")
-_REASONS = ("reason", "errorCode")
+_REASON = re.compile(
+    r"regexp_replace\((?:get\((\*|statusDetails), '([^']+)'\)|(\w+)),[^)]*\), '[^']*'\)"
+    r" AS (reason\w*|errorCode)"
+)
+"""Source and key, or a key of the payload, and the name that it gets."""
 
 _BATCH = 10
 """Messages per call, the most that SQS accepts."""
@@ -230,21 +234,25 @@ def _read_error_document(iot: Any, letter: dict[str, Any], sent: int) -> Letter:
     if source is None or not isinstance(payload, dict):
         return Letter(why, "", None)
     device_id = _device_id(source, letter, payload)
-    details = payload.get("statusDetails", payload)
     message = {
         **{name: text for text, name in _TEXT.findall(sql)},
         "deviceId": device_id,
         **{name: payload[name] for name in _SELECTED if name in payload and f" AS {name}" in sql},
-        **{
-            name: details[name]
-            for name in _REASONS
-            if isinstance(details, dict) and name in details
-        },
+        **_read_reasons(sql, payload),
         "topic": letter["topic"],
         "clientId": letter.get("clientId", "n/a"),
         "receivedAt": sent,
     }
     return Letter(why, str(device_id), message)
+
+
+def _read_reasons(sql: str, payload: dict[str, Any]) -> dict[str, Any]:
+    reasons = {}
+    for source, key, plain_key, name in _REASON.findall(sql):
+        values = payload.get(source) if source == "statusDetails" else payload
+        if isinstance(values, dict) and (key or plain_key) in values:
+            reasons[name] = values[key or plain_key]
+    return reasons
 
 
 def _device_id(source: re.Match[str], letter: dict[str, Any], payload: dict[str, Any]) -> Any:

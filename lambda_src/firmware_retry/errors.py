@@ -17,7 +17,7 @@ class TransientError(FirmwareRetryError):
 
 
 class InvalidMessageError(FirmwareRetryError):
-    """The message cannot be counted: no valid device id, event id or campaign. Never retried."""
+    """The message cannot be counted: it names no device. Never retried."""
 
 
 class StaleMessageError(FirmwareRetryError):

@@ -1,17 +1,25 @@
-"""A message that an update failed or succeeded, validated once, at the edge.
+"""A message that an update failed or succeeded, read once, at the edge.
 
 The IoT rules select the fields, so an event has at most these: ``kind`` (``failed``, ``succeeded``
 or ``removed``) and ``reportedBy`` (``device`` or ``jobs``) from the rule; ``deviceId``,
-``timestamp``, ``status``, ``model``, ``FW``, ``jobId``, ``reason``, ``errorCode`` from the payload;
-``eventId`` where AWS IoT itself reports; and ``topic``, ``clientId``, ``receivedAt`` (milliseconds
-since the epoch) from the message broker. The rules replace every value that the patterns below
-reject by a text that they reject as well: nothing else may reach the log.
+``timestamp``, ``status``, ``model``, ``FW``, ``jobId`` and the reasons (``reason``, ``errorCode``,
+``reason_*``, by the Terraform variable ``reason_keys``) from the payload; ``eventId`` where AWS IoT
+itself reports; and ``topic``, ``clientId``, ``receivedAt`` (milliseconds since the epoch) from the
+message broker. The rules pass on a device id that can be one, and of anything else one printable
+line that is cut: nothing else may reach the log. The handlers make the same of a dead letter, which
+holds what the device wrote.
+
+Only the device id has to be right. Other fields are read as well as they can be, and one that
+cannot be read is as if missing: a device that cannot update writes what it can.
 """
 
 import fnmatch
+import hashlib
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -20,25 +28,32 @@ from firmware_retry.errors import InvalidMessageError
 
 # https://docs.aws.amazon.com/iot/latest/apireference/API_CreateThing.html
 THING_NAMES = "1 to 128 of a-z A-Z 0-9 : _ -"
-_THING_NAME = THING_NAMES, re.compile(r"[a-zA-Z0-9:_-]{1,128}")
-_EVENT_ID = "1 to 64 of a-z A-Z 0-9 _ . : + -", re.compile(r"[a-zA-Z0-9_.:+-]{1,64}")
-_CAMPAIGN = (
-    "1 to 128 printable ASCII characters, the first none of [ \\ ] {",
-    re.compile(r"[ -Z^-z|}~][ -~]{0,127}"),
-)
+_THING_NAME = re.compile(r"[a-zA-Z0-9:_-]{1,128}")
+_PLAIN_ID = re.compile(r"[a-zA-Z0-9_.:+-]{1,64}")
 _EPOCH = re.compile(r"[0-9]{10}|[0-9]{13}")
+_NUMBER = re.compile(r"[0-9]{1,19}(\.[0-9]{1,19})?(E[0-9]{1,2})?")
 
 _OLDEST = 30 * 86_400_000
 """The longest time that a message may take to arrive, milliseconds."""
+_BEHIND = 3_600_000
+_AHEAD = 300_000
+"""How far behind and ahead of the broker's clock a clock is right that tells copies apart,
+milliseconds."""
+_COPIES_WITHIN = 600_000
+"""How far apart two messages with the same words may arrive and are copies of each other, unless a
+clock that is right tells them apart. Milliseconds; from twice as far on they are two failures."""
 
 _FRESH = 300_000
 """How far apart the clocks of a device and of AWS may be, milliseconds."""
 
 UNKNOWN_CAMPAIGN = "unknown"
 
+_LINE_LENGTH = 1024
+"""How much is read of a field; the rules pass on no more, see ``modules/ingestion/sql.tf``."""
+_CAMPAIGN_LENGTH = 128
 _REASON_LENGTH = 256
 _CUT = "…"
-_UNPRINTABLE = re.compile(r"[^ -~]+")
+_UNPRINTABLE = re.compile(r"[^ -~]")
 
 
 class Reporter(StrEnum):
@@ -49,20 +64,37 @@ class Reporter(StrEnum):
 
 
 @dataclass(frozen=True)
+class EventIds:
+    """The ids of a failure among those of its device: a copy has one of the three as its own.
+
+    All three are the same where the message names its failure. Where it does not, the time of
+    arrival is part of them, and a copy may have arrived in the interval before or after.
+    """
+
+    own: str
+    earlier: str
+    later: str
+
+    @classmethod
+    def named(cls, name: str) -> "EventIds":
+        """Return the ids of a failure that the message itself names."""
+        return cls(name, name, name)
+
+
+@dataclass(frozen=True)
 class Message:
     """The result of one attempt of a device to update."""
 
     device_id: str
     """The thing's name."""
-    event_id: str
-    """Identifies this failure among those of the device; the same in each copy of the message."""
+    event_ids: EventIds
     campaign: str
     """The update that was being installed: the job, or else the firmware that the device has."""
     names_job: bool
     """Whether the campaign is a job."""
     reported_by: Reporter
     reasons: tuple[str, ...]
-    """Why it failed, in the device's words: ``errorCode`` and ``reason``, if present."""
+    """Why it failed, in the device's words."""
     received_at: int
     """When the message arrived, milliseconds since the epoch."""
     sent_at: int
@@ -77,16 +109,16 @@ class Message:
             event: the state input, an object that the IoT rule made.
 
         Raises:
-            InvalidMessageError: which field is invalid, and what it should be. The error contains
+            InvalidMessageError: no object, or no thing can have this device id. The error contains
                 no value of the message: nothing that was not validated may reach the log.
         """
         if not isinstance(event, dict):
             raise InvalidMessageError("the message is not a JSON object")
         return cls(
-            device_id=_validate(event, "deviceId", _THING_NAME),
-            event_id=_validate(event, "eventId" if "eventId" in event else "timestamp", _EVENT_ID),
+            device_id=_parse_device_id(event),
+            event_ids=_parse_event_ids(event),
             campaign=_parse_campaign(event),
-            names_job=event.get("jobId") not in (None, ""),
+            names_job=bool(_to_line(event.get("jobId"))),
             reported_by=Reporter(event.get("reportedBy", Reporter.DEVICE)),
             reasons=_parse_reasons(event),
             received_at=_parse_received_at(event),
@@ -115,7 +147,7 @@ class Message:
     @property
     def reason(self) -> str:
         """Return why it failed, in one line; empty when unknown."""
-        return ", ".join(self.reasons)
+        return _cut(", ".join(self.reasons))
 
     def has_reason_among(self, patterns: Iterable[str]) -> bool:
         """Return whether a reason matches a pattern of ``fnmatch``, ignoring case."""
@@ -127,16 +159,37 @@ class Message:
 
 
 def _parse_reasons(event: dict[str, Any]) -> tuple[str, ...]:
-    values = (event.get(name) for name in ("errorCode", "reason"))
-    return tuple(
-        _to_line(value) for value in values if isinstance(value, str | int) and value != ""
-    )
+    names = ["errorCode", "reason", *(name for name in event if name.startswith("reason_"))]
+    lines = (_cut(_to_line(event.get(name), _REASON_LENGTH + 1)) for name in names)
+    return tuple(dict.fromkeys(line for line in lines if line))
 
 
-def _to_line(value: str | int) -> str:
-    """Return a device's own words as one printable line: a failure counts for any reason."""
-    line = _UNPRINTABLE.sub("?", str(value))
-    return line if len(line) <= _REASON_LENGTH else line[:_REASON_LENGTH] + _CUT
+def _cut(reason: str) -> str:
+    return reason if len(reason) <= _REASON_LENGTH else reason[:_REASON_LENGTH] + _CUT
+
+
+def _to_line(value: Any, length: int = _LINE_LENGTH) -> str:
+    """Return what a device wrote as one printable line; empty when it cannot be read.
+
+    An array or object becomes its JSON. Control characters and what is not ASCII become blanks, of
+    which none stays at either end: devices read texts from files and from buffers.
+    """
+    if value is None:
+        return ""
+    try:
+        text = value if isinstance(value, str) else _to_json(value)
+    except (ValueError, RecursionError):  # a number of thousands of digits; nested too deeply
+        return ""
+    return " ".join(_UNPRINTABLE.sub(" ", text[:length]).split())
+
+
+def _to_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _hash(text: str) -> str:
+    """Return 16 hexadecimal characters that stand for the text: few, as a record keeps many."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def thing_name(value: Any) -> str:
@@ -145,23 +198,63 @@ def thing_name(value: Any) -> str:
     Raises:
         InvalidMessageError: it cannot be one.
     """
-    return _validate({"deviceId": value}, "deviceId", _THING_NAME)
+    return _parse_device_id({"deviceId": value})
+
+
+def _parse_device_id(event: dict[str, Any]) -> str:
+    text = _text(event.get("deviceId"))
+    if text is not None and _THING_NAME.fullmatch(text):
+        return text
+    fault = "is missing" if event.get("deviceId") is None else "is not valid"
+    raise InvalidMessageError(f"deviceId {fault}: it should be {THING_NAMES} ({_origin(event)})")
 
 
 def _parse_campaign(event: dict[str, Any]) -> str:
-    for name in ("jobId", "FW"):
-        if event.get(name) not in (None, ""):
-            return _validate(event, name, _CAMPAIGN)
-    return UNKNOWN_CAMPAIGN
+    campaign = _to_line(event.get("jobId")) or _to_line(event.get("FW")) or UNKNOWN_CAMPAIGN
+    if len(campaign) <= _CAMPAIGN_LENGTH:
+        return campaign
+    mark = f"~{_hash(campaign)[:8]}"  # Two that differ in their ends only stay two.
+    return campaign[: _CAMPAIGN_LENGTH - len(mark)] + mark
 
 
-def _validate(event: dict[str, Any], name: str, rule: tuple[str, re.Pattern[str]]) -> str:
-    wanted, pattern = rule
-    text = _text(event.get(name))
-    if text is not None and pattern.fullmatch(text):
-        return text
-    fault = "is missing" if event.get(name) is None else "is not valid"
-    raise InvalidMessageError(f"{name} {fault}: it should be {wanted} ({_origin(event)})")
+def _parse_event_ids(event: dict[str, Any]) -> EventIds:
+    """Identify a failure: by AWS IoT's event, by a clock that is right, or by words and arrival.
+
+    A clock that starts at 1970 with each boot, stands still, or is years ahead or weeks behind
+    names many failures alike.
+    """
+    name, received = _to_line(event.get("eventId")), _parse_received_at(event)
+    if not name and _is_right(_to_line(event.get("timestamp")), received):
+        name = _to_line(event.get("timestamp"))
+    if name:
+        return EventIds.named(name if _PLAIN_ID.fullmatch(name) else _hash(name))
+    fields = ("timestamp", "FW", "model", "jobId", "status")
+    words = [*(_to_line(event.get(field)) for field in fields), *_parse_reasons(event)]
+    interval = received // _COPIES_WITHIN
+    return EventIds(*(_hash(_to_json([words, interval + apart])) for apart in (0, -1, 1)))
+
+
+def _is_right(timestamp: str, received: int) -> bool:
+    """Return whether a clock agrees so well with the broker's that it tells failures apart."""
+    sent = _read_clock(timestamp)
+    return sent is not None and received - _BEHIND <= sent <= received + _AHEAD
+
+
+def _read_clock(timestamp: str) -> float | None:
+    """Return a time in milliseconds since the epoch, None for what is none.
+
+    Unix time counts seconds, or their thousandths, millionths or billionths; ISO 8601 without a
+    zone is in UTC.
+    """
+    if _NUMBER.fullmatch(timestamp):
+        number = float(timestamp)
+        unit = next((unit for unit in (1e-3, 1, 1e3, 1e6) if number < unit * 1e14), 1e6)
+        return number / unit
+    try:
+        moment = datetime.fromisoformat(timestamp)
+        return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() * 1000
+    except (ValueError, OverflowError):
+        return None
 
 
 def _text(value: Any) -> str | None:
@@ -197,7 +290,7 @@ def _parse_received_at(event: dict[str, Any]) -> int:
 
 def _parse_sent_at(event: dict[str, Any]) -> int:
     received = _parse_received_at(event)
-    sent = _milliseconds(event.get("timestamp"))
+    sent = _milliseconds(_to_line(event.get("timestamp")))
     # With a clock that is ahead, or reset to its factory setting, every later campaign would appear
     # to be an earlier one.
     if sent is None or not received - _OLDEST <= sent <= received:

@@ -22,7 +22,7 @@ An item:
 ``startedAt``        N     when the episode's first message was sent, milliseconds
 ``lastSentAt``       N     when the message was sent that was counted last, milliseconds
 ``notBefore``        N     messages sent before are of an earlier episode, milliseconds
-``countedEvents``    SS    the ids of the failures counted
+``countedEvents``    SS    the ids of the failures counted, see ``message.EventIds``
 ``lastReason``       S     the reason of the last failure
 ``isFatal``          BOOL  no further try is worthwhile
 ``usedUpAt``         N     when a cycle was used up last, epoch seconds
@@ -120,8 +120,10 @@ def count(message: Message, is_fatal: bool = False) -> tuple[Outcome, Record | N
     )
     values = {
         ":one": {"N": "1"},
-        ":events": {"SS": [message.event_id]},
-        ":event": {"S": message.event_id},
+        ":events": {"SS": [message.event_ids.own]},
+        ":event": {"S": message.event_ids.own},
+        ":earlier": {"S": message.event_ids.earlier},
+        ":later": {"S": message.event_ids.later},
         ":reason": {"S": message.reason},
         ":sent": {"N": str(message.sent_at)},
         ":fatal": {"BOOL": True},
@@ -137,7 +139,8 @@ def count(message: Message, is_fatal: bool = False) -> tuple[Outcome, Record | N
             f" #timestamp = :now{fatal} ADD countedEvents :events",
             f"#state = :tracking AND reportedBy = :reporter{of_campaign}"
             " AND RetryCounter < :limit AND attribute_not_exists(isFatal)"
-            " AND NOT contains(countedEvents, :event) AND notBefore <= :sent",
+            " AND NOT contains(countedEvents, :event) AND NOT contains(countedEvents, :earlier)"
+            " AND NOT contains(countedEvents, :later) AND notBefore <= :sent",
             values,
         )
     except ConditionFailedError as refused:
@@ -173,7 +176,7 @@ def take_over(record: Record, message: Message, is_fatal: bool = False) -> tuple
         ":bound": {"N": str(max(record.not_before, record.overlap_end))},
         ":reporter": {"S": message.reported_by},
         ":campaign": {"S": message.campaign},
-        ":events": {"SS": [message.event_id]},
+        ":events": {"SS": [message.event_ids.own]},
         ":reason": {"S": message.reason},
         ":sent": {"N": str(message.sent_at)},
         ":fatal": {"BOOL": True},

@@ -7,39 +7,47 @@ locals {
     : "topic(${trimprefix(var.device_id_source, "topic:")})"
   )
 
-  # What a sender writes may be of any type and up to 128 KB long. These find what must not be passed
-  # on in a value's text: a character, one too many, or the "[" or "{" that the text of an array or
-  # object begins with ("\" and "]" lie between them; a bare "[" in brackets and a backslash mean
-  # different things to different engines). The handlers check the same, see message.py. No "$": it
-  # also matches before a last newline.
-  not_a_thing_name = "[^a-zA-Z0-9:_-]|.{129}"
-  not_an_event_id  = "[^a-zA-Z0-9_.:+-]|.{65}"
-  not_a_text       = "[^ -~]|.{129}|^[^ -Z^-z|}~]"
+  # A sender may write a value of any type and up to 128 KB. This pattern finds a character that no
+  # thing's name has, or one character too many. The handlers check the same, see message.py. No "$":
+  # it also matches before a last newline. An expression with "|" is in parentheses:
+  # https://docs.aws.amazon.com/iot/latest/developerguide/iot-sql-functions.html
+  not_a_thing_name = "([^a-zA-Z0-9:_-]|.{129})"
 
-  checked_fields = {
-    deviceId  = { value = local.device_id, not = local.not_a_thing_name }
-    timestamp = { value = "timestamp", not = local.not_an_event_id }
-    model     = { value = "model", not = local.not_a_text }
-    FW        = { value = "FW", not = local.not_a_text }
-    jobId     = { value = "jobId", not = local.not_a_text }
-  }
+  # An impossible device id becomes "[refused]", which the pattern does not let through: the handlers
+  # refuse it like the value itself. A missing or null id makes regexp_matches Undefined, cast and CASE
+  # with it, and stays missing. The cast, since AWS documents "=" for all types but Boolean.
+  device_id_sql = join(" ", [
+    "CASE cast(regexp_matches(${local.device_id}, '${local.not_a_thing_name}') AS String)",
+    "WHEN 'false' THEN ${local.device_id} ELSE '[refused]' END AS deviceId",
+  ])
 
-  # What is not passed on is "[refused]", which no pattern lets through: the handlers refuse it like
-  # what it stands for. A missing or null field makes regexp_matches Undefined, cast and CASE with
-  # it, and stays missing. The cast, since AWS documents "=" for all types but Boolean.
-  checked_sql = [
-    for name, field in local.checked_fields : join(" ", [
-      "CASE cast(regexp_matches(${field.value}, '${field.not}') AS String)",
-      "WHEN 'false' THEN ${field.value} ELSE '[refused]' END AS ${name}",
-    ])
+  # No other field refuses a failure, so each becomes one printable line, as in message.py: the
+  # functions turn numbers, arrays and objects into text, and leave out what is missing or null.
+  field_lengths = { timestamp = 1024, model = 1024, FW = 1024, jobId = 1024 }
+
+  field_sql = [
+    for name, length in local.field_lengths :
+    "regexp_substr(regexp_replace(${name}, '[^ -~]', ' '), '^.{1,${length}}') AS ${name}"
   ]
 
-  # A device's own words count nothing, so they are made fit instead of refused: printable, and cut
-  # one character longer than the handlers keep, so that these see that it was cut.
+  # A reason is cut one character longer than the handlers keep it, so that they mark the cut. They
+  # take for a reason what is named reason, errorCode or reason_*. A key with a hyphen or digit needs
+  # get(): https://docs.aws.amazon.com/iot/latest/developerguide/iot-sql-json.html
+  reason_length = 257
+  reason_values = {
+    device = [for key in var.reason_keys : can(regex("^[a-zA-Z_]+$", key)) ? key : "get(*, '${key}')"]
+    jobs   = [for key in var.reason_keys : "get(statusDetails, '${key}')"]
+  }
+  reason_names = [
+    for key in var.reason_keys :
+    contains(["reason", "errorCode"], key) ? key : "reason_${replace(key, "/[^a-zA-Z0-9]/", "_")}"
+  ]
   reason_sql = {
-    for source, prefix in { device = "", jobs = "statusDetails." } : source => [
-      for name in ["reason", "errorCode"] :
-      "regexp_substr(regexp_replace(${prefix}${name}, '[^ -~]', '?'), '^.{1,257}') AS ${name}"
+    for source, values in local.reason_values : source => [
+      for number, value in values : join(" ", [
+        "regexp_substr(regexp_replace(${value}, '[^ -~]', ' '), '^.{1,${local.reason_length}}')",
+        "AS ${local.reason_names[number]}",
+      ])
     ]
   }
 
@@ -56,7 +64,7 @@ locals {
     for kind, statuses in { failed = var.failure_statuses, succeeded = var.success_statuses } :
     kind => join(" ", [
       "SELECT '${kind}' AS kind, 'device' AS reportedBy,",
-      join(", ", concat(local.checked_sql, local.reason_sql.device, ["status AS status"], local.sender_sql)),
+      join(", ", concat([local.device_id_sql], local.field_sql, local.reason_sql.device, ["status AS status"], local.sender_sql)),
       "FROM '${var.topic_filter}'",
       "WHERE ${join(" OR ", [for status in statuses : "status = '${status}'"])}",
     ])
@@ -73,7 +81,7 @@ locals {
       sql = join(" ", [
         "SELECT '${kind}' AS kind, 'jobs' AS reportedBy, ${local.thing_of_arn} AS deviceId,",
         "eventId AS eventId, timestamp AS timestamp, status AS status, jobId AS jobId,",
-        "${join(", ", local.reason_sql.jobs)}, topic() AS topic, timestamp() AS receivedAt",
+        join(", ", concat(local.reason_sql.jobs, ["topic() AS topic", "timestamp() AS receivedAt"])),
         "FROM '$aws/events/jobExecution/+/${event}'",
         "WHERE regexp_matches(jobId, '^(${local.job_ids})$')",
       ])
@@ -98,9 +106,9 @@ locals {
   #   }\n  fQo=   [HXn3]0K   [BFJNRVZdhlptx159]9Cg==
   # In e30= and e30K, which are {} and {}\n, both ends share a character.
   object_in_base64 = join("", [
-    "^e30[=K]$|^e[w-z0-9+/].*(",
+    "(^e30[=K]$|^e[w-z0-9+/].*(",
     join("|", ["fQ==", "fQo=", "[HXn3]0[=K]", "[BFJNRVZdhlptx159]9(Cg==)?"]),
-    ")$",
+    ")$)",
   ])
 
   # A rule of its own: in the other's WHERE, an undefined status makes an OR or AND undefined too.

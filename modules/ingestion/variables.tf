@@ -43,6 +43,13 @@ variable "job_id_patterns" {
   nullable    = false
 }
 
+variable "reason_keys" {
+  description = "Keys of the message, and of a job's statusDetails, that hold the reason of a failure."
+  type        = list(string)
+  default     = ["errorCode", "reason"]
+  nullable    = false
+}
+
 variable "device_id_source" {
   description = "What names the device: payload, topic:N or clientid."
   type        = string

@@ -56,12 +56,20 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
         yield Deployment()
 
 
+def reason_sql(source: str, key: str) -> str:
+    """A field as the rules select it."""
+    name = key if key == "reason" else f"reason_{key.replace('-', '_')}"
+    value = key if source == "" else f"get({source}, '{key}')"
+    return f"regexp_substr(regexp_replace({value}, '[^ -~]', ' '), '^.{{1,257}}') AS {name}"
+
+
 def create_rule(device_id: str) -> None:
     checked = f"CASE cast(regexp_matches({device_id}, '[^a-z]') AS String) WHEN 'false' THEN"
     sql = (
         "SELECT 'failed' AS kind, 'device' AS reportedBy,"
         f" {checked} {device_id} ELSE '[refused]' END AS deviceId,"
-        " timestamp AS timestamp, status AS status FROM 'iot/+/data'"
+        " timestamp AS timestamp, status AS status,"
+        f" {reason_sql('', 'reason')}, {reason_sql('*', 'a-1')} FROM 'iot/+/data'"
     )
     boto3.client("iot").create_topic_rule(
         ruleName="FailedFirmwareUpdateRule", topicRulePayload={"sql": sql, "actions": []}
@@ -111,7 +119,13 @@ def test_what_a_rule_could_not_start_is_made_as_the_rule_makes_it(
     aws: Deployment, source: str, device: str
 ) -> None:
     create_rule(source)
-    payload = {"_id_": "pump-1", "timestamp": "7", "status": "failed", "eventId": "x"}
+    payload: dict[str, Any] = {
+        "_id_": "pump-1",
+        "timestamp": "7",
+        "status": "failed",
+        "eventId": "x",
+    }
+    payload |= {"reason": "flash", "a-1": 7, "statusDetails": {"reason": "not looked at"}}
     letter = read(aws.client("iot"), rule_letter(json.dumps(payload).encode()), SENT)
     assert letter.why == "StepFunctionsAction: throttled"
     assert letter.message == {
@@ -120,6 +134,8 @@ def test_what_a_rule_could_not_start_is_made_as_the_rule_makes_it(
         "deviceId": device,
         "timestamp": "7",
         "status": "failed",
+        "reason": "flash",
+        "reason_a_1": 7,
         "topic": "iot/pump-2/data",
         "clientId": "pump-3",
         "receivedAt": SENT,
@@ -130,7 +146,9 @@ def test_an_event_of_aws_iot_jobs_is_made_as_its_rule_makes_it(aws: Deployment) 
     sql = (
         "SELECT 'failed' AS kind, 'jobs' AS reportedBy, regexp_substr(thingArn, '[^/]+$') AS"
         " deviceId, eventId AS eventId, timestamp AS timestamp, jobId AS jobId,"
-        " status AS status FROM '$aws/events/jobExecution/+/failed'"
+        " status AS status, "
+        + ", ".join(reason_sql("statusDetails", key) for key in ("reason", "stderr", "a-1", "gone"))
+        + " FROM '$aws/events/jobExecution/+/failed'"
     )
     boto3.client("iot").create_topic_rule(
         ruleName="FirmwareJobFailedRule", topicRulePayload={"sql": sql, "actions": []}
@@ -141,7 +159,7 @@ def test_an_event_of_aws_iot_jobs_is_made_as_its_rule_makes_it(aws: Deployment) 
         "jobId": "job-1",
         "thingArn": "arn:aws:iot:eu-west-1:123456789012:thing/pump:1",
         "status": "FAILED",
-        "statusDetails": {"reason": "flash", "secret": "x"},
+        "statusDetails": {"reason": "flash", "stderr": "no\nspace", "a-1": 7, "secret": "x"},
     }
     letter = read(
         aws.client("iot"), rule_letter(json.dumps(event).encode(), "FirmwareJobFailedRule"), SENT
@@ -155,6 +173,8 @@ def test_an_event_of_aws_iot_jobs_is_made_as_its_rule_makes_it(aws: Deployment) 
         "jobId": "job-1",
         "status": "FAILED",
         "reason": "flash",
+        "reason_stderr": "no\nspace",
+        "reason_a_1": 7,
         "topic": "iot/pump-2/data",
         "clientId": "pump-3",
         "receivedAt": SENT,

@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from firmware_retry.errors import InvalidMessageError
-from firmware_retry.message import _CAMPAIGN, _EVENT_ID, _THING_NAME, Message
+from firmware_retry.message import _THING_NAME, Message
 from tests.fuzz.messages import (
     ANYTHING,
     CANARY,
@@ -22,9 +22,11 @@ from tests.fuzz.messages import (
     UNKNOWN,
     Hostile,
     hostile_messages,
+    line_of,
 )
 
-FIELDS = ["deviceId", "timestamp", "status", "FW", "jobId", "topic", "clientId", "receivedAt"]
+WORDS = ["timestamp", "model", "FW", "jobId", "reason", "errorCode", "reason_stderr"]
+FIELDS = ["deviceId", "status", "eventId", "topic", "clientId", "receivedAt", *WORDS]
 MOST = 700
 """Characters of the longest refusal."""
 
@@ -55,8 +57,11 @@ def test_whatever_comes_is_a_message_within_bounds_or_a_bounded_refusal(event: A
         assert _is_safe(found, MOST)
         return
     assert re.fullmatch(r"[a-zA-Z0-9:_-]{1,128}", found.device_id)
-    assert re.fullmatch(r"[a-zA-Z0-9_.:+-]{1,64}", found.event_id)
+    for event_id in (found.event_ids.own, found.event_ids.earlier, found.event_ids.later):
+        assert re.fullmatch(r"[a-zA-Z0-9_.:+-]{1,64}", event_id)
+    assert found.campaign
     assert _is_safe(found.campaign, 128)
+    assert all(_is_safe(reason.removesuffix("…"), 256) for reason in found.reasons)
     assert 0 <= found.sent_at < 10**14
 
 
@@ -85,49 +90,49 @@ def test_the_handlers_alone_refuse_what_is_generated_too(message: Hostile) -> No
 
 
 @pytest.fixture(scope="module")
-def rule_patterns() -> dict[str, re.Pattern[str]]:
-    """What the rule refuses a value for, by the name of the Terraform local."""
+def rule_locals() -> dict[str, Any]:
+    """The Terraform locals of the rules' SQL."""
     source = Path(__file__).resolve().parents[2] / "modules/ingestion/sql.tf"
     (locals_,) = hcl2.loads(source.read_text())["locals"]
-    return {
-        name: re.compile(value.strip('"'))
-        for name, value in locals_.items()
-        if name.startswith("not_a")
-    }
+    return dict(locals_)
 
 
-of_each_pattern = pytest.mark.parametrize(
-    ("name", "accepted"),
-    [
-        ("not_a_thing_name", _THING_NAME[1]),
-        ("not_an_event_id", _EVENT_ID[1]),
-        ("not_a_text", _CAMPAIGN[1]),
-    ],
-)
+@pytest.fixture(scope="module")
+def not_a_thing_name(rule_locals: dict[str, Any]) -> re.Pattern[str]:
+    """The pattern that a refused device id matches."""
+    return re.compile(rule_locals["not_a_thing_name"].strip('"'))
 
 
-@of_each_pattern
 @settings(deadline=None)
 @given(text=st.text(min_size=1) | ANYTHING.map(json.dumps))
 @example(text="good\n")
 @example(text="[refused]")
-def test_rule_and_handlers_refuse_the_same(
-    rule_patterns: dict[str, re.Pattern[str]], name: str, accepted: re.Pattern[str], text: str
-) -> None:
-    refused = rule_patterns[name].search(text) is not None
-    assert refused is (accepted.fullmatch(text) is None)
+def test_rule_and_handlers_refuse_the_same(not_a_thing_name: re.Pattern[str], text: str) -> None:
+    assert (not_a_thing_name.search(text) is None) is (_THING_NAME.fullmatch(text) is not None)
 
 
-@of_each_pattern
 def test_rule_and_handlers_refuse_the_same_characters_and_lengths(
-    rule_patterns: dict[str, re.Pattern[str]], name: str, accepted: re.Pattern[str]
+    not_a_thing_name: re.Pattern[str],
 ) -> None:
     texts = [before + chr(code) for code in range(0x3000) for before in ("", "a")]
     texts += ["a" * length for length in range(1, 200)]
-    passed_on = {text for text in texts if not rule_patterns[name].search(text)}
-    assert passed_on == {text for text in texts if accepted.fullmatch(text)}
+    passed_on = {text for text in texts if not not_a_thing_name.search(text)}
+    assert passed_on == {text for text in texts if _THING_NAME.fullmatch(text)}
 
 
-def test_no_array_or_object_passes_for_a_text(rule_patterns: dict[str, re.Pattern[str]]) -> None:
-    refused = rule_patterns["not_a_text"]
-    assert all(refused.search(text) for text in ('["2.27"]', '{"FW":"2.27"}', "[]", "{}"))
+@settings(deadline=None)
+@given(st.dictionaries(st.sampled_from(WORDS), ANYTHING))
+@example({"FW": "2.27\n"})
+@example({"FW": "x" * 2000, "reason": " " * 300 + "x", "errorCode": "\n" + "x" * 300})
+def test_a_line_of_the_rule_is_read_like_the_words_of_the_device(
+    rule_locals: dict[str, Any], written: dict[str, Any]
+) -> None:
+    """A dead letter holds what the device wrote."""
+    lengths, reason = rule_locals["field_lengths"], rule_locals["reason_length"]
+    passed_on = {
+        name: line_of(value, lengths.get(name, reason))
+        for name, value in written.items()
+        if value is not None
+    }
+    sender = {"deviceId": "d", "receivedAt": 1711320208793}
+    assert Message.parse(sender | passed_on) == Message.parse(sender | written)

@@ -63,14 +63,48 @@ def test_a_message_without_a_valid_device_id(
     assert len(json.dumps(line)) < 3000  # what was sent is not repeated
 
 
-@pytest.mark.parametrize("field", ["_id_", "timestamp"])
-def test_a_message_that_lacks_a_field(quickstart: Fleet, sender: str, field: str) -> None:
+def test_a_message_that_names_no_device(quickstart: Fleet, sender: str) -> None:
     message = quickstart.message(sender, 1)
-    del message[field]
+    del message["_id_"]
     _publish(quickstart, sender, message)
     (line,) = quickstart.errors_logged("IncrementRetryCounter", f"clientId '{sender}'")
-    name = "deviceId" if field == "_id_" else field
-    assert line["errorMessage"].startswith(f"{name} is missing: it should be ")
+    assert line["errorMessage"].startswith("deviceId is missing: it should be ")
+
+
+@pytest.mark.parametrize(
+    ("fields", "campaign"),
+    [
+        ({"FW": "2.27\n"}, "2.27"),
+        ({"FW": "2.27\0\0"}, "2.27"),
+        ({"FW": {"major": 2, "minor": 27}}, '{"major":2,"minor":27}'),
+        ({"FW": "[dev] 1.2"}, "[dev] 1.2"),
+        ({"FW": 2.27}, "2.27"),
+        ({"FW": "\n"}, "unknown"),
+        ({"FW": ["2.27"], "jobId": "job-7\n"}, "job-7"),
+        ({"timestamp": "Fr 16. Jan 23:09:44 CET"}, "2.27"),
+        ({"timestamp": "M\u00e4r 16 09:44"}, "2.27"),
+        ({"timestamp": {"sec": 1711320208}}, "2.27"),
+        ({"timestamp": None}, "2.27"),
+    ],
+)
+def test_a_failure_counts_whatever_else_the_device_writes(
+    quickstart: Fleet, sender: str, fields: dict[str, Any], campaign: str
+) -> None:
+    message = {**quickstart.message(sender, 1), **fields}
+    with quickstart.connect(sender) as connection:
+        for _ in range(2):
+            quickstart.publish(connection, message)
+    quickstart.settle()
+    record = quickstart.record(sender) or {}
+    assert (record["RetryCounter"], record["campaign"]) == (1, campaign)
+
+
+def test_failures_with_other_words_count_though_the_clock_starts_at_1970(
+    quickstart: Fleet, sender: str
+) -> None:
+    for second in (3, 4, 3):
+        quickstart.fail(sender, [0], timestamp=f"1970-01-01T00:00:0{second}")
+    assert quickstart.retry_counter(sender) == 2
 
 
 def test_a_message_of_a_thing_that_does_not_exist(quickstart: Fleet, sender: str) -> None:

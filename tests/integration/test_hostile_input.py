@@ -20,8 +20,8 @@ from localcloud.project import ROOT
 from tests.fuzz.messages import CANARY, CORPUS, COUNTED, Hostile, generate_messages, no_messages
 
 GENERATED = 150
-LONGEST_LINE = 2_000
-"""Characters of the longest log line, a stack trace included."""
+LONGEST_LINE = 10_000
+"""Characters of the longest log line: four fields of 1,024, where each may be escaped."""
 SENDER_FIELDS = {"topic", "clientId", "receivedAt"}
 
 

@@ -45,6 +45,21 @@ def test_a_fatal_reason_goes_straight_to_the_failed_group(second: Fleet) -> None
     )
 
 
+@pytest.mark.parametrize(
+    ("device", "why", "reason"),
+    [
+        ("greengrass", {"deployment-failure-cause": "it broke"}, "it broke"),
+        ("client", {"stderr": "no space\nleft\n"}, "no space left"),
+    ],
+)
+def test_a_reason_is_found_under_the_keys_of_agents_of_aws(
+    second: Fleet, device: str, why: dict[str, Any], reason: str
+) -> None:
+    second.add_thing(device)
+    second.fail(device, [1], **why)
+    assert (second.record(device) or {})["lastReason"] == reason
+
+
 def test_the_reason_of_the_last_failure_is_in_the_record(second: Fleet) -> None:
     second.add_thing("reasoned")
     second.fail("reasoned", [1], reason="download timed out")

@@ -569,12 +569,13 @@ run "ingestion" {
     condition = (
       startswith(aws_iot_topic_rule.this["failed"].sql, "SELECT 'failed' AS kind, 'device' AS reportedBy, ")
       && endswith(aws_iot_topic_rule.this["failed"].sql, " FROM 'iot/+/data' WHERE status = 'failed' OR status = 'timed out'")
+      && strcontains(aws_iot_topic_rule.this["failed"].sql, "CASE cast(regexp_matches(_id_, '([^a-zA-Z0-9:_-]|.{129})') AS String) WHEN 'false' THEN _id_ ELSE '[refused]' END AS deviceId,")
       && alltrue([
-        for name, value in { deviceId = "_id_", timestamp = "timestamp", model = "model", FW = "FW", jobId = "jobId" } :
-        can(regex("CASE cast\\(regexp_matches\\(${value}, '[^']+'\\) AS String\\) WHEN 'false' THEN ${value} ELSE '\\[refused\\]' END AS ${name},", aws_iot_topic_rule.this["failed"].sql))
+        for name in ["timestamp", "model", "FW", "jobId"] :
+        strcontains(aws_iot_topic_rule.this["failed"].sql, "regexp_substr(regexp_replace(${name}, '[^ -~]', ' '), '^.{1,1024}') AS ${name},")
       ])
     )
-    error_message = "The rule selects fields by name, each checked, from the topic filter, for the failure statuses."
+    error_message = "The rule selects fields by name, each as a printable line of bounded length, from the topic filter, for the failure statuses."
   }
 
   assert {
@@ -645,6 +646,7 @@ run "job_events" {
     success_statuses          = []
     job_events_enabled        = true
     job_id_patterns           = ["firmware-*", "fw_2-*-beta"]
+    reason_keys               = ["reason", "deployment-failure-cause"]
     device_id_source          = "payload"
     failed_thing_group_name   = "FailedToUpdate"
     name_prefix               = "fleet-b-"
@@ -661,13 +663,21 @@ run "job_events" {
     condition = aws_iot_topic_rule.this["job_timed_out"].sql == join(" ", [
       "SELECT 'failed' AS kind, 'jobs' AS reportedBy, regexp_substr(thingArn, '[^/]+$') AS deviceId,",
       "eventId AS eventId, timestamp AS timestamp, status AS status, jobId AS jobId,",
-      "regexp_substr(regexp_replace(statusDetails.reason, '[^ -~]', '?'), '^.{1,257}') AS reason,",
-      "regexp_substr(regexp_replace(statusDetails.errorCode, '[^ -~]', '?'), '^.{1,257}') AS errorCode,",
+      "regexp_substr(regexp_replace(get(statusDetails, 'reason'), '[^ -~]', ' '), '^.{1,257}') AS reason,",
+      "regexp_substr(regexp_replace(get(statusDetails, 'deployment-failure-cause'), '[^ -~]', ' '), '^.{1,257}') AS reason_deployment_failure_cause,",
       "topic() AS topic, timestamp() AS receivedAt",
       "FROM '$aws/events/jobExecution/+/timed_out'",
       "WHERE regexp_matches(jobId, '^(firmware-.*|fw_2-.*-beta)$')",
     ])
     error_message = "The thing is named by AWS IoT, and only firmware jobs are looked at."
+  }
+
+  assert {
+    condition = (
+      strcontains(aws_iot_topic_rule.this["failed"].sql, "regexp_substr(regexp_replace(reason, '[^ -~]', ' '), '^.{1,257}') AS reason,")
+      && strcontains(aws_iot_topic_rule.this["failed"].sql, "regexp_substr(regexp_replace(get(*, 'deployment-failure-cause'), '[^ -~]', ' '), '^.{1,257}') AS reason_deployment_failure_cause,")
+    )
+    error_message = "A message is looked at for the same keys as statusDetails; one with a hyphen needs get()."
   }
 
   assert {

@@ -4,7 +4,7 @@ import pytest
 
 from firmware_retry import clock
 from firmware_retry.errors import InvalidMessageError
-from firmware_retry.message import Message, Reporter, thing_name
+from firmware_retry.message import EventIds, Message, Reporter, thing_name
 
 GOOD: dict[str, Any] = {"deviceId": "3hwC2y7", "timestamp": "1711320208793", "FW": "2.27"}
 
@@ -16,7 +16,7 @@ def parse(**changes: Any) -> Message:
 def test_the_originals_message_is_read() -> None:
     assert parse(status="failed", model="wo:v8") == Message(
         device_id="3hwC2y7",
-        event_id="1711320208793",
+        event_ids=EventIds.named("1711320208793"),
         campaign="2.27",
         names_job=False,
         reported_by=Reporter.DEVICE,
@@ -75,21 +75,152 @@ def test_what_is_no_thing_name_is_refused(name: Any) -> None:
         parse(deviceId=name)
 
 
-@pytest.mark.parametrize(
-    "timestamp", [None, "", "x" * 65, "1 2", "\u0661", {}, False, float("inf"), float("nan")]
-)
-def test_a_message_that_cannot_be_told_from_its_copies_is_refused(timestamp: Any) -> None:
-    with pytest.raises(InvalidMessageError, match=f"timestamp is {_fault(timestamp)}"):
-        parse(timestamp=timestamp)
+RECEIVED = 1_711_320_300_000
+MINUTE = 60_000
+HOUR = 60 * MINUTE
+
+
+def event_ids(timestamp: Any = None, arrived: int = RECEIVED, **fields: Any) -> EventIds:
+    return parse(timestamp=timestamp, receivedAt=arrived, **fields).event_ids
+
+
+def are_copies(first: EventIds, second: EventIds) -> bool:
+    """Return whether the second is not counted after the first."""
+    return first.own in (second.own, second.earlier, second.later)
 
 
 @pytest.mark.parametrize(
-    "firmware",
-    ["x" * 129, "2\n27", "\x1b[31m", ["2.27"], {"FW": 1}, True, 1e64, 10**99, "[2.27]", "{2}"],
+    "timestamp",
+    [
+        "1711320208",
+        1711320208793,
+        1711320208.793,
+        "1711320208793000",
+        1711320208793000000,
+        "1.711320208793E12",
+        "1711320208793\n",
+        "2024-03-24T22:43:28Z",
+        "2024-03-24T23:43:28.793+01:00",
+        "2024-03-24 22:43:28",
+    ],
 )
-def test_a_firmware_that_is_no_line_of_text_is_refused(firmware: Any) -> None:
-    with pytest.raises(InvalidMessageError, match="FW is not valid"):
-        parse(FW=firmware)
+def test_a_clock_that_is_right_names_a_failure_whenever_it_arrives(timestamp: Any) -> None:
+    first = event_ids(timestamp)
+    assert first == event_ids(timestamp, RECEIVED - 90_000, reason="other words")
+    assert first != event_ids(str(RECEIVED - 7 * MINUTE))
+
+
+@pytest.mark.parametrize(
+    ("off", "is_right"),
+    [(-HOUR - 1, False), (-HOUR, True), (5 * MINUTE, True), (5 * MINUTE + 1, False)],
+)
+def test_a_clock_is_right_from_an_hour_behind_to_five_minutes_ahead(
+    off: int, is_right: bool
+) -> None:
+    sent = str(RECEIVED + off)
+    assert (event_ids(sent) == EventIds.named(sent)) is is_right
+
+
+WRONG_CLOCKS = [
+    "1970-01-01T00:00:03",
+    3,
+    "42",
+    "1577836800000",
+    4102444800000,
+    2085978496,
+    str(RECEIVED + 48 * HOUR),
+    str(RECEIVED - 21 * 24 * HOUR),
+    "2024-03-10T22:43:28Z",
+    "9999-12-31T23:59:59+00:00",
+    "2026-11-30 14:00:11",
+    "Fr 16. Jan 23:09:44 CET",
+    "M\u00e4r 16 09:44",
+    "30/11/2026 14:00",
+    "boot-17",
+    "x" * 100_000,
+    {"sec": 1711320208, "usec": 5},
+    [1711320208],
+    True,
+    [10**5000],
+    float("nan"),
+    "",
+    "\0\0",
+    None,
+]
+
+
+@pytest.mark.parametrize("timestamp", WRONG_CLOCKS)
+def test_the_same_words_are_a_copy_within_minutes_and_another_failure_after_hours(
+    timestamp: Any,
+) -> None:
+    for apart in (0, 1, MINUTE, 10 * MINUTE - 1):
+        assert are_copies(event_ids(timestamp), event_ids(timestamp, RECEIVED + apart))
+        assert are_copies(event_ids(timestamp, RECEIVED + apart), event_ids(timestamp))
+    for apart in (20 * MINUTE, HOUR, 24 * HOUR):
+        assert not are_copies(event_ids(timestamp), event_ids(timestamp, RECEIVED + apart))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"timestamp": "1970-01-01T00:00:04"},
+        {"FW": "2.28"},
+        {"model": "wo:v9"},
+        {"jobId": "job-8"},
+        {"reason": "flash is full"},
+        {"errorCode": 17},
+        {"reason_stderr": "flash is full"},
+    ],
+)
+def test_other_words_are_another_failure_at_any_time(fields: dict[str, Any]) -> None:
+    """A device that was offline sends at last what it kept."""
+    first = {"timestamp": "1970-01-01T00:00:03"}
+    assert not are_copies(parse(**first).event_ids, parse(**(first | fields)).event_ids)
+
+
+def test_a_retry_of_an_intake_is_a_copy_though_the_time_of_arrival_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = parse(timestamp="boot-17").event_ids
+    monkeypatch.setattr(clock, "now", lambda: 1711320300.0 + 300)
+    assert are_copies(first, parse(timestamp="boot-17").event_ids)
+
+
+@pytest.mark.parametrize(
+    ("firmware", "campaign"),
+    [
+        ("2.27\n", "2.27"),
+        ("2.27\0\0", "2.27"),
+        ("\ufeff 2.27\r\n", "2.27"),
+        ('"v1.0-48"', '"v1.0-48"'),
+        ("[dev] 1.2", "[dev] 1.2"),
+        ("2\n27", "2 27"),
+        ("\x1b[31m2.27", "[31m2.27"),
+        ({"major": 2, "minor": 27}, '{"major":2,"minor":27}'),
+        (["2.27"], '["2.27"]'),
+        (True, "true"),
+        (0, "0"),
+        ("x" * 128, "x" * 128),
+        ("", "unknown"),
+        (" \0", "unknown"),
+        ("\u6d4b\u8bd5", "unknown"),
+        ([10**5000], "unknown"),
+    ],
+)
+def test_a_firmware_is_read_as_well_as_it_can_be(firmware: Any, campaign: str) -> None:
+    assert parse(FW=firmware).campaign == campaign
+
+
+@pytest.mark.parametrize("field", ["FW", "jobId"])
+def test_long_campaigns_that_differ_in_their_ends_only_stay_two(field: str) -> None:
+    first, second = (parse(**{field: "sha256:" + "0" * 500 + end}).campaign for end in "12")
+    assert first != second
+    assert {len(first), len(second)} == {128}
+    assert first[:119] == second[:119] == "sha256:" + "0" * 112
+
+
+def test_a_job_that_cannot_be_read_is_as_if_missing() -> None:
+    assert parse(jobId="\n").campaign == "2.27"
 
 
 def test_what_is_no_object_is_refused() -> None:
@@ -109,10 +240,34 @@ def test_an_empty_reason_is_none() -> None:
     assert parse(reason="", errorCode="E_BUSY").reasons == ("E_BUSY",)
 
 
+def test_reasons_come_from_all_fields_that_the_rule_names_so() -> None:
+    message = parse(
+        reason_deployment_failure_cause="signature mismatch",
+        reason_detailed_deployment_status="FAILED_NO_STATE_CHANGE",
+        reason_stderr="line 1\nline 2\n",
+        reason_stdout="signature mismatch",
+        reason="exit code 1",
+        reasonable="no reason",
+    )
+    assert message.reasons == (
+        "exit code 1",
+        "signature mismatch",
+        "FAILED_NO_STATE_CHANGE",
+        "line 1 line 2",
+    )
+    assert message.has_reason_among(["*no_state_change"])
+
+
+def test_all_reasons_together_are_a_line_that_fits_into_a_record() -> None:
+    many = {f"reason_{number}": str(number) * 200 for number in range(8)}
+    assert parse(**many).reason == "0" * 200 + ", " + "1" * 54 + "…"
+
+
 @pytest.mark.parametrize(
     ("fields", "sent_at"),
     [
         ({"timestamp": "1711320208"}, 1711320208000),
+        ({"timestamp": "1711320208\n"}, 1711320208000),
         # A clock that is ahead, and one that is back at its factory setting.
         ({"timestamp": "4102444800000", "receivedAt": 1711320209000}, 1711320209000),
         ({"timestamp": "1577836800000", "receivedAt": 1711320209000}, 1711320209000),
@@ -137,7 +292,7 @@ def test_an_event_of_aws_iot_jobs_is_read() -> None:
     }
     assert Message.parse(event) == Message(
         device_id="3hwC2y7",
-        event_id="cca89fa5-8a7f-4ced-8c20-5e653afb3572",
+        event_ids=EventIds.named("cca89fa5-8a7f-4ced-8c20-5e653afb3572"),
         campaign="job-7",
         names_job=True,
         reported_by=Reporter.JOBS,
@@ -147,10 +302,16 @@ def test_an_event_of_aws_iot_jobs_is_read() -> None:
     )
 
 
-@pytest.mark.parametrize("event_id", [None, "", "x" * 65, "a b"])
-def test_an_event_id_that_cannot_tell_copies_apart_is_refused(event_id: Any) -> None:
-    with pytest.raises(InvalidMessageError, match=f"eventId is {_fault(event_id)}"):
-        parse(eventId=event_id)
+@pytest.mark.parametrize("event_id", ["x" * 65, "a b", {"a": 1}])
+def test_an_event_of_aws_iot_is_named_by_its_id_of_any_shape(event_id: Any) -> None:
+    first = parse(eventId=event_id)
+    assert first.event_ids == parse(eventId=event_id, receivedAt=RECEIVED + HOUR).event_ids
+    assert first.event_ids != parse(eventId="c d").event_ids
+
+
+@pytest.mark.parametrize("event_id", [None, ""])
+def test_an_event_without_an_id_is_named_like_a_message(event_id: Any) -> None:
+    assert parse(eventId=event_id) == parse()
 
 
 @pytest.mark.parametrize(
@@ -162,8 +323,9 @@ def test_an_event_id_that_cannot_tell_copies_apart_is_refused(event_id: Any) -> 
         ({"errorCode": 0}, "0"),
         ({"errorCode": "E17", "reason": "battery low"}, "E17, battery low"),
         ({"reason": "", "errorCode": None}, ""),
-        ({"reason": ["battery", "low"], "errorCode": {"a": 1}}, ""),
-        ({"reason": "two\nlines \x1b[31m\u00e4"}, "two?lines ?[31m?"),
+        ({"reason": ["battery", "low"], "errorCode": {"a": 1}}, '{"a":1}, ["battery","low"]'),
+        ({"reason": "two\nlines \x1b[31m\u00e4"}, "two lines [31m"),
+        ({"reason": "battery low\n\0"}, "battery low"),
         ({"reason": "x" * 256}, "x" * 256),
         ({"reason": "x" * 10**6}, "x" * 256 + "\u2026"),
     ],

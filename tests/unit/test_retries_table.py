@@ -83,7 +83,7 @@ def test_a_failure_is_counted_with_one_write_and_no_read(tracked: Cloud) -> None
     assert count() is Outcome.COUNTED
     assert tracked.calls == ["dynamodb.update_item"]
     assert read_record(tracked)["RetryCounter"] == 1
-    assert read_record(tracked)["countedEvents"] == {message().event_id}
+    assert read_record(tracked)["countedEvents"] == {message().event_ids.own}
 
 
 def test_a_device_without_a_record_is_not_tracked(cloud: Cloud) -> None:
@@ -99,6 +99,31 @@ def test_a_copy_of_a_message_is_not_counted(tracked: Cloud) -> None:
         Outcome.DUPLICATE,
     ]
     assert read_record(tracked)["RetryCounter"] == 2
+
+
+@pytest.mark.parametrize("arrivals", [(-1, 0, -1), (0, -1, 0)])
+def test_a_copy_is_not_counted_whichever_of_the_two_is_handled_first(
+    tracked: Cloud, arrivals: tuple[int, ...]
+) -> None:
+    """Two that arrive in neighboring intervals, of a device whose clock starts at 1970."""
+    boundary = 1_711_320_600_000
+    outcomes = [
+        count(timestamp="1970-01-01T00:00:03", receivedAt=boundary + moment) for moment in arrivals
+    ]
+    assert outcomes == [Outcome.COUNTED, Outcome.DUPLICATE, Outcome.DUPLICATE]
+
+
+def test_failures_after_reboots_count_though_the_clock_says_the_same(tracked: Cloud) -> None:
+    hours = [1_711_320_300_000 + hour * 3_600_000 for hour in range(LIMIT)]
+    outcomes = [count(timestamp="1970-01-01T00:00:03", receivedAt=arrived) for arrived in hours]
+    assert outcomes == [Outcome.COUNTED] * (LIMIT - 1) + [Outcome.COOL_DOWN_DUE]
+
+
+def test_each_message_counts_that_a_device_kept_while_it_was_offline(tracked: Cloud) -> None:
+    arrived = 1_711_320_300_000
+    kept = [str(arrived - day * 86_400_000) for day in range(2, 2 + LIMIT)]
+    outcomes = [count(timestamp=sent, receivedAt=arrived) for sent in kept]
+    assert outcomes == [Outcome.COUNTED] * (LIMIT - 1) + [Outcome.COOL_DOWN_DUE]
 
 
 def test_the_failure_that_reaches_the_limit_makes_the_recovery_due(tracked: Cloud) -> None:
@@ -295,7 +320,7 @@ def test_a_takeover_keeps_what_is_of_the_past_and_counts_the_event(cloud: Cloud)
     item = read_record(cloud)
     assert (item["notBefore"], item["RetryCounter"]) == (not_before, 1)
     assert (item["lastReason"], item["lastSentAt"]) == ("E_FLASH", event.sent_at)
-    assert item["countedEvents"] == {event.event_id}
+    assert item["countedEvents"] == {event.event_ids.own}
 
 
 def take_over() -> None:
@@ -524,7 +549,7 @@ def test_only_the_owner_of_a_record_can_request_its_end(run: Run, cloud: Cloud) 
 
 def test_what_was_of_the_past_at_the_beginning_is_so_at_the_end(cloud: Cloud) -> None:
     begin(7, not_before=5)
-    assert history_table.read_latest_end("dev-1").up_to == 5
+    assert cloud.history()[-1]["upTo"] == 5
     record = retries_table.read("dev-1")
     assert record
     retries_table.end(record, Cause.CAMPAIGN_CHANGED, 0)

@@ -32,6 +32,8 @@ class Device:
         self._changes_campaign = chance.choice((0.0, 0.0, 0.1, 0.3))
         self._clock = chance.choice((0.0, 0.0, 0.0, 90.0, -90.0))
         """Seconds by which the device's clock is off."""
+        self._resets_clock = chance.random() < 0.1
+        """Whether its clock begins at 1970 with each attempt."""
         self._campaign = 1
         self._names_job = chance.random() < 0.3
         self._names_firmware = chance.random() < 0.9
@@ -118,11 +120,12 @@ class Device:
         sent = int((world.scheduler.now + self._clock) * 1000)
         sent = sent if sent % 1000 != self._last else sent + 1
         self._last = (self._last + 1) % 1000
+        stamp = str(sent - sent % 1000 + self._last)
         return {
             "kind": kind,
             "reportedBy": DEVICE,
             "deviceId": self.name,
-            "timestamp": str(sent - sent % 1000 + self._last),
+            "timestamp": "1970-01-01T00:00:03" if self._resets_clock else stamp,
             "status": kind,
             "model": "wo:v8",
             **({"FW": f"2.{self._campaign + self._slot}"} if self._names_firmware else {}),
@@ -150,11 +153,9 @@ class Device:
 
 JUNK: tuple[dict[str, Any], ...] = (
     {"kind": "failed", "deviceId": "no such/thing", "timestamp": "1711320208793"},
-    {"kind": "failed", "deviceId": "device-1"},
-    {"kind": "failed", "deviceId": "device-1", "timestamp": {"a": 1}},
     {"kind": "failed", "timestamp": "1711320208793", "FW": "2.27"},
-    {"kind": "failed", "deviceId": "device-1", "timestamp": "1711320208793", "FW": "\n"},
-    {"kind": "succeeded", "deviceId": "device-1"},
+    {"kind": "failed", "deviceId": "device-1\n", "timestamp": "1711320208793"},
+    {"kind": "succeeded", "deviceId": "", "timestamp": "1711320208793"},
     {"kind": "removed", "deviceId": "no such/thing", "timestamp": 1711320208793},
 )
 """Messages that nobody can count."""

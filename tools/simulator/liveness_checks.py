@@ -31,7 +31,7 @@ from simulator.checks import Checks
 from simulator.machines import Execution, load_machines
 from simulator.options import ALERTS, FAILED_GROUP, HISTORY, OPERATORS
 from simulator.reference_model import FAILED, FREE, TRACKING, Episode
-from simulator.safety_checks import parse_step
+from simulator.safety_checks import parse_report, parse_step
 
 
 def check(checks: Checks) -> None:
@@ -181,10 +181,9 @@ def check_intake(checks: Checks, execution: Execution) -> None:
         return
     message = execution.input
     device = str(message.get("deviceId"))
-    key = (device, str(message.get("eventId", message.get("timestamp"))))
     is_junk = message in checks.junk
     ends = {
-        "MessageHandled": not is_junk and (message["kind"] != "failed" or key in checks.processed),
+        "MessageHandled": not is_junk and _is_processed(checks, message),
         "MessageRefused": is_junk,
         "MessageStale": message["kind"] == "failed",
         "ThingUnknown": device in checks.world.edits.ever_missing,
@@ -195,6 +194,13 @@ def check_intake(checks: Checks, execution: Execution) -> None:
         checks.violate("lost", f"{execution} of {message}: {error}")
     elif execution.status == "FAILED" and execution.error not in list_retried_errors():
         checks.violate("failed", f"{execution}: {execution.error} {execution.cause}")
+
+
+def _is_processed(checks: Checks, message: Mapping[str, Any]) -> bool:
+    if message["kind"] != "failed":
+        return True
+    report = parse_report(message)
+    return (report.device, report.event) in checks.processed
 
 
 def _check_recovery(checks: Checks, execution: Execution) -> None:

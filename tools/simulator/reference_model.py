@@ -52,6 +52,8 @@ class Report:
     """Kept by the device for a while, or its clock is behind."""
     happened_at: int = 0
     """When it was sent, by a clock that is comparable with others, milliseconds."""
+    copies: frozenset[str] = frozenset()
+    """Events that are copies of this one, and count instead of it."""
 
 
 @dataclass(slots=True)
@@ -204,7 +206,7 @@ class Model:
             return episode.state
         if is_by_other and not self.is_used_up(report.device):
             return self._outcome_of_other_reporter(report, episode)
-        is_new = report.event not in episode.counted
+        is_new = episode.counted.keys().isdisjoint({report.event, *report.copies})
         if is_new and not self.is_used_up(report.device):
             episode.failures += 1
             episode.counted[report.event] = report.sent_at

@@ -427,7 +427,7 @@ def parse_report(event: Mapping[str, Any]) -> Report:
     message = Message.parse(event)
     return Report(
         message.device_id,
-        message.event_id,
+        message.event_ids.own,
         message.campaign,
         str(message.reported_by),
         message.sent_at,
@@ -435,6 +435,7 @@ def parse_report(event: Mapping[str, Any]) -> Report:
         message.names_job,
         not message.is_fresh,
         message.happened_at,
+        frozenset((message.event_ids.earlier, message.event_ids.later)),
     )
 
 

@@ -516,6 +516,36 @@ run "refuses_reasons_that_fit_everything" {
   expect_failures = [var.ignored_reasons]
 }
 
+run "refuses_a_reason_key_that_no_job_can_have" {
+  command = plan
+
+  variables {
+    reason_keys = ["reason", "it's"]
+  }
+
+  expect_failures = [var.reason_keys]
+}
+
+run "refuses_reason_keys_that_rules_cannot_tell_apart" {
+  command = plan
+
+  variables {
+    reason_keys = ["exit-code", "exit_code"]
+  }
+
+  expect_failures = [var.reason_keys]
+}
+
+run "refuses_too_many_reason_keys" {
+  command = plan
+
+  variables {
+    reason_keys = [for number in range(21) : "key${number}"]
+  }
+
+  expect_failures = [var.reason_keys]
+}
+
 run "refuses_fatal_reasons_that_fit_everything" {
   command = plan
 
