@@ -114,6 +114,8 @@ module "monitoring" {
   function_names         = module.handlers.function_names
   rule_names             = module.ingestion.rule_names
   dead_letter_queue_name = module.ingestion.dead_letter_queue_name
+  failure_log_group_name = module.ingestion.failure_log_group_name
+  refused_messages_alarm = var.refused_messages_alarm
   alerts_topic_arn       = module.alerts.alerts_topic_arn
   operator_topic_arn     = module.alerts.operator_topic_arn
   operator_queue_name    = module.alerts.operator_queue_name

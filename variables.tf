@@ -293,6 +293,17 @@ variable "reconcile_interval" {
   }
 }
 
+variable "refused_messages_alarm" {
+  description = "An alarm goes off when at least so many messages were refused within five minutes: they name no device or an unknown one, or cannot be read. null switches it off."
+  type        = number
+  default     = 5
+
+  validation {
+    condition     = var.refused_messages_alarm == null ? true : var.refused_messages_alarm >= 1 && floor(var.refused_messages_alarm) == var.refused_messages_alarm
+    error_message = "Write refused_messages_alarm as a whole number from 1 on, messages within five minutes, or null."
+  }
+}
+
 variable "breaker" {
   description = <<-EOT
     Alerts once when a single campaign accounts for too many of the devices that exhausted a cycle. null disables it.

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from botocore.exceptions import BotoCoreError, ClientError
 
 from fleet_retry.deployment import DeploymentError, NotThereError
-from fleet_retry.doctor import notifications, quotas, registry, resources, strays
+from fleet_retry.doctor import messages, notifications, quotas, registry, resources, strays
 from fleet_retry.doctor.context import Context
 from fleet_retry.doctor.findings import Finding, Result, Status, fault, not_checked
 
@@ -35,6 +35,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "alarms": notifications.check_alarms,
         "dead letters": notifications.check_dead_letters,
         "undelivered alerts": notifications.check_undelivered,
+        "refused messages": messages.check_refused_messages,
         "overdue devices": notifications.check_overdue,
         "paused campaigns": notifications.check_paused_campaigns,
         "quotas": quotas.check_quotas,

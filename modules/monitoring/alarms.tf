@@ -157,6 +157,25 @@ resource "aws_cloudwatch_metric_alarm" "messages_lost" {
   }
 }
 
+# One device with a bug is one message per attempt; a slip of a whole fleet is many.
+resource "aws_cloudwatch_metric_alarm" "messages_refused" {
+  count = var.refused_messages_alarm == null ? 0 : 1
+
+  alarm_name          = "${local.alarm_prefix}messages-refused"
+  alarm_description   = "Messages name no device or an unknown one, or cannot be read: the failures in them are not counted. ${local.runbook}messages-refused"
+  comparison_operator = "GreaterThanOrEqualToThreshold"
+  threshold           = var.refused_messages_alarm
+  evaluation_periods  = 1
+  namespace           = local.namespace
+  metric_name         = "MessagesRefused"
+  period              = 300
+  statistic           = "Sum"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = local.alarm_actions
+  ok_actions          = var.ok_actions
+  tags                = var.tags
+}
+
 # A process that dies is started anew for hours before its execution fails; this says so earlier. A
 # single error means nothing, errors that keep coming do; the backoff leaves up to 15 minutes between
 # them.

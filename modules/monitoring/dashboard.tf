@@ -18,6 +18,7 @@ locals {
       aws_cloudwatch_metric_alarm.alerts_lost.arn,
     ],
     aws_cloudwatch_metric_alarm.queued_alerts[*].arn,
+    aws_cloudwatch_metric_alarm.messages_refused[*].arn,
     values(aws_cloudwatch_metric_alarm.messages_lost)[*].arn,
   )
 
@@ -104,7 +105,7 @@ locals {
     [{ title = "Alarms", alarms = local.alarms, width = 24, height = 4 }],
     [
       {
-        title = "Alerts waiting, and alerts lost"
+        title = "Alerts waiting, alerts lost, and messages refused"
         view  = { stat = "Maximum" }
         metrics = concat(
           [
@@ -114,6 +115,7 @@ locals {
               var.undelivered_queue_name == null ? {} : { "undelivered alerts" = var.undelivered_queue_name },
             ) : ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", queue, { label = label }]
           ],
+          [[local.namespace, "MessagesRefused", { label = "messages refused", stat = "Sum" }]],
           [["AWS/SNS", "NumberOfNotificationsFailed", "TopicName", local.alerts_topic_name, { label = "alerts lost", stat = "Sum" }]],
         )
       },

@@ -15,6 +15,13 @@ locals {
     DuplicatesRefused = {
       IncrementRetryCounter = "{ $.message = \"failure message handled\" && $.outcome = \"duplicate\" }"
     }
+    # The failure log has the payloads that cannot be read.
+    MessagesRefused = {
+      IncrementRetryCounter = "{ $.errorType = \"InvalidMessageError\" }"
+      ClearDeviceRecord     = "{ $.errorType = \"InvalidMessageError\" }"
+      CheckIfDeviceExists   = "{ $.errorType = \"ThingNotFoundError\" }"
+      FailureLog            = "{ $.refused = \"*\" }"
+    }
     DevicesMovedOut = {
       ResetRetryCounterAndMoveOut = "{ $.message = \"device moved out\" }"
       ReconcileDevices            = "{ $.message = \"device reconciled\" && $.done = \"moved_out\" }"
@@ -104,7 +111,7 @@ resource "aws_cloudwatch_log_metric_filter" "this" {
   for_each = merge(local.event_filters, local.gauge_filters)
 
   name           = each.key
-  log_group_name = "/aws/lambda/${var.function_names[each.value.step]}"
+  log_group_name = each.value.step == "FailureLog" ? var.failure_log_group_name : "/aws/lambda/${var.function_names[each.value.step]}"
   pattern        = each.value.pattern
 
   metric_transformation {

@@ -22,6 +22,18 @@ variable "rule_names" {
   nullable    = false
 }
 
+variable "failure_log_group_name" {
+  description = "Name of the log group that keeps each failure message, and names payloads that cannot be read."
+  type        = string
+  nullable    = false
+}
+
+variable "refused_messages_alarm" {
+  description = "An alarm goes off when so many messages were refused within five minutes. null makes no alarm."
+  type        = number
+  default     = 5
+}
+
 variable "dead_letter_queue_name" {
   description = "Name of the queue that keeps messages which could not be counted."
   type        = string

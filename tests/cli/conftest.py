@@ -227,6 +227,7 @@ def _answer(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
                 for name in MACHINES.values()
             ]
         },
+        "FilterLogEvents": {"events": []},
         "GetAccountSettings": {"AccountLimit": {"UnreservedConcurrentExecutions": 1000}},
         "ListAWSDefaultServiceQuotas": {"Quotas": []},
         "ListServiceQuotas": {

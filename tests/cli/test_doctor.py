@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -95,6 +96,48 @@ def test_a_function_that_is_not_there_or_cannot_run(healthy: Fleet) -> None:
     broken, missing = findings(healthy)["functions"]
     assert broken["what"] == "MailOperators cannot run: key"
     assert missing["what"] == "there is no function ReleaseDevice"
+
+
+def refused(fleet: Fleet, lines: dict[str, list[Any]]) -> None:
+    """Give logs lines: many pages, since AWS may answer with empty ones."""
+
+    def answer(asked: dict[str, Any]) -> dict[str, Any]:
+        events = [{"message": json.dumps(line)} for line in lines.get(asked["logGroupName"], [])]
+        page = int(asked.get("nextToken", "0"))
+        return {"events": events[page : page + 1], "nextToken": str(page + 1)}
+
+    fleet.answers["FilterLogEvents"] = answer
+
+
+def test_refused_messages_with_their_commonest_cause(healthy: Fleet) -> None:
+    invalid = {"errorType": "InvalidMessageError", "errorMessage": "deviceId is missing: it should"}
+    unknown = {"errorType": "ThingNotFoundError", "errorMessage": "no thing AA:BB"}
+    refused(
+        healthy,
+        {
+            "/aws/lambda/IncrementRetryCounter": [invalid, {"errorType": "TransientError"}],
+            "/aws/lambda/CheckIfDeviceExists": [unknown, "no JSON", unknown | {"x": 1}],
+            "iot_failed_updates": [{"refused": "no JSON object", "clientId": "c"}, {"kind": "x"}],
+        },
+    )
+    finding = only(healthy, "refused messages")
+    assert finding["what"] == (
+        "4 message(s) were refused within 24 hours, 2 of them because the registry has no thing of"
+        " that name; the last of these: no thing AA:BB"
+    )
+
+
+def test_refused_messages_are_looked_for_with_a_few_calls(healthy: Fleet) -> None:
+    refused(healthy, {"iot_failed_updates": [{"refused": "no JSON object"}] * 100})
+    assert only(healthy, "refused messages")["what"].startswith("5 message(s) were refused")
+    asked = healthy.has_asked("FilterLogEvents")
+    assert len(asked) == 4 * 5
+    assert {call["logGroupName"]: call["filterPattern"] for call in asked} == {
+        "/aws/lambda/IncrementRetryCounter": '{ $.errorType = "InvalidMessageError" }',
+        "/aws/lambda/ClearDeviceRecord": '{ $.errorType = "InvalidMessageError" }',
+        "/aws/lambda/CheckIfDeviceExists": '{ $.errorType = "ThingNotFoundError" }',
+        "iot_failed_updates": '{ $.refused = "*" }',
+    }
 
 
 @pytest.mark.parametrize("name", MACHINES.values())

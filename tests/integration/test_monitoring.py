@@ -95,6 +95,17 @@ def test_each_alarm_wakes_the_operators_where_there_are_any(
     assert {tuple(alarm["AlarmActions"]) for alarm in alarms(quickstart).values()} == {()}
 
 
+def test_refused_messages_are_a_metric(second: Fleet) -> None:
+    before = totals(second, "MessagesRefused")["MessagesRefused"]
+    second.fail("AA:BB", [1])  # no such thing
+    with second.connect("a b") as connection:
+        second.publish(connection, second.message("any", 1))
+        second.publish(connection, second.message("any", 1, status="SUCCEEDED"))
+        second.publish(connection, b'{"status": "failed"}\0')
+    second.settle()
+    assert totals(second, "MessagesRefused")["MessagesRefused"] - before == 4
+
+
 def test_metrics_tell_what_happens_to_a_device(second: Fleet) -> None:
     names = (
         "FailuresCounted",

@@ -755,6 +755,8 @@ run "monitoring_acts_on_the_operator_topic" {
     table_names            = { retries = "fleet-b-DeviceFirmwareRetries" }
     rule_names             = ["fleet_b_FailedFirmwareUpdateRule", "fleet_b_Other"]
     dead_letter_queue_name = "dead-letters"
+    failure_log_group_name = "fleet-b-iot_failed_updates"
+    refused_messages_alarm = 7
     alerts_topic_arn       = "arn:aws:sns:eu-west-1:123456789012:incidents.fifo"
     operator_topic_arn     = "arn:aws:sns:eu-west-1:123456789012:operators"
     operator_queue_name    = "operators"
@@ -771,7 +773,7 @@ run "monitoring_acts_on_the_operator_topic" {
     condition = alltrue([
       for alarm in concat(
         values(aws_cloudwatch_metric_alarm.executions), values(aws_cloudwatch_metric_alarm.messages_lost),
-        aws_cloudwatch_metric_alarm.queued_alerts, [
+        aws_cloudwatch_metric_alarm.queued_alerts, aws_cloudwatch_metric_alarm.messages_refused, [
           aws_cloudwatch_metric_alarm.intake_timed_out, aws_cloudwatch_metric_alarm.dead_letters,
           aws_cloudwatch_metric_alarm.handlers, aws_cloudwatch_metric_alarm.reconcile,
           aws_cloudwatch_metric_alarm.overdue, aws_cloudwatch_metric_alarm.throttled,
@@ -787,6 +789,15 @@ run "monitoring_acts_on_the_operator_topic" {
       && strcontains(alarm.alarm_description, "docs/operations/runbook.md#")
     ])
     error_message = "Each alarm publishes on the topic, notifies whoever the caller names, and names its section of the runbook, and only the silence of ReconcileDevices is one."
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.messages_refused[0].threshold == 7
+      && aws_cloudwatch_log_metric_filter.this["MessagesRefused-FailureLog"].log_group_name == "fleet-b-iot_failed_updates"
+      && aws_cloudwatch_log_metric_filter.this["MessagesRefused-CheckIfDeviceExists"].log_group_name == "/aws/lambda/fleet-b-CheckIfDeviceExists"
+    )
+    error_message = "Messages that are refused, of unknown things or unreadable are one metric, with an alarm at the rate given."
   }
 
   assert {
@@ -858,7 +869,7 @@ run "monitoring_acts_on_the_operator_topic" {
   assert {
     condition = alltrue([
       for name, filter in aws_cloudwatch_log_metric_filter.this :
-      startswith(filter.log_group_name, "/aws/lambda/fleet-b-")
+      (startswith(filter.log_group_name, "/aws/lambda/fleet-b-") || filter.log_group_name == var.failure_log_group_name)
       && filter.metric_transformation[0].namespace == "fleet-b-FirmwareRetry"
       && filter.metric_transformation[0].dimensions == null
     ])
@@ -924,12 +935,13 @@ run "monitoring_without_operators" {
   variables {
     state_machine_arns = { intake = "arn:aws:states:eu-west-1:123456789012:stateMachine:intake" }
     function_names = { for step in [
-      "IncrementRetryCounter", "ClearDeviceRecord", "ResetRetryCounterAndMoveOut", "RestoreDeviceAttributes",
+      "CheckIfDeviceExists", "IncrementRetryCounter", "ClearDeviceRecord", "ResetRetryCounterAndMoveOut", "RestoreDeviceAttributes",
       "ResetRetryCountToFailedUpdate", "SendSNSNotification", "ReconcileDevices", "CreateDeviceRecord",
     ] : step => step }
     table_names            = { retries = "DeviceFirmwareRetries" }
     rule_names             = []
     dead_letter_queue_name = "dead-letters"
+    failure_log_group_name = "iot_failed_updates"
     alerts_topic_arn       = "arn:aws:sns:eu-west-1:123456789012:FailedFirmwareUpdate.fifo"
     schedule_group_name    = "FirmwareRetry"
     reconcile_interval     = "3 days"

@@ -516,6 +516,16 @@ run "refuses_reasons_that_fit_everything" {
   expect_failures = [var.ignored_reasons]
 }
 
+run "refuses_an_alarm_on_no_refused_message" {
+  command = plan
+
+  variables {
+    refused_messages_alarm = 0
+  }
+
+  expect_failures = [var.refused_messages_alarm]
+}
+
 run "refuses_a_reason_key_that_no_job_can_have" {
   command = plan
 
