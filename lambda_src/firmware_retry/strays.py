@@ -14,6 +14,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from firmware_retry import aws, backup_table, clock, history_table, registry, retries_table
 from firmware_retry.backup_table import Backup
@@ -24,7 +25,7 @@ from firmware_retry.errors import (
     TransientError,
 )
 from firmware_retry.history_table import Transition
-from firmware_retry.record import Cause, State
+from firmware_retry.record import Cause, Record, State
 from firmware_retry.registry import Thing
 from firmware_retry.settings import settings
 
@@ -137,9 +138,12 @@ def _is_explained(thing: Thing, tables: list[str]) -> bool:
 
 
 def _is_held_here(thing: Thing) -> bool:
-    record = retries_table.read(thing.name)
-    if record is None or record.state is State.TRACKING:
+    item = aws.get_item(settings().retries_table, {"deviceId": {"S": thing.name}})
+    if item is None or not _is_of_held(item):
         return False
+    if "state" not in item:
+        return True
+    record = Record.of(item)
     # Between the overwriting and the next write of its step, the backup explains the marks. A
     # device that was claimed while it held marks of unknown origin has none.
     backup = backup_table.load(thing.name)
@@ -160,6 +164,14 @@ def _is_held_in(table: str, name: str) -> bool:
     except RequestRefusedError as error:
         _logger.warning("records of another instance cannot be read", exc_info=error)
         return True
+    return _is_of_held(item)
+
+
+def _is_of_held(item: dict[str, Any] | None) -> bool:
+    """Return whether its thing is, or is being, overwritten, as far as its record shows.
+
+    A record of the CDK stack has no state, and may be of either kind: see docs/migrating-from-cdk.md.
+    """
     return item is not None and item.get("state", {}).get("S") != State.TRACKING
 
 

@@ -302,14 +302,14 @@ def test_a_thing_that_changes_while_its_records_are_read_is_left_to_the_next_pas
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cloud.create_thing("unknown", **FAILED)
-    read = retries_table.read
+    get_item = aws.get_item
 
-    def change_first(name: str) -> Any:
+    def change_first(*details: Any) -> Any:
         payload = {"attributes": {"site": "8"}, "merge": True}
-        cloud.iot.update_thing(thingName=name, attributePayload=payload)
-        return read(name)
+        cloud.iot.update_thing(thingName="unknown", attributePayload=payload)
+        return get_item(*details)
 
-    monkeypatch.setattr(retries_table, "read", change_first)
+    monkeypatch.setattr(aws, "get_item", change_first)
     assert reconcile() == {}
     monkeypatch.undo()
 
