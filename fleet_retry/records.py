@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from firmware_retry import clock
 from firmware_retry.campaigns_table import Campaign
+from firmware_retry.errors import UnreadableRecordError
 from firmware_retry.record import GRACE_SECONDS, Record, State
-from fleet_retry import tables
+from fleet_retry import tables, terminal
 from fleet_retry.deployment import Deployment
 
 URGENCY = (State.FAILED, State.COOLING_DOWN, State.TRACKING)
@@ -98,14 +99,36 @@ class Selection:
         )
 
 
-def read_all(deployment: Deployment) -> Iterator[Record]:
+OnUnreadable = Callable[[UnreadableRecordError], None]
+
+
+def remark_unreadable(error: UnreadableRecordError) -> None:
+    """Tell the operator that a record is left out."""
+    terminal.remark(f"Left out: {error}")
+
+
+def read_all(
+    deployment: Deployment, on_unreadable: OnUnreadable = remark_unreadable
+) -> Iterator[Record]:
     """Read the records of all devices, in no order, page by page as they are consumed.
+
+    Args:
+        deployment: the owner of the records.
+        on_unreadable: called for each record that cannot be read, and is left out.
 
     Raises:
         DeploymentError: the module is not deployed.
     """
     table = deployment.settings.retries_table
-    yield from map(Record.of, tables.scan(deployment, table, **_PROJECTION))
+    yield from _parse(tables.scan(deployment, table, **_PROJECTION), on_unreadable)
+
+
+def _parse(items: Iterable[tables.Item], on_unreadable: OnUnreadable) -> Iterator[Record]:
+    for item in items:
+        try:
+            yield Record.of(item)
+        except UnreadableRecordError as error:
+            on_unreadable(error)
 
 
 def read(deployment: Deployment, device_ids: Sequence[str]) -> Iterator[Record]:
@@ -115,4 +138,4 @@ def read(deployment: Deployment, device_ids: Sequence[str]) -> Iterator[Record]:
         DeploymentError: the module is not deployed.
     """
     items = tables.get_many(deployment, deployment.settings.retries_table, device_ids)
-    yield from (Record.of(item) for item in items if "state" in item)
+    yield from _parse((item for item in items if "state" in item), remark_unreadable)

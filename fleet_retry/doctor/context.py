@@ -34,6 +34,8 @@ class Census:
 
     now: Now
     devices: int = 0
+    unreadable: list[str] = field(default_factory=list)
+    """What is wrong with the records that cannot be read."""
     overdue: list[str] = field(default_factory=list)
     """Names of the first ``SAMPLE_SIZE``."""
     overdue_count: int = 0
@@ -86,7 +88,9 @@ class Context:
         """The devices, counted once."""
         census = Census(Now(campaigns=campaigns.read_all(self.deployment)))
         longest: list[tuple[float, str, Record]] = []
-        everything = records.read_all(self.deployment)
+        everything = records.read_all(
+            self.deployment, lambda error: census.unreadable.append(str(error))
+        )
         for record in terminal.show_progress(everything, "Reading records"):
             _count(census, record, self.settings.retry_limit)
             if record.away_since:

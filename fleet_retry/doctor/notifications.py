@@ -161,6 +161,18 @@ def check_overdue(context: Context) -> Iterator[Finding]:
     )
 
 
+def check_records(context: Context) -> Iterator[Finding]:
+    """All records can be read."""
+    unreadable = sorted(context.census.unreadable)
+    if unreadable:
+        yield fault(
+            f"{len(unreadable)} record(s) cannot be read: {'; '.join(unreadable[:5])}",
+            "the module counts no failure of these devices and does nothing for them",
+            "correct the item in the table of records, or restore the attributes of the thing by"
+            " hand and delete the item",
+        )
+
+
 def check_paused_campaigns(context: Context) -> Iterator[Finding]:
     """No campaign is paused."""
     known = context.census.now.campaigns

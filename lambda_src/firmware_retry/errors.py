@@ -60,6 +60,13 @@ class BackupMissingError(FirmwareRetryError):
     """
 
 
+class UnreadableRecordError(FirmwareRetryError):
+    """The item of a device is none that this version writes: an unknown state, a wrong type.
+
+    Another version or an operator wrote it. An operator has to repair it, hence no retry.
+    """
+
+
 class RequestRefusedError(FirmwareRetryError):
     """AWS rejected a call for good: access denied, a limit of the thing, a missing resource.
 

@@ -4,6 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from firmware_retry import clock, retries_table
 from firmware_retry.breaker import Window
@@ -46,6 +47,8 @@ class Census:
 
     moment: float
     """A record that was due before is overdue; epoch seconds."""
+    settled_moment: float
+    """A device of which operators were notified before may have been released; epoch seconds."""
     campaigns: Mapping[str, Campaign]
     """Those that have an item, by name."""
     window: Window | None
@@ -57,6 +60,8 @@ class Census:
     """Devices whose cool-down is over, and whose campaign is paused."""
     oldest: float = field(default_factory=clock.now)
     """When the device that is longest overdue was due, epoch seconds; now, when none is."""
+    unreadable: int = 0
+    """Items that are no record of this version."""
     is_partial: bool = False
     """Whether there was no time to read all records."""
     overdue: Sample = field(default_factory=Sample)
@@ -78,8 +83,8 @@ class Census:
             if is_over():
                 self.is_partial = True
                 break
-            for record in page:
-                self._add(record)
+            for item in page:
+                self._add_item(item)
         _logger.info(
             "fleet counted",
             extra={
@@ -91,13 +96,22 @@ class Census:
             },
         )
 
+    def _add_item(self, item: dict[str, Any]) -> None:
+        """Add the record of an item; one that cannot be read must not end the pass for others."""
+        try:
+            self._add(Record.of(item))
+        except Exception as error:
+            self.unreadable += 1
+            name = item["deviceId"]["S"]
+            _logger.warning("device not reconciled", extra={"deviceId": name}, exc_info=error)
+
     def _add(self, record: Record) -> None:
         self.states[record.state] += 1
         if record.away_since:
             self.marked.discard(record.device_id)
         if self.window:
             self.window.add(record)
-        if record.awaits_operator_since < self.moment:
+        if record.awaits_operator_since < self.settled_moment:
             self.settled.add(record.device_id)
         if record.due_since < self.moment:
             self._add_overdue(record)

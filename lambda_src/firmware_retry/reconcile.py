@@ -33,7 +33,7 @@ from firmware_retry.errors import (
     TransientError,
 )
 from firmware_retry.fleet_scan import Census
-from firmware_retry.record import Cause, Record, Run, State
+from firmware_retry.record import GRACE_SECONDS, Cause, Record, Run, State
 from firmware_retry.settings import settings
 
 _logger = logging.getLogger(__name__)
@@ -58,7 +58,8 @@ def reconcile_fleet(grace_seconds: float, seconds_left: Callable[[], float]) -> 
     else is idempotent, so an operator may redrive the run at the same time.
 
     Args:
-        grace_seconds: how long after the due time a run may still act.
+        grace_seconds: how long after the due time a run may still act. A failed device counts as
+            settled after ``GRACE_SECONDS`` at least.
         seconds_left: returns the time that is left for the pass.
 
     Returns:
@@ -76,19 +77,21 @@ def reconcile_fleet(grace_seconds: float, seconds_left: Callable[[], float]) -> 
     """
     campaigns, rule, now = campaigns_table.read_all(), settings().breaker, clock.now()
     window = Window(rule, campaigns, now) if rule else None
+    settled_moment = now - max(grace_seconds, GRACE_SECONDS)
     marked = strays.list_marked()
-    census = Census(now - grace_seconds, campaigns, window, marked.unexplained)
+    census = Census(now - grace_seconds, settled_moment, campaigns, window, marked.unexplained)
     half = seconds_left() / 2
     census.take(lambda: seconds_left() < half)
     # First of all: the devices of a campaign that trips now must not come back in this very pass.
-    tally = Counter({"held": census.on_hold}) + _run_breaker(window)
+    tally = Counter({"held": census.on_hold, "refused": census.unreadable})
+    tally += _run_breaker(window)
     is_over = partial(_is_over, seconds_left)
     finish = partial(_finish_overdue, census.moment)
     settled = census.settled.shuffle()
     # An operator's release must not wait until a storm of late recoveries ends.
     kept = _SHARE_OF_RELEASES * (seconds_left() - _LAST_SECONDS) if settled else 0
     tally += _act_on_all(finish, census.overdue.shuffle(), partial(_is_over, seconds_left, kept))
-    tally += _release_removed(census.moment, settled, is_over)
+    tally += _release_removed(settled_moment, settled, is_over)
     tally += strays.restore_all(marked, is_over)
     _logger.info("devices reconciled", extra={"devices": dict(tally)})
     if tally["refused"]:
@@ -138,7 +141,7 @@ def _act_on(action: Action, name: str) -> str:
         result = "waiting"
     except CampaignPausedError:
         result = "held"
-    except FirmwareRetryError as error:
+    except Exception as error:  # noqa: BLE001 -- of one device, so that it stops no other
         result = _log_failure(name, error)
     if result not in _NO_ACTION:
         campaign = record.campaign if record else ""
@@ -148,7 +151,7 @@ def _act_on(action: Action, name: str) -> str:
     return result
 
 
-def _log_failure(name: str, error: FirmwareRetryError) -> str:
+def _log_failure(name: str, error: Exception) -> str:
     """Log an error; return ``left`` if the next pass may succeed, ``refused`` if it cannot."""
     _logger.warning("device not reconciled", extra={"deviceId": name}, exc_info=error)
     return "left" if isinstance(error, TransientError) else "refused"
@@ -212,5 +215,8 @@ def _release_removed(moment: float, names: list[str], is_over: IsOver) -> Counte
 def _release(moment: float, record: Record) -> str:
     if record.awaits_operator_since >= moment:
         return "superseded"
+    # The listing may have been from before the device joined, or may have skipped it.
+    if not recovery.has_left_failed_group(record.present_run):
+        return "failed"
     recovery.end_episode(record, Cause.RELEASED, record.present_up_to)
     return "released"

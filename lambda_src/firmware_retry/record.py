@@ -6,6 +6,7 @@ from math import inf
 from typing import Any
 
 from firmware_retry import clock
+from firmware_retry.errors import UnreadableRecordError
 from firmware_retry.message import Message, Reporter
 from firmware_retry.settings import settings
 
@@ -144,14 +145,29 @@ class Record:
 
     @classmethod
     def of(cls, item: dict[str, Any]) -> "Record":
-        """Read an item in DynamoDB's typed JSON; a missing attribute is 0 or empty."""
+        """Read an item in DynamoDB's typed JSON; a missing attribute is 0 or empty.
 
+        Raises:
+            UnreadableRecordError: an attribute has another type, or a value that it cannot have.
+        """
+        try:
+            return cls._parse(item)
+        except (KeyError, TypeError, ValueError) as error:
+            name = item.get("deviceId", {}).get("S", "")
+            message = f"the record of {name} cannot be read: {type(error).__name__}: {error}"
+            raise UnreadableRecordError(message) from error
+
+    @classmethod
+    def _parse(cls, item: dict[str, Any]) -> "Record":
         def text(name: str) -> str:
-            return str(item.get(name, {}).get("S", ""))
+            return str(item[name]["S"]) if name in item else ""
 
         def number(name: str) -> int:
-            return int(item.get(name, {}).get("N", "0"))
+            return int(item[name]["N"]) if name in item else 0
 
+        clock.epoch(item["timestamp"]["S"])
+        if "notifiedAt" in item:
+            clock.epoch(text("notifiedAt"))
         return cls(
             device_id=text("deviceId"),
             retry_counter=number("RetryCounter"),
@@ -161,7 +177,7 @@ class Record:
             former_campaigns=frozenset(item.get("formerCampaigns", {}).get("SS", ())),
             reported_by=Reporter(text("reportedBy") or Reporter.DEVICE),
             last_reason=text("lastReason"),
-            is_fatal=bool(item.get("isFatal", {}).get("BOOL", False)),
+            is_fatal="isFatal" in item and bool(item["isFatal"]["BOOL"]),
             started_at=number("startedAt"),
             last_sent_at=number("lastSentAt"),
             not_before=number("notBefore"),
@@ -169,7 +185,7 @@ class Record:
             due_at=number("dueAt"),
             recovery_id=text("recoveryId"),
             away_since=number("awaySince"),
-            left_groups=frozenset(item.get("leftGroups", {}).get("SS", ())),
+            left_groups=frozenset(item["leftGroups"]["SS"] if "leftGroups" in item else ()),
             leave_checks=number("leaveChecks"),
             notified_at=text("notifiedAt"),
             ending=text("ending"),

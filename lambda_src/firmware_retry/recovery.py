@@ -173,6 +173,17 @@ def join_failed_group(run: Run) -> None:
         retries_table.read_failed_owned(run)
 
 
+def has_left_failed_group(run: Run) -> bool:
+    """Return whether a device is not in the thing group for failed devices.
+
+    The thing is asked: AWS does not say whether a listing of the group is consistent, and pages may
+    shift while members come and go.
+    https://docs.aws.amazon.com/iot/latest/apireference/API_ListThingsInThingGroup.html
+    """
+    with _end_with_thing(run):
+        return settings().failed_thing_group_name not in registry.groups_of(run.device_id)
+
+
 @contextmanager
 def _leave_group_unless_failed(run: Run) -> Iterator[None]:
     try:

@@ -413,17 +413,17 @@ def _update_owned(run: Run, update: str, values: dict[str, Any]) -> Record:
     return Record.of(answer["Attributes"])
 
 
-def read_all() -> Iterator[list[Record]]:
-    """Read all records, with the attributes that a census needs; the others are 0 or empty.
+def read_all() -> Iterator[list[dict[str, Any]]]:
+    """Read all items, with the attributes that a census needs; see ``Record.of``.
 
     Yields:
-        The records of a page, page by page, each read on demand. The cost grows with the number of
+        The items of a page, page by page, each read on demand. The cost grows with the number of
         devices that have a record, not with the fleet.
 
     Raises:
         TransientError, RequestRefusedError: see ``aws.call``.
     """
-    pages = aws.scan(
+    yield from aws.scan(
         TableName=settings().retries_table,
         ProjectionExpression=(
             "deviceId, #state, campaign, RetryCounter, isFatal, usedUpAt, dueAt, awaySince,"
@@ -433,8 +433,6 @@ def read_all() -> Iterator[list[Record]]:
         FilterExpression="attribute_exists(#state)",
         ExpressionAttributeNames={"#state": "state", "#timestamp": "timestamp"},
     )
-    for page in pages:
-        yield [Record.of(item) for item in page]
 
 
 def end(record: Record, reason: str, up_to: int) -> None:

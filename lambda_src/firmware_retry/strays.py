@@ -170,7 +170,7 @@ def _is_held_in(table: str, name: str) -> bool:
 def _is_of_held(item: dict[str, Any] | None) -> bool:
     """Return whether its thing is, or is being, overwritten, as far as its record shows.
 
-    A record of the CDK stack has no state, and may be of either kind: see docs/migrating-from-cdk.md.
+    A record of the CDK stack has no state and may be either: see docs/migrating-from-cdk.md.
     """
     return item is not None and item.get("state", {}).get("S") != State.TRACKING
 

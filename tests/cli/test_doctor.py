@@ -407,6 +407,14 @@ def test_a_device_that_no_recovery_has_claimed_is_overdue(
     assert "unclaimed" in only(healthy, "overdue devices")["what"]
 
 
+def test_records_that_cannot_be_read(healthy: Fleet) -> None:
+    healthy.put("broken", state="paused")
+    healthy.put("broken-too", timestamp="yesterday")
+    finding = only(healthy, "records")
+    assert finding["what"].startswith("2 record(s) cannot be read: the record of broken ")
+    assert "'yesterday'" in finding["what"]
+
+
 def test_a_paused_campaign_is_a_note_and_its_devices_are_not_overdue(healthy: Fleet) -> None:
     healthy.put("held", "cooling_down", dueAt=int(time.time()) - HOUR)
     healthy.pause("2.27")

@@ -104,3 +104,12 @@ def test_a_fleet_without_failures_is_said(fleet: Fleet) -> None:
 def test_records_of_another_making_are_left_out(fleet: Fleet) -> None:
     fleet.table("DeviceFirmwareRetries").put_item(Item={"deviceId": "old", "RetryCounter": 3})
     assert devices(fleet) == []
+
+
+def test_record_that_cannot_be_read_is_left_out_and_named(four: Fleet) -> None:
+    four.put("broken", state="paused")
+    code, output = four.run("list")
+    assert code == 0
+    assert "Left out: the record of broken cannot be read: ValueError: 'paused'" in output
+    assert output.splitlines()[-1].startswith("4 devices: ")
+    assert len(devices(four)) == 4

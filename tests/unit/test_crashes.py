@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from firmware_retry import aws
+from firmware_retry import aws, clock
 from firmware_retry.errors import RecoverySupersededError
 from firmware_retry.handlers import (
     clear_device_record,
@@ -24,6 +24,7 @@ from firmware_retry.handlers import (
     restore_device_attributes,
     send_sns_notification,
 )
+from firmware_retry.record import GRACE_SECONDS
 
 from .conftest import GROUP, Cloud, failure, success
 from .journey import Handler, Recovery, Stage, bring, handle, interrupt
@@ -55,7 +56,10 @@ def change_campaign(recovery: Recovery) -> None:
 
 
 def reconcile(_: Recovery) -> None:
-    reconcile_devices.handler({"graceSeconds": -1}, None)
+    later = clock.now() + 2 * GRACE_SECONDS
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clock, "now", lambda: later)
+        reconcile_devices.handler({}, None)
 
 
 def join_dynamic_group(cloud: Cloud, device: str) -> None:

@@ -5,11 +5,12 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from firmware_retry import aws, clock, executions
+from firmware_retry import aws, clock, executions, registry
 from firmware_retry.errors import ReconcileIncompleteError, TransientError
 from firmware_retry.fleet_scan import Census
 from firmware_retry.handlers import (
@@ -22,7 +23,7 @@ from firmware_retry.handlers import (
     restore_device_attributes,
 )
 from firmware_retry.reconcile import AT_ONCE
-from firmware_retry.record import GRACE_SECONDS
+from firmware_retry.record import GRACE_SECONDS, Run
 from firmware_retry.recovery import MOST_CHECKS
 
 from .conftest import BACKUP, GROUP, MACHINES, RETRIES, Cloud, configure, failure, success
@@ -299,6 +300,66 @@ def test_one_refused_device_does_not_hold_up_the_others(
     assert cloud.attributes("dev-2") == ORIGINAL
 
 
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"state": "paused"},
+        {"state": 1},
+        {"dueAt": "tomorrow"},
+        {"dueAt": Decimal("1.5")},
+        {"awaySince": None},
+        {"timestamp": "yesterday"},
+        {"timestamp": 1_711_320_300},
+        {"reportedBy": "cloud"},
+        {"leftGroups": ["wave"]},
+        {"isFatal": "yes"},
+    ],
+    ids=str,
+)
+def test_record_that_cannot_be_read_is_logged_and_stops_no_other(
+    cloud: Cloud,
+    cooling: Recovery,
+    fake_time: list[float],
+    caplog: pytest.LogCaptureFixture,
+    environment: pytest.MonkeyPatch,
+    broken: dict[str, Any],
+) -> None:
+    rule = {"share": 0.5, "window_seconds": 3600, "min_devices": 1, "pauses": True}
+    configure(environment, BREAKER=json.dumps(rule))
+    item = cloud.record()
+    cloud.dynamodb.Table(RETRIES).put_item(Item={**(item or {}), "deviceId": "broken", **broken})
+    fake_time[0] += HOUR
+    with pytest.raises(ReconcileIncompleteError, match=r"1 device\(s\) could not be reconciled"):
+        reconcile()
+    assert runs_of(cloud, "CoolDown") == [name(cooling)]
+    (line,) = (record for record in caplog.records if record.msg == "device not reconciled")
+    assert vars(line)["deviceId"] == "broken"
+
+
+def test_unforeseen_error_of_one_device_stops_no_other(
+    cloud: Cloud,
+    fake_time: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for number in range(3):
+        bring(cloud, Stage.DUE, f"dev-{number}")
+    start = executions.start
+
+    def start_but_one(machine: str, run: Run) -> str | None:
+        if run.device_id == "dev-1":
+            raise KeyError("executionArn")
+        return start(machine, run)
+
+    monkeypatch.setattr(executions, "start", start_but_one)
+    fake_time[0] += HOUR
+    with pytest.raises(ReconcileIncompleteError, match=r"1 device\(s\)"):
+        reconcile()
+    assert len(runs_of(cloud, "CoolDown")) == 2
+    (line,) = (record for record in caplog.records if record.msg == "device not reconciled")
+    assert vars(line)["deviceId"] == "dev-1"
+
+
 def test_a_call_that_is_throttled_is_left_for_the_next_pass(
     cloud: Cloud,
     cooling: Recovery,
@@ -487,7 +548,21 @@ def test_one_that_was_told_of_just_now_may_not_be_in_the_list_of_its_group_yet(
     bring(cloud, Stage.NOTIFIED)
     cloud.remove_from(GROUP)
     fake_time[0] += GRACE_SECONDS
-    assert reconcile() == {}
+    for seconds in (GRACE_SECONDS, 0, -DAY):
+        assert reconcile_devices.handler({"graceSeconds": seconds}, None) == {}
+    fake_time[0] += 1
+    assert reconcile() == {"released": 1}
+
+
+def test_device_that_listing_of_its_group_skips_is_not_released(
+    cloud: Cloud, fake_time: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bring(cloud, Stage.NOTIFIED)
+    before = (cloud.record(), cloud.attributes(), cloud.history())
+    monkeypatch.setattr(registry, "members_of", lambda _: frozenset({"dev-2"}))
+    fake_time[0] += HOUR
+    assert reconcile() == {"failed": 1}
+    assert (cloud.record(), cloud.attributes(), cloud.history()) == before
 
 
 @pytest.mark.parametrize("devices", [0, 1, 3])

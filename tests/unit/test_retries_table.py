@@ -11,7 +11,7 @@ from firmware_retry import clock, history_table, retries_table
 from firmware_retry.errors import RecoverySupersededError, TransientError
 from firmware_retry.history_table import LatestEnd
 from firmware_retry.message import Message
-from firmware_retry.record import Cause, Outcome, Run, State
+from firmware_retry.record import Cause, Outcome, Record, Run, State
 
 from .conftest import LIMIT, RETRIES, Cloud, failure, job_event
 
@@ -364,7 +364,8 @@ def test_each_change_is_dated(
 
 
 def test_a_census_reads_the_attributes_that_it_needs_only(tracked: Cloud) -> None:
-    ((record,),) = retries_table.read_all()
+    ((item,),) = retries_table.read_all()
+    record = Record.of(item)
     assert (record.device_id, record.state, record.campaign) == ("dev-1", "tracking", "2.27")
     assert record.tracking_id == ""
 

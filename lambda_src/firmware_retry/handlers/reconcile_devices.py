@@ -13,7 +13,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
     """Act on every device for which something was due and nobody acted.
 
     Args:
-        event: ``{}``, or ``{"graceSeconds": n}`` to override ``GRACE_SECONDS``.
+        event: ``{}``, or ``{"graceSeconds": n}`` to override ``GRACE_SECONDS`` for overdue devices.
         context: Lambda's; contains how much time is left.
 
     Returns:
