@@ -402,7 +402,7 @@ variable "foreign_marks" {
 }
 
 variable "failed_thing_group_name" {
-  description = "Name, after name_prefix, of the static thing group that holds the devices which failed every cycle."
+  description = "Name, after name_prefix, of the static thing group that holds the devices which failed every cycle. A change replaces the group: its devices are moved to the new one, and none is released."
   type        = string
   default     = "FailedToUpdate"
   nullable    = false
@@ -415,7 +415,7 @@ variable "failed_thing_group_name" {
 
 variable "existing_failed_thing_group" {
   description = <<-EOT
-    Your own static thing group for the devices that failed every cycle. `failed_thing_group_name` is then unused. null creates one. Several fleets may share it.
+    Your own static thing group for the devices that failed every cycle. `failed_thing_group_name` is then unused. null creates one. Several fleets may share it. After a change, failed devices are put into the new group, and none is released.
     - `arn`: ARN of the thing group.
   EOT
   type        = object({ arn = string })

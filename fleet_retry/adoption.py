@@ -64,7 +64,8 @@ class _Device:
     backup: dict[str, Any]
     """Empty when there is none."""
     thing: Thing | None
-    is_in_failed_group: bool
+    failed_group_id: str
+    """The id of the failed group; empty when it is not in it."""
 
     @cached_property
     def overwritten(self) -> dict[str, str]:
@@ -112,7 +113,7 @@ class _Device:
         return AdoptionOutcome.FORGOTTEN, "no failure was ever counted"
 
     def _outcome_of_record(self, record: dict[str, Any]) -> tuple[AdoptionOutcome, str]:
-        if self.is_in_failed_group:
+        if self.failed_group_id:
             return AdoptionOutcome.FAILED, "told already: release it when you are done with it"
         if cdk_stack.FAILED in self.overwritten.values():
             return (
@@ -179,6 +180,7 @@ def adopt(deployment: Deployment, dry_run: bool = False) -> Generator[Adopted, N
 
 def _read_devices(deployment: Deployment) -> Iterator[_Device]:
     group = deployment.settings.failed_thing_group_name
+    group_id = _read_group_id(deployment, group)
     members = frozenset(_list_members(deployment, group))
     backups, records = _scan_stack(deployment)
     for device_id in sorted(records.keys() | backups.keys()):
@@ -187,7 +189,7 @@ def _read_devices(deployment: Deployment) -> Iterator[_Device]:
             records.get(device_id),
             backups.get(device_id, {}),
             _read_thing(deployment.client("iot"), device_id),
-            device_id in members,
+            group_id if device_id in members else "",
         )
 
 
@@ -211,6 +213,12 @@ def _scan_without(deployment: Deployment, table: str, attribute: str) -> _Items:
         ConsistentRead=True,
     )
     return {item["deviceId"]: item for item in map(tables.to_plain, items)}
+
+
+def _read_group_id(deployment: Deployment, group: str) -> str:
+    with deployment.report_missing(f"thing group {group}"):
+        answer = deployment.client("iot").describe_thing_group(thingGroupName=group)
+    return str(answer["thingGroupId"])
 
 
 def _list_members(deployment: Deployment, group: str) -> Iterator[str]:
@@ -316,8 +324,10 @@ def _make_record(device: _Device) -> dict[str, Any] | None:
     if outcome is AdoptionOutcome.COOLING_DOWN:
         due_at = device.record.get("waitsUntil", now)
         return record | {"state": State.COOLING_DOWN, "dueAt": due_at}
-    next_step = {"notifiedAt": clock.iso(now)} if device.is_in_failed_group else {"dueAt": now}
-    return record | {"state": State.FAILED} | next_step
+    record |= {"state": State.FAILED}
+    if not device.failed_group_id:
+        return record | {"dueAt": now}
+    return record | {"notifiedAt": clock.iso(now), "failedGroupId": device.failed_group_id}
 
 
 def _make_backup(device: _Device, record: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -19,7 +19,8 @@ URGENCY = (State.FAILED, State.COOLING_DOWN, State.TRACKING)
 _PROJECTION = {
     "ProjectionExpression": (
         "deviceId, #state, campaign, RetryCounter, ResetRetryCount, lastReason, startedAt,"
-        " #timestamp, dueAt, awaySince, recoveryId, isFatal, leftGroups"
+        " #timestamp, dueAt, awaySince, recoveryId, isFatal, leftGroups, usedUpAt,"
+        " failedGroupId, notifiedAt, ending"
     ),
     # Records of the CDK stack have no state: see docs/migrating-from-cdk.md.
     "FilterExpression": "attribute_exists(#state)",

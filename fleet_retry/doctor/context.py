@@ -10,7 +10,8 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 
 from firmware_retry import clock
-from firmware_retry.record import Record, State
+from firmware_retry.failed_group import Settled
+from firmware_retry.record import GRACE_SECONDS, Record, State
 from firmware_retry.settings import Settings
 from fleet_retry import campaigns, records, terminal
 from fleet_retry.deployment import Deployment
@@ -35,11 +36,13 @@ class Census:
     now: Now
     devices: int = 0
     unreadable: list[str] = field(default_factory=list)
-    """What is wrong with the records that cannot be read."""
+    """The errors of records that cannot be read."""
     overdue: list[str] = field(default_factory=list)
     """Names of the first ``SAMPLE_SIZE``."""
     overdue_count: int = 0
     oldest_overdue_seconds: float = 0
+    settled: list[Settled] = field(default_factory=list)
+    """The failed devices that await an operator."""
     held: Counter[str] = field(default_factory=Counter)
     """By campaign."""
     away: list[Record] = field(default_factory=list)
@@ -107,6 +110,8 @@ class Context:
 def _count(census: Census, record: Record, retry_limit: int) -> None:
     now = census.now
     census.devices += 1
+    if record.awaits_operator_since < now.moment - GRACE_SECONDS:
+        census.settled.append(Settled(record.device_id, record.failed_group_id))
     if now.is_held(record):
         census.held[record.campaign] += 1
     if not (now.is_overdue(record) or now.is_unclaimed(record, retry_limit)):

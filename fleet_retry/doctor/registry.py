@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from firmware_retry import failed_group
 from fleet_retry import queries, times
 from fleet_retry.device import list_groups
 from fleet_retry.doctor.context import Context, DynamicGroup
@@ -29,11 +30,25 @@ def check_indexing(context: Context) -> Iterator[Finding]:
 
 
 def check_failed_group(context: Context) -> Iterator[Finding]:
-    """Check that the group of failed devices exists."""
+    """Check that the failed group exists and holds all devices that were put into it."""
     name = context.settings.failed_thing_group_name
+    iot = context.deployment.client("iot")
     with context.deployment.report_missing(f"thing group {name}"):
-        context.deployment.client("iot").describe_thing_group(thingGroupName=name)
-    return iter(())
+        group_id = iot.describe_thing_group(thingGroupName=name).get("thingGroupId", "")
+    if not context.census.settled:
+        return
+    pages = iot.get_paginator("list_things_in_thing_group").paginate(thingGroupName=name)
+    members = frozenset(thing for page in pages for thing in page["things"])
+    review = failed_group.sort(context.census.settled, group_id, members)
+    if review.missing:
+        cause = "was replaced" if review.is_replaced else "was emptied"
+        yield fault(
+            f"the thing group {name} {cause}: {len(review.missing)} failed device(s) are missing"
+            f" from it: {', '.join(sorted(review.missing)[:5])}",
+            "ReconcileDevices releases none of them, puts them back and notifies operators",
+            "wait for its next pass; to release them on purpose:"
+            f" {context.deployment.command('release', '--state', 'failed')}",
+        )
 
 
 def check_group_queries(context: Context) -> Iterator[Finding]:

@@ -75,6 +75,29 @@ def notify_campaign_tripped(  # noqa: PLR0913 -- all that the message contains
     _publish(alert, _hash(campaign), _hash(f"{settings().name_prefix} {since} {campaign}"))
 
 
+def notify_group_refilled(group_id: str, devices: int, *, is_replaced: bool) -> None:
+    """Publish an alert that failed devices are missing from their group, and are put back into it.
+
+    Args:
+        group_id: the id of the present group.
+        devices: how many are missing.
+        is_replaced: whether the group was replaced by another one; else it was emptied.
+
+    Raises:
+        TransientError, RequestRefusedError: see ``aws.call``.
+    """
+    alert = {
+        "version": SCHEMA_VERSION,
+        "event": "failed_group_refilled",
+        "thingGroup": settings().failed_thing_group_name,
+        "devices": devices,
+        "isReplaced": is_replaced,
+        "noticedAt": clock.iso(clock.now()),
+    }
+    # Two concurrent passes notice the same.
+    _publish(alert, _hash(group_id), _hash(f"{settings().name_prefix} {group_id} {devices}"))
+
+
 def _publish(alert: dict[str, Any], group_id: str, deduplication_id: str) -> None:
     """Publish an alert.
 

@@ -54,6 +54,12 @@ _KEYS: dict[str, dict[str, type]] = {
         "isPaused": bool,
         "since": str,
     },
+    "failed_group_refilled": {
+        "thingGroup": str,
+        "devices": int,
+        "isReplaced": bool,
+        "noticedAt": str,
+    },
 }
 """The keys of an alert that an e-mail needs, by event."""
 
@@ -243,6 +249,25 @@ def campaign_mail(alert: Alert) -> Mail:
         f" {campaign} (since {_short(alert['since'])}). The campaign itself is to be suspected, and"
         f" not the devices.\n\n{what_now}\n"
         f"Its devices:\n\n  {_command('list', '--campaign', campaign)}\n",
+    )
+
+
+def group_mail(alert: Alert) -> Mail:
+    """Return the e-mail about failed devices that are missing from their thing group."""
+    devices, group = _count_of(alert["devices"], "failed device"), _short(alert["thingGroup"])
+    cause = (
+        "was replaced: deleted and created again, renamed, or another group was configured"
+        if alert["isReplaced"]
+        else "was emptied"
+    )
+    return Mail(
+        _subject(f"Missing from the failed group, and put back: {devices}"),
+        f"The thing group {group} {cause}.\n\n"
+        f"Missing from it since then: {devices} (noticed {_short(alert['noticedAt'])}). They were"
+        " not released: ReconcileDevices puts them into the group, and leaves their attributes as"
+        " they are.\n\n"
+        "You need not do anything. To release them on purpose:\n\n"
+        f"  {_command('release', '--state', 'failed')}\n",
     )
 
 

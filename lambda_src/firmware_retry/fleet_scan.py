@@ -4,19 +4,22 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from firmware_retry import clock, retries_table
 from firmware_retry.breaker import Window
 from firmware_retry.campaigns_table import Campaign
+from firmware_retry.failed_group import Settled
 from firmware_retry.record import Record, State
 
 _logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 
 @dataclass
-class Sample:
-    """A random sample of names, each with the same chance, so that memory is bounded.
+class Sample(Generic[T]):
+    """A random sample of devices, each with the same chance, so that memory is bounded.
 
     https://en.wikipedia.org/wiki/Reservoir_sampling
     """
@@ -24,21 +27,21 @@ class Sample:
     most: int = 50_000
     """More than a pass can act on, and some ten megabytes."""
     seen: int = 0
-    names: list[str] = field(default_factory=list)
+    devices: list[T] = field(default_factory=list)
 
-    def add(self, name: str) -> None:
-        """Take another name into account."""
+    def add(self, device: T) -> None:
+        """Take another device into account."""
         self.seen += 1
-        if len(self.names) < self.most:
-            self.names.append(name)
+        if len(self.devices) < self.most:
+            self.devices.append(device)
             return
         place = int(clock.share() * self.seen)
         if place < self.most:
-            self.names[place] = name
+            self.devices[place] = device
 
-    def shuffle(self) -> list[str]:
-        """Return the names in a new random order, so that none blocks the others for ever."""
-        return sorted(self.names, key=lambda _: clock.share())
+    def shuffle(self) -> list[T]:
+        """Return the devices in a new random order, so that none blocks the others for ever."""
+        return sorted(self.devices, key=lambda _: clock.share())
 
 
 @dataclass
@@ -64,9 +67,9 @@ class Census:
     """Items that are no record of this version."""
     is_partial: bool = False
     """Whether there was no time to read all records."""
-    overdue: Sample = field(default_factory=Sample)
+    overdue: Sample[str] = field(default_factory=Sample)
     """Devices on which to act."""
-    settled: Sample = field(default_factory=Sample)
+    settled: Sample[Settled] = field(default_factory=Sample)
     """Devices that have failed: an operator may have removed them from their group."""
 
     def take(self, is_over: Callable[[], bool]) -> None:
@@ -112,7 +115,7 @@ class Census:
         if self.window:
             self.window.add(record)
         if record.awaits_operator_since < self.settled_moment:
-            self.settled.add(record.device_id)
+            self.settled.add(Settled(record.device_id, record.failed_group_id))
         if record.due_since < self.moment:
             self._add_overdue(record)
 

@@ -97,7 +97,7 @@ def _require_subscriber() -> None:
 
 
 def _mail_alerts(queued: Sequence[QueuedAlert], tally: Counter[str]) -> None:
-    _mail_campaigns(queued, tally)
+    _mail_events_of_fleet(queued, tally)
     _mail_unreadable(queued, tally)
     by_device: dict[str, list[QueuedAlert]] = {}
     for entry in queued:
@@ -113,11 +113,14 @@ def _mail_alerts(queued: Sequence[QueuedAlert], tally: Counter[str]) -> None:
         tally["mails"] += 1
 
 
-def _mail_campaigns(queued: Sequence[QueuedAlert], tally: Counter[str]) -> None:
+def _mail_events_of_fleet(queued: Sequence[QueuedAlert], tally: Counter[str]) -> None:
     for entry in queued:
         if entry.alert.get("event") == "campaign_tripped":
             _send(emails.campaign_mail(entry.alert), [entry])
             tally.update(mails=1, campaigns=1)
+        if entry.alert.get("event") == "failed_group_refilled":
+            _send(emails.group_mail(entry.alert), [entry])
+            tally.update(mails=1)
 
 
 def _mail_unreadable(queued: Sequence[QueuedAlert], tally: Counter[str]) -> None:

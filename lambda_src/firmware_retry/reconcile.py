@@ -17,8 +17,8 @@ from firmware_retry import (
     campaigns_table,
     clock,
     executions,
+    failed_group,
     recovery,
-    registry,
     retries_table,
     strays,
 )
@@ -32,6 +32,7 @@ from firmware_retry.errors import (
     ThingNotFoundError,
     TransientError,
 )
+from firmware_retry.failed_group import Review, Settled
 from firmware_retry.fleet_scan import Census
 from firmware_retry.record import GRACE_SECONDS, Cause, Record, Run, State
 from firmware_retry.settings import settings
@@ -66,9 +67,10 @@ def reconcile_fleet(grace_seconds: float, seconds_left: Callable[[], float]) -> 
         The number of devices by result: left ``live``, ``waiting`` (still in their dynamic groups),
         ``held`` (their campaign is paused) or ``failed`` (in the failed group, for an operator);
         ``started``, ``moved_out``, ``restored``, ``marked_failed``, ``told`` (operators were
-        notified), ``ended``, ``released``; found ``gone`` or ``superseded``; ``refused``; ``left``
+        notified), ``ended``, ``released``, ``put_back`` (into the failed group, which was replaced
+        or emptied); found ``gone`` or ``superseded``; ``refused``; ``left``
         for the next pass after a transient error or for lack of time. ``tripped`` is the number of
-        campaigns that tripped the breaker; ``put_back`` and ``stray`` are things that held marks
+        campaigns that tripped the breaker; ``unmarked`` and ``stray`` are things that held marks
         without an episode, see ``strays``.
 
     Raises:
@@ -91,7 +93,7 @@ def reconcile_fleet(grace_seconds: float, seconds_left: Callable[[], float]) -> 
     # An operator's release must not wait until a storm of late recoveries ends.
     kept = _SHARE_OF_RELEASES * (seconds_left() - _LAST_SECONDS) if settled else 0
     tally += _act_on_all(finish, census.overdue.shuffle(), partial(_is_over, seconds_left, kept))
-    tally += _release_removed(settled_moment, settled, is_over)
+    tally += _look_after_settled(settled_moment, settled, is_over)
     tally += strays.restore_all(marked, is_over)
     _logger.info("devices reconciled", extra={"devices": dict(tally)})
     if tally["refused"]:
@@ -198,25 +200,58 @@ def _finish_escalation(run: Run, record: Record) -> str:
     return "told"
 
 
-def _release_removed(moment: float, names: list[str], is_over: IsOver) -> Counter[str]:
-    """Release the failed devices that an operator removed from the failed group."""
-    if not names or is_over():
-        return Counter({"left": len(names)})
-    group = settings().failed_thing_group_name
+def _look_after_settled(moment: float, settled: list[Settled], is_over: IsOver) -> Counter[str]:
+    """Release the failed devices that an operator removed from the failed group.
+
+    Where the group was replaced or emptied, put them back and notify operators.
+    """
+    if not settled or is_over():
+        return Counter({"left": len(settled)})
     try:
-        members = registry.members_of(group)
+        review = failed_group.review(settled)
+        _notify_of_missing(review)
     except FirmwareRetryError as error:
-        return Counter({_log_failure(f"all in {group}", error): len(names)})
-    removed = [name for name in names if name not in members]
-    stayed = Counter({"failed": len(names) - len(removed)})
-    return stayed + _act_on_all(partial(_release, moment), removed, is_over)
+        group = settings().failed_thing_group_name
+        return Counter({_log_failure(f"all in {group}", error): len(settled)})
+    tally = Counter({"failed": len(review.members)})
+    for act, names in (
+        (_put_back, review.missing),
+        (_release, review.removed),
+        (partial(_record_group, review.group_id), review.unrecorded),
+    ):
+        tally += _act_on_all(partial(_unless_changed, moment, act), names, is_over)
+    return tally
 
 
-def _release(moment: float, record: Record) -> str:
-    if record.awaits_operator_since >= moment:
-        return "superseded"
-    # The listing may have been from before the device joined, or may have skipped it.
-    if not recovery.has_left_failed_group(record.present_run):
+def _notify_of_missing(review: Review) -> None:
+    """Notify operators first: a crash in between notifies them twice at worst."""
+    devices = len(review.missing)
+    if not devices:
+        return
+    alerts.notify_group_refilled(review.group_id, devices, is_replaced=review.is_replaced)
+    _logger.error(
+        "failed devices are missing from their group: none is released, all are put back",
+        extra={"devices": devices, "isReplaced": review.is_replaced},
+    )
+
+
+def _unless_changed(moment: float, act: Action, record: Record) -> str:
+    return "superseded" if record.awaits_operator_since >= moment else act(record)
+
+
+def _put_back(record: Record) -> str:
+    recovery.rejoin_failed_group(record.present_run)
+    return "put_back"
+
+
+def _record_group(group_id: str, record: Record) -> str:
+    retries_table.mark_joined(record.present_run, group_id)
+    return "failed"
+
+
+def _release(record: Record) -> str:
+    # The listing only nominates.
+    if not recovery.was_removed(record):
         return "failed"
     recovery.end_episode(record, Cause.RELEASED, record.present_up_to)
     return "released"

@@ -137,6 +137,7 @@ class Record:
     away_since: int
     left_groups: frozenset[str]
     leave_checks: int
+    failed_group_id: str
     notified_at: str
     ending: str
     ending_up_to: int
@@ -187,6 +188,7 @@ class Record:
             away_since=number("awaySince"),
             left_groups=frozenset(item["leftGroups"]["SS"] if "leftGroups" in item else ()),
             leave_checks=number("leaveChecks"),
+            failed_group_id=text("failedGroupId"),
             notified_at=text("notifiedAt"),
             ending=text("ending"),
             ending_up_to=number("endingUpTo"),

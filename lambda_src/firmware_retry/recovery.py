@@ -168,20 +168,38 @@ def join_failed_group(run: Run) -> None:
     with _end_with_thing(run), _leave_group_unless_failed(run):
         if retries_table.read_failed_owned(run).is_notified:
             return  # it joined before operators were notified; they may have removed it since
-        registry.add_to_group(run.device_id, settings().failed_thing_group_name)
-        # The end of the episode may have been requested in between.
-        retries_table.read_failed_owned(run)
+        _join(run)
 
 
-def has_left_failed_group(run: Run) -> bool:
-    """Return whether a device is not in the thing group for failed devices.
+def rejoin_failed_group(run: Run) -> None:
+    """Put a device back into the thing group for failed devices, which was replaced or emptied."""
+    with _end_with_thing(run), _leave_group_unless_failed(run):
+        _join(run)
+
+
+def _join(run: Run) -> None:
+    group = settings().failed_thing_group_name
+    # First: if the group is replaced in between, the record must not have the id of the new one,
+    # which the device may not be in.
+    group_id = registry.group_id(group)
+    registry.add_to_group(run.device_id, group)
+    # Fails where the end of the episode was requested in between.
+    retries_table.mark_joined(run, group_id or "")
+
+
+def was_removed(record: Record) -> bool:
+    """Return whether a device was removed from the failed group into which it had been put.
 
     The thing is asked: AWS does not say whether a listing of the group is consistent, and pages may
     shift while members come and go.
     https://docs.aws.amazon.com/iot/latest/apireference/API_ListThingsInThingGroup.html
     """
-    with _end_with_thing(run):
-        return settings().failed_thing_group_name not in registry.groups_of(run.device_id)
+    group = settings().failed_thing_group_name
+    with _end_with_thing(record.present_run):
+        if group in registry.groups_of(record.device_id):
+            return False
+    # Last: a group that has the id now has existed since the device joined it.
+    return registry.group_id(group) == record.failed_group_id
 
 
 @contextmanager

@@ -133,6 +133,32 @@ def _is_dynamic(group: str) -> bool:
         return False  # deleted since it was listed
 
 
+def group_id(group: str) -> str | None:
+    """Return the id of a thing group, which a later group of the same name does not have.
+
+    Returns:
+        None when there is no such group.
+
+    https://docs.aws.amazon.com/iot/latest/apireference/API_DescribeThingGroup.html
+    """
+    try:
+        answer = aws.call("iot", "describe_thing_group", thingGroupName=group)
+    except ThingNotFoundError:
+        return None
+    return str(answer["thingGroupId"])
+
+
+def has_members(group: str) -> bool:
+    """Return whether any thing is in a thing group that exists."""
+    list_page = partial(
+        aws.call, "iot", "list_things_in_thing_group", thingGroupName=group, maxResults=1
+    )
+    try:
+        return any(page["things"] for page in _pages(list_page))
+    except ThingNotFoundError:
+        return False
+
+
 def members_of(group: str) -> frozenset[str]:
     """Return the names of all things in a thing group.
 

@@ -66,7 +66,9 @@ def release_removed(name: str, removed_at: int) -> str:
         removed_at: when it was removed, milliseconds since the epoch.
 
     Returns:
-        As ``release_one``, or ``not_settled`` when it was not an operator who removed the thing.
+        As ``release_one``, or ``not_settled`` when it was not an operator who removed the thing, or
+        when nothing proves that: the group is empty, so it may have been deleted, replaced or
+        emptied. ReconcileDevices compares it with all failed devices.
 
     Raises:
         TransientError, BackupMissingError, RequestRefusedError: the device was not released.
@@ -74,12 +76,19 @@ def release_removed(name: str, removed_at: int) -> str:
     record = retries_table.read(name)
     if record is None:
         return "not_tracked"
-    if not _was_removed_by_operator(record, removed_at):
+    if not _may_be_removed_by_operator(record, removed_at):
+        return "not_settled"
+    try:
+        if not recovery.was_removed(record):
+            return "not_settled"
+    except ThingNotFoundError:
+        return "gone"
+    if not registry.has_members(settings().failed_thing_group_name):
         return "not_settled"
     return _end_episode(record)
 
 
-def _was_removed_by_operator(record: Record, removed_at: int) -> bool:
+def _may_be_removed_by_operator(record: Record, removed_at: int) -> bool:
     """Return whether nothing but an operator can have removed the thing from the failed group.
 
     Once operators were notified, the package itself removes it only to end its episode.

@@ -31,6 +31,7 @@ An item:
 ``awaySince``        N     when the attributes were overwritten, epoch seconds
 ``leftGroups``       SS    the dynamic groups that the device was in before
 ``leaveChecks``      N     how often it was found in all of them since
+``failedGroupId``    S     the id of the thing group for failed devices that it is in
 ``notifiedAt``       S     when operators were notified of its failure, ISO 8601, UTC
 ``ending``           S     the cause for which the end of the episode was requested
 ``endingUpTo``       N     messages sent before are stale then, milliseconds
@@ -373,6 +374,28 @@ def release(run: Run, reason: str) -> None:
         raise _explain_refusal(run, refused) from refused
 
 
+def mark_joined(run: Run, group_id: str) -> None:
+    """Record which thing group a failed device was put into.
+
+    Raises:
+        RecoverySupersededError: the run does not own the device (any more), or the end of its
+            episode was requested.
+    """
+    try:
+        _update(
+            run.device_id,
+            "SET failedGroupId = :group, #timestamp = :now",
+            "recoveryId = :run AND #state = :failed AND attribute_not_exists(ending)",
+            {
+                ":group": {"S": group_id},
+                ":run": {"S": run.recovery_id},
+                ":failed": {"S": State.FAILED},
+            },
+        )
+    except ConditionFailedError as refused:
+        raise _not_owned_error(run) from refused
+
+
 def mark_notified(run: Run) -> None:
     """Record that operators were notified of the failure; nothing more is due.
 
@@ -427,7 +450,7 @@ def read_all() -> Iterator[list[dict[str, Any]]]:
         TableName=settings().retries_table,
         ProjectionExpression=(
             "deviceId, #state, campaign, RetryCounter, isFatal, usedUpAt, dueAt, awaySince,"
-            " notifiedAt, ending, #timestamp"
+            " failedGroupId, notifiedAt, ending, #timestamp"
         ),
         # Items of another program have none: see docs/migrating-from-cdk.md.
         FilterExpression="attribute_exists(#state)",

@@ -85,7 +85,7 @@ def restore_all(marked: Marked, is_over: IsOver) -> Counter[str]:
         is_over: returns whether the time of the pass is over.
 
     Returns:
-        The number of strays by result: ``put_back``; ``stray`` where the originals are unknown;
+        The number of strays by result: ``unmarked``; ``stray`` where the originals are unknown;
         ``left`` or ``refused`` after an error.
     """
     try:
@@ -222,7 +222,7 @@ def _restore(thing: Thing, candidates: list[Originals]) -> str:
     except FirmwareRetryError as error:
         return _log_failure(thing.name, error)
     _logger.info("stray restored", extra={"deviceId": thing.name, "restored": sorted(originals)})
-    return "put_back"
+    return "unmarked"
 
 
 def _write_history(name: str) -> None:

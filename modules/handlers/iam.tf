@@ -67,7 +67,8 @@ locals {
     MoveDeviceToFailedGroup = {
       Registry     = ["iot:DescribeThing"]
       FailedGroup  = ["iot:AddThingToThingGroup", "iot:RemoveThingFromThingGroup"]
-      RetriesTable = ["dynamodb:GetItem", "dynamodb:DeleteItem"]
+      FailedThings = ["iot:DescribeThingGroup"]
+      RetriesTable = ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
       BackupTable  = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"]
       HistoryTable = ["dynamodb:PutItem"]
     }
@@ -85,8 +86,9 @@ locals {
       Alerts       = ["sns:Publish"]
     }
     ReleaseDevice = {
-      Registry     = ["iot:DescribeThing", "iot:UpdateThing"]
+      Registry     = ["iot:DescribeThing", "iot:UpdateThing", "iot:ListThingGroupsForThing"]
       FailedGroup  = ["iot:RemoveThingFromThingGroup"]
+      FailedThings = ["iot:DescribeThingGroup", "iot:ListThingsInThingGroup"]
       RetriesTable = ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
       BackupTable  = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"]
       HistoryTable = ["dynamodb:PutItem"]

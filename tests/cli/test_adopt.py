@@ -16,14 +16,12 @@ import boto3
 import pytest
 from typer.testing import CliRunner
 
-from firmware_retry import clock
 from firmware_retry.handlers import (
     clear_device_record,
     increment_retry_counter,
     reconcile_devices,
     release_device,
 )
-from firmware_retry.record import GRACE_SECONDS
 from firmware_retry.settings import Settings
 from fleet_retry import adoption, cdk_stack, records
 from fleet_retry.adoption import Adopted, AdoptionOutcome
@@ -118,11 +116,10 @@ def now(number: int = 1) -> dict[str, Any]:
 
 
 def reconcile(later: int = 60) -> dict[str, int]:
-    """ReconcileDevices, so many seconds after its grace."""
-    moment = clock.now() + GRACE_SECONDS + later
+    """ReconcileDevices, so many seconds later and without its grace."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(clock, "now", lambda: moment)
-        done = reconcile_devices.handler({}, None)
+        patch.setattr("firmware_retry.reconcile.GRACE_SECONDS", -later)
+        done = reconcile_devices.handler({"graceSeconds": -later}, None)
     return {what: devices for what, devices in done.items() if devices}
 
 

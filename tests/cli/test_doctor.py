@@ -10,6 +10,7 @@ import boto3
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
+from firmware_retry.clock import iso
 from fleet_retry import undelivered
 from fleet_retry.deployment import MACHINES
 from fleet_retry.doctor import CHECKS
@@ -405,6 +406,28 @@ def test_a_device_that_no_recovery_has_claimed_is_overdue(
 ) -> None:
     healthy.put("unclaimed", timestamp="2026-11-01T00:00:00Z", **used_up)
     assert "unclaimed" in only(healthy, "overdue devices")["what"]
+
+
+@pytest.mark.parametrize(
+    ("group_id", "devices", "cause"),
+    [("another", 1, "was replaced: 1 "), ("present", 11, "was emptied: 11 ")],
+)
+def test_failed_group_that_was_replaced_or_emptied(
+    healthy: Fleet, group_id: str, devices: int, cause: str
+) -> None:
+    present = boto3.client("iot").describe_thing_group(thingGroupName="FailedToUpdate")
+    recorded = present["thingGroupId"] if group_id == "present" else group_id
+    settled = {"notifiedAt": iso(time.time() - HOUR), "timestamp": iso(time.time() - HOUR)}
+    for number in range(devices):
+        healthy.put(f"failed-{number}", "failed", failedGroupId=recorded, **settled)
+    assert cause in only(healthy, "failed group")["what"]
+
+
+def test_removal_of_a_failed_device_is_no_finding(healthy: Fleet) -> None:
+    present = boto3.client("iot").describe_thing_group(thingGroupName="FailedToUpdate")
+    settled = {"notifiedAt": iso(time.time() - HOUR), "timestamp": iso(time.time() - HOUR)}
+    healthy.put("removed", "failed", failedGroupId=present["thingGroupId"], **settled)
+    assert findings(healthy) == {}
 
 
 def test_records_that_cannot_be_read(healthy: Fleet) -> None:

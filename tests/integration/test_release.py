@@ -97,6 +97,7 @@ def test_of_a_device_that_cools_down(second: Fleet) -> None:
 @pytest.mark.usefixtures("membership_events")
 def test_by_removing_it_from_the_group_where_membership_events_are_on(second: Fleet) -> None:
     _bring_into_failed_group(second, "removed")
+    _bring_into_failed_group(second, "stays")
     second.client("iot").remove_thing_from_thing_group(thingGroupName=GROUP, thingName="removed")
     assert eventually(lambda: _is_free(second, "removed"))
 
@@ -117,8 +118,43 @@ def test_by_removing_it_from_the_group_where_they_are_off(second: Fleet) -> None
     second.client("iot").remove_thing_from_thing_group(
         thingGroupName=GROUP, thingName="noticed-late"
     )
+    second.reconcile()
+    assert second.record("noticed-late")
+    second.settle_failed("noticed-late")
     mark = second.mark()
     second.reconcile()
     assert _is_free(second, "noticed-late")
     assert second.groups("still-failed") == {GROUP}
     assert second.operations(mark).count("iot.ListThingsInThingGroup") == 1
+
+
+@pytest.mark.parametrize("has_events", [False, True])
+def test_group_that_is_deleted_and_created_again_releases_no_device(
+    second: Fleet, request: pytest.FixtureRequest, has_events: bool
+) -> None:
+    """An operator deletes the group, and ``terraform apply`` creates it again."""
+    if has_events:
+        request.getfixturevalue("membership_events")
+    names = [f"replaced-{has_events}-{number}" for number in range(2)]
+    for name in names:
+        _bring_into_failed_group(second, name)
+    iot = second.client("iot")
+    group = iot.describe_thing_group(thingGroupName=GROUP)
+    tags = iot.list_tags_for_resource(resourceArn=group["thingGroupArn"])["tags"]
+    description = group["thingGroupProperties"]["thingGroupDescription"]
+    iot.delete_thing_group(thingGroupName=GROUP)
+    iot.create_thing_group(
+        thingGroupName=GROUP,
+        thingGroupProperties={"thingGroupDescription": description},
+        tags=tags,
+    )
+    second.settle()
+    for name in names:
+        second.settle_failed(name)
+    assert second.reconcile()["put_back"] >= 2
+    for name in names:
+        assert second.groups(name) == {GROUP}
+        assert second.record(name)
+        assert second.attributes(name) != ORIGINAL
+        assert second.history(name)[-1][1] == "failed"
+    assert "failed_group_refilled" in {alert["event"] for alert in second.all_alerts()}

@@ -26,7 +26,7 @@ def test_a_thing_renamed_during_its_cool_down_gets_its_originals(second: Fleet) 
         assert eventually(lambda: second.attributes("old-name") == {**original, **MARKS})
         assert eventually(lambda: (second.record("old-name") or {}).get("awaySince"))
         rename(second, "old-name", "new-name")
-        assert second.invoke("ReconcileDevices")["put_back"] >= 1
+        assert second.invoke("ReconcileDevices")["unmarked"] >= 1
         assert second.attributes("new-name") == original
     assert eventually(lambda: second.record("old-name") is None)
     assert second.attributes("new-name") == original

@@ -153,6 +153,7 @@ class Arrival:
     def restore(self, cloud: Cloud) -> Recovery:
         """Bring an untouched account there; return the input of the run."""
         restore(self.account)
+        cloud.began_at = -1  # a further device must not bring its account, without this one
         cloud.calls.extend(self.calls)
         for _ in range(self.ids):
             clock.unique_id()

@@ -39,8 +39,8 @@ Step = Callable[[Recovery], Any]
 Preparation = Callable[[Cloud, str], Any]
 
 
-class CrashError(Exception):
-    """The process crashes here."""
+class CrashError(BaseException):
+    """The process crashes here, which no handler catches."""
 
 
 def make_step(handler: Handler) -> Step:
@@ -59,7 +59,7 @@ def reconcile(_: Recovery) -> None:
     later = clock.now() + 2 * GRACE_SECONDS
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(clock, "now", lambda: later)
-        reconcile_devices.handler({}, None)
+        reconcile_devices.handler({"graceSeconds": -1}, None)
 
 
 def join_dynamic_group(cloud: Cloud, device: str) -> None:

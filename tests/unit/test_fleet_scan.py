@@ -171,21 +171,21 @@ def test_an_item_that_is_none_of_the_packages_is_not_counted(cloud: Cloud, count
 
 
 def test_a_sample_is_all_there_is_as_long_as_that_is_few(fake_time: list[float]) -> None:
-    sample = Sample(most=3)
+    sample = Sample[str](most=3)
     for name in "abc":
         sample.add(name)
-    assert (sample.seen, sorted(sample.names)) == (3, ["a", "b", "c"])
+    assert (sample.seen, sorted(sample.devices)) == (3, ["a", "b", "c"])
 
 
 def test_each_name_has_the_same_chance(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "share", random.Random(1).random)
     taken = dict.fromkeys("abcdefghij", 0)
     for _ in range(5_000):
-        sample = Sample(most=3)
+        sample = Sample[str](most=3)
         for name in taken:
             sample.add(name)
-        assert len(set(sample.names)) == 3
-        for name in sample.names:
+        assert len(set(sample.devices)) == 3
+        for name in sample.devices:
             taken[name] += 1
     # 1,500 each, and by chance 32 more or less.
     assert all(1_350 < times < 1_650 for times in taken.values()), taken
@@ -193,12 +193,12 @@ def test_each_name_has_the_same_chance(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_order_is_another_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "share", random.Random(1).random)
-    sample = Sample()
+    sample = Sample[str]()
     for number in range(100):
         sample.add(str(number))
     first, second = sample.shuffle(), sample.shuffle()
-    assert sorted(first) == sorted(second) == sorted(sample.names)
-    assert len({tuple(first), tuple(second), tuple(sample.names)}) == 3
+    assert sorted(first) == sorted(second) == sorted(sample.devices)
+    assert len({tuple(first), tuple(second), tuple(sample.devices)}) == 3
 
 
 def test_the_group_of_the_failed_is_no_census_of_its_own(

@@ -22,7 +22,7 @@ from firmware_retry.handlers import (
 )
 from fleet_retry import cli
 
-from .conftest import REGION, Cloud, Operators, configure, success
+from .conftest import GROUP, REGION, Cloud, Operators, configure, success
 from .journey import ORIGINAL, Stage, begin, bring, use_up_a_cycle
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs/operations/alert.schema.json").read_text())
@@ -114,8 +114,10 @@ def test_what_is_published_is_as_the_schema_says(cloud: Cloud) -> None:
     bring(cloud, Stage.NOTIFIED)
     clear_device_record.handler(success(200), None)
     alerts.notify_campaign_tripped(**TRIPPED)
+    alerts.notify_group_refilled("group-1", 71, is_replaced=True)
     published = [json.loads(message) for message in cloud.messages()]
-    assert [alert["event"] for alert in published] == ["failed", "healed", "campaign_tripped"]
+    events = ["failed", "healed", "campaign_tripped", "failed_group_refilled"]
+    assert [alert["event"] for alert in published] == events
     for alert in published:
         jsonschema.validate(alert, SCHEMA)
 
@@ -542,6 +544,23 @@ def test_a_campaign_is_told_first_and_on_its_own(
     assert consequence in first.text
     assert f"  {command}\n" in first.text
     assert second.subject.startswith("Firmware updates of 6 devices")
+    assert operators.waiting() == 0
+
+
+@pytest.mark.parametrize(
+    ("is_replaced", "cause"), [(True, "was replaced: deleted and"), (False, "was emptied.")]
+)
+def test_refilled_group_has_an_email_of_its_own(
+    cloud: Cloud, operators: Operators, is_replaced: bool, cause: str
+) -> None:
+    for _ in range(2):
+        alerts.notify_group_refilled("group-1", 71, is_replaced=is_replaced)
+    assert mail() == {"mails": 1}
+    (received,) = operators.mails()
+    assert received.subject == "Missing from the failed group, and put back: 71 failed devices"
+    assert f"The thing group {GROUP} {cause}" in received.text
+    assert "They were not released" in received.text
+    assert f"  fleet-retry release --region {REGION} --state failed\n" in received.text
     assert operators.waiting() == 0
 
 

@@ -189,6 +189,10 @@ def refuse(*_: Any) -> None:
     raise TransientError("throttled")
 
 
+def throttle(*_: Any, **__: Any) -> None:
+    raise TransientError("throttled")
+
+
 @dataclass
 class Context:
     """Lambda's context, as far as it says how much time is left: less each time it is asked."""
@@ -606,6 +610,164 @@ def test_without_its_group_no_failed_device_is_taken_for_released(
     with pytest.raises(ReconcileIncompleteError):
         reconcile()
     assert (cloud.record(), cloud.attributes()) == (before, FAILED)
+
+
+def fill_group(cloud: Cloud, devices: int) -> list[str]:
+    """Bring devices into the failed group, all but the first by copies of its record."""
+    bring(cloud, Stage.NOTIFIED, "failed-0")
+    record, backup = cloud.record("failed-0"), cloud.backup("failed-0")
+    names = [f"failed-{number}" for number in range(devices)]
+    for name in names[1:]:
+        cloud.create_thing(name, **FAILED)
+        cloud.add_to(GROUP, name)
+        thing_id = cloud.iot.describe_thing(thingName=name)["thingId"]
+        copy = {**(backup or {}), "deviceId": name, "thingId": thing_id}
+        cloud.dynamodb.Table(RETRIES).put_item(Item={**(record or {}), "deviceId": name})
+        cloud.dynamodb.Table(BACKUP).put_item(Item=copy)
+    cloud.messages()
+    return names
+
+
+def replace_group(cloud: Cloud, group: str = GROUP) -> None:
+    cloud.iot.delete_thing_group(thingGroupName=GROUP)
+    cloud.iot.create_thing_group(thingGroupName=group)
+
+
+def group_id(cloud: Cloud, group: str = GROUP) -> str:
+    return str(cloud.iot.describe_thing_group(thingGroupName=group)["thingGroupId"])
+
+
+def alerts_of(cloud: Cloud) -> list[tuple[str, int, bool]]:
+    alerts = [json.loads(message) for message in cloud.messages()]
+    return [(alert["event"], alert["devices"], alert["isReplaced"]) for alert in alerts]
+
+
+@pytest.mark.parametrize("group", [GROUP, "NeedsAnOperator"])
+def test_replaced_group_releases_no_device_and_gets_all_of_them(
+    cloud: Cloud, fake_time: list[float], environment: pytest.MonkeyPatch, group: str
+) -> None:
+    names = fill_group(cloud, 3)
+    history = cloud.history("failed-1")
+    replace_group(cloud, group)
+    configure(environment, FAILED_THING_GROUP_NAME=group)
+    fake_time[0] += HOUR
+    assert reconcile() == {"put_back": 3}
+    assert sorted(cloud.members(group)) == names
+    assert cloud.attributes("failed-1") == FAILED
+    assert cloud.history("failed-1") == history
+    assert {(cloud.record(name) or {})["failedGroupId"] for name in names} == {
+        group_id(cloud, group)
+    }
+    assert alerts_of(cloud) == [("failed_group_refilled", 3, True)]
+    fake_time[0] += HOUR
+    assert reconcile() == {"failed": 3}
+    assert alerts_of(cloud) == []
+    cloud.remove_from(group, "failed-2")
+    assert reconcile() == {"failed": 2, "released": 1}
+
+
+def test_devices_that_an_operator_moved_into_new_group_are_recorded_there_quietly(
+    cloud: Cloud, fake_time: list[float]
+) -> None:
+    names = fill_group(cloud, 2)
+    replace_group(cloud)
+    for name in names:
+        cloud.add_to(GROUP, name)
+    fake_time[0] += HOUR
+    assert reconcile() == {"failed": 2}
+    assert alerts_of(cloud) == []
+    fake_time[0] += HOUR
+    cloud.remove_from(GROUP, "failed-1")
+    assert reconcile() == {"failed": 1, "released": 1}
+
+
+@pytest.mark.parametrize("is_member", [True, False])
+def test_record_of_earlier_version_is_never_taken_for_released(
+    cloud: Cloud, fake_time: list[float], is_member: bool
+) -> None:
+    fill_group(cloud, 1)
+    item = cloud.record("failed-0") or {}
+    del item["failedGroupId"]
+    cloud.dynamodb.Table(RETRIES).put_item(Item=item)
+    if not is_member:
+        cloud.remove_from(GROUP, "failed-0")
+    fake_time[0] += HOUR
+    assert reconcile() == ({"failed": 1} if is_member else {"put_back": 1})
+    assert cloud.members() == ["failed-0"]
+    assert (cloud.record("failed-0") or {})["failedGroupId"] == group_id(cloud)
+
+
+@pytest.mark.parametrize(("devices", "removed"), [(11, 11), (30, 11), (130, 14)])
+def test_emptied_group_releases_no_device_and_gets_all_of_them_back(
+    cloud: Cloud, fake_time: list[float], devices: int, removed: int
+) -> None:
+    names = fill_group(cloud, devices)
+    for name in names[:removed]:
+        cloud.remove_from(GROUP, name)
+    fake_time[0] += HOUR
+    done = reconcile()
+    assert (done.get("put_back"), done.get("released")) == (removed, None)
+    assert set(names) == registry.members_of(GROUP)
+    assert alerts_of(cloud) == [("failed_group_refilled", removed, False)]
+
+
+@pytest.mark.parametrize(("devices", "removed"), [(10, 10), (130, 13)])
+def test_no_more_than_ten_devices_or_a_tenth_are_released_by_their_absence(
+    cloud: Cloud, fake_time: list[float], devices: int, removed: int
+) -> None:
+    names = fill_group(cloud, devices)
+    for name in names[:removed]:
+        cloud.remove_from(GROUP, name)
+    fake_time[0] += HOUR
+    assert reconcile().get("released") == removed
+    assert alerts_of(cloud) == []
+
+
+def test_group_that_is_replaced_during_a_pass_releases_no_device(
+    cloud: Cloud, fake_time: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill_group(cloud, 2)
+    members_of = registry.members_of
+
+    def replace_and_list(group: str) -> frozenset[str]:
+        replace_group(cloud)
+        return members_of(group)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(registry, "members_of", replace_and_list)
+        fake_time[0] += HOUR
+        assert reconcile() == {"failed": 2}
+    assert reconcile() == {"put_back": 2}
+
+
+def test_devices_are_not_put_back_before_operators_are_notified(
+    cloud: Cloud, fake_time: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill_group(cloud, 2)
+    replace_group(cloud)
+    fake_time[0] += HOUR
+    with monkeypatch.context() as patch:
+        patch.setattr("firmware_retry.alerts.notify_group_refilled", throttle)
+        assert reconcile() == {"left": 2}
+    assert cloud.members() == []
+    assert reconcile() == {"put_back": 2}
+
+
+def test_device_whose_episode_ends_while_it_is_put_back_leaves_group_again(
+    cloud: Cloud, fake_time: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill_group(cloud, 1)
+    replace_group(cloud)
+    fake_time[0] += HOUR
+    add = registry.add_to_group
+
+    def end_and_add(name: str, group: str) -> None:
+        clear_device_record.handler(success(1_000, deviceId=name), None)
+        add(name, group)
+
+    monkeypatch.setattr(registry, "add_to_group", end_and_add)
+    assert reconcile() == {"superseded": 1}
+    assert (cloud.record("failed-0"), cloud.members()) == (None, [])
 
 
 def test_a_failed_device_whose_thing_was_deleted_is_gone(

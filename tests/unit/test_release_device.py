@@ -21,7 +21,7 @@ from firmware_retry.handlers import (
 )
 from firmware_retry.release import Results
 
-from .conftest import BACKUP, GROUP, Cloud, failure
+from .conftest import BACKUP, GROUP, RETRIES, Cloud, failure
 from .journey import FAILED, ORIGINAL, Handler, Stage, bring, handle, interrupt
 
 NOW_MS = 1_711_320_300_000
@@ -171,6 +171,7 @@ def test_a_single_one_that_cannot_be_released_is_an_error_that_the_intake_sees(
 ) -> None:
     bring(cloud, Stage.NOTIFIED)
     cloud.dynamodb.Table(BACKUP).delete_item(Key={"deviceId": "dev-1"})
+    add_another_failed_device(cloud)
     cloud.remove_from(GROUP)
     with pytest.raises(BackupMissingError):
         report_removal()
@@ -224,8 +225,14 @@ def test_nobody_is_a_list_too(cloud: Cloud) -> None:
 # By removing it from the failed group
 
 
+def add_another_failed_device(cloud: Cloud) -> None:
+    cloud.create_thing("dev-2", **FAILED)
+    cloud.add_to(GROUP, "dev-2")
+
+
 def test_an_operator_releases_a_device_by_taking_it_out_of_the_failed_group(cloud: Cloud) -> None:
     bring(cloud, Stage.NOTIFIED)
+    add_another_failed_device(cloud)
     cloud.remove_from(GROUP)
     assert report_removal() == {"released": ["dev-1"]}
     assert_free(cloud)
@@ -241,6 +248,28 @@ def test_a_removal_of_a_device_that_was_not_settled_there_is_not_an_operators(
     before = (cloud.record(), cloud.attributes())
     assert report_removal() == {"not_settled": ["dev-1"]}
     assert (cloud.record(), cloud.attributes()) == before
+
+
+@pytest.mark.parametrize("case", ["emptied", "deleted", "replaced", "a member", "unknown group"])
+def test_event_of_removal_that_no_operator_decided_releases_no_device(
+    cloud: Cloud, case: str
+) -> None:
+    bring(cloud, Stage.NOTIFIED)
+    if case != "a member":
+        cloud.remove_from(GROUP)
+    if case in {"deleted", "replaced"}:
+        cloud.iot.delete_thing_group(thingGroupName=GROUP)
+    if case == "replaced":
+        cloud.iot.create_thing_group(thingGroupName=GROUP)
+    if case not in {"emptied", "deleted"}:
+        add_another_failed_device(cloud)
+    if case == "unknown group":
+        cloud.dynamodb.Table(RETRIES).update_item(
+            Key={"deviceId": "dev-1"}, UpdateExpression="REMOVE failedGroupId"
+        )
+    before = cloud.record()
+    assert report_removal() == {"not_settled": ["dev-1"]}
+    assert (cloud.record(), cloud.attributes()) == (before, FAILED)
 
 
 def test_nor_is_one_before_people_were_told(cloud: Cloud) -> None:

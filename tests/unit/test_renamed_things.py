@@ -160,11 +160,11 @@ def test_a_renamed_thing_gets_its_originals_though_no_run_has_noticed_yet(
 ) -> None:
     bring(cloud, stage)
     rename(cloud, "dev-1", "new")
-    assert reconcile()["put_back"] == 1
+    assert reconcile()["unmarked"] == 1
     assert cloud.attributes("new") == ORIGINAL
     why = "attributes restored: the thing held marks without an episode"
     assert cloud.steps("new") == [("free", "free", why)]
-    assert "put_back" not in reconcile()
+    assert "unmarked" not in reconcile()
 
 
 def test_a_renamed_thing_gets_its_originals_after_its_old_episode_ended(cloud: Cloud) -> None:
@@ -172,7 +172,7 @@ def test_a_renamed_thing_gets_its_originals_after_its_old_episode_ended(cloud: C
     rename(cloud, "dev-1", "new")
     with pytest.raises(ThingNotFoundError):
         restore_device_attributes.handler(recovery, None)
-    assert reconcile() == {"put_back": 1}
+    assert reconcile() == {"unmarked": 1}
     assert cloud.attributes("new") == ORIGINAL
 
 
@@ -181,7 +181,7 @@ def test_a_thing_whose_old_name_is_in_use_again_gets_its_originals(cloud: Cloud)
     rename(cloud, "dev-1", "new")
     cloud.create_thing(**TEMPLATE)
     restore_device_attributes.handler(recovery, None)
-    assert reconcile() == {"put_back": 1}
+    assert reconcile() == {"unmarked": 1}
     assert cloud.attributes("new") == ORIGINAL
     assert cloud.attributes() == TEMPLATE
 
@@ -190,7 +190,7 @@ def test_two_things_renamed_at_the_same_time_get_their_own_originals(cloud: Clou
     bring_two(cloud, ORIGINAL, {**ORIGINAL, "FW": "2.19", "site": "8"})
     rename(cloud, "dev-1", "new-1")
     rename(cloud, "dev-2", "new-2")
-    assert reconcile() == {"put_back": 2}
+    assert reconcile() == {"unmarked": 2}
     assert cloud.attributes("new-1")["FW"] == "2.26"
     assert cloud.attributes("new-2")["FW"] == "2.19"
 
@@ -228,7 +228,7 @@ def test_two_things_with_the_same_originals_need_no_distinction(cloud: Cloud) ->
     bring_two(cloud, ORIGINAL, ORIGINAL)
     rename(cloud, "dev-1", "new-1")
     rename(cloud, "dev-2", "new-2")
-    assert reconcile() == {"put_back": 2}
+    assert reconcile() == {"unmarked": 2}
 
 
 def test_a_copy_of_a_device_that_still_cools_down_is_reported(cloud: Cloud) -> None:
@@ -244,7 +244,7 @@ def test_a_thing_created_again_with_marks_and_other_attributes_gets_its_original
     recovery = bring(cloud, Stage.COOLING_DOWN)
     recreate(cloud, {"model": "moveOut", "FW": "moveOut", "site": "8"})
     restore_device_attributes.handler(recovery, None)
-    assert reconcile() == {"put_back": 1}
+    assert reconcile() == {"unmarked": 1}
     assert cloud.attributes() == {**ORIGINAL, "site": "8"}
     assert cloud.steps()[-1][:2] == ("tracking", "tracking")
 
@@ -422,7 +422,7 @@ def test_a_renamed_thing_that_fails_before_it_is_found_gets_its_originals(cloud:
     recovery = use_up_a_cycle(device="new")
     with pytest.raises(TransientError):
         reset_retry_counter_and_move_out.handler(recovery, None)
-    assert reconcile()["put_back"] == 1
+    assert reconcile()["unmarked"] == 1
     assert cloud.attributes("new") == ORIGINAL
     reset_retry_counter_and_move_out.handler(recovery, None)
     restore_device_attributes.handler(recovery, None)

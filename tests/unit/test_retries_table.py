@@ -468,6 +468,25 @@ def test_something_is_due_until_it_was_told(run: Run, cloud: Cloud) -> None:
     assert "dueAt" not in read_record(cloud)
 
 
+def test_group_of_failed_device_is_recorded(cloud: Cloud, run: Run) -> None:
+    claim(run, State.FAILED)
+    retries_table.mark_joined(run, "group-1")
+    assert read_record(cloud)["failedGroupId"] == "group-1"
+
+
+@pytest.mark.parametrize("case", ["not its run's", "cools down", "is to end"])
+def test_group_is_recorded_only_while_its_run_has_failed_device(
+    cloud: Cloud, run: Run, case: str
+) -> None:
+    claim(run, State.COOLING_DOWN if case == "cools down" else State.FAILED)
+    if case == "is to end":
+        retries_table.ask_to_end(run, Cause.SUCCEEDED, 0)
+    other = Run("dev-1", run.tracking_id, 7, "2.27", "") if case == "not its run's" else run
+    with pytest.raises(RecoverySupersededError):
+        retries_table.mark_joined(other, "group-1")
+    assert "failedGroupId" not in read_record(cloud)
+
+
 def test_forgetting_takes_record_and_backup(run: Run, cloud: Cloud) -> None:
     cloud.dynamodb.Table("DeviceAttributeBackup").put_item(Item={"deviceId": "dev-1"})
     retries_table.forget(run)

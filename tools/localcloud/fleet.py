@@ -247,6 +247,17 @@ class Fleet:
         done = self.invoke("ReconcileDevices", graceSeconds=grace_seconds)
         return {what: devices for what, devices in done.items() if what != "failed"}
 
+    def settle_failed(self, device: str) -> None:
+        """Set back the record of a failed device, as if operators had been notified long ago."""
+        self.client("dynamodb").update_item(
+            TableName=self.outputs["retries_table_name"],
+            Key={"deviceId": {"S": device}},
+            UpdateExpression="SET #timestamp = :long_ago",
+            ConditionExpression="attribute_exists(notifiedAt)",
+            ExpressionAttributeNames={"#timestamp": "timestamp"},
+            ExpressionAttributeValues={":long_ago": {"S": "2020-01-01T00:00:00Z"}},
+        )
+
     def invoke(self, step: str, **event: Any) -> Any:
         """Invoke a handler's function and return its result, or the error document."""
         name = self.outputs["handler_function_names"][step]

@@ -45,6 +45,8 @@ class Checks:
         self.junk: list[Mapping[str, Any]] = []
         # Devices that operators took out of the failed group, and their episodes then.
         self.taken_out: list[tuple[str, Episode]] = []
+        # All of them that ever were.
+        self.ever_taken_out: set[str] = set()
         # Things that joined the failed group though their episode was over, and the run that added
         # them.
         self.late_members: dict[str, FunctionRun] = {}
@@ -53,6 +55,8 @@ class Checks:
         # Whether the first violation ends the run.
         self.stops_at_violation = False
         operators.on_take_out.append(self._note_taken_out)
+        # Devices that were taken out and are not released yet are put into the new group.
+        operators.on_replace.append(self.taken_out.clear)
         operators.on_pause.append(lambda name: self.model.pause(name, world.scheduler.now))
         operators.on_resume.append(self.model.resume)
 
@@ -66,6 +70,7 @@ class Checks:
             self.world.scheduler.stop()
 
     def _note_taken_out(self, name: str) -> None:
+        self.ever_taken_out.add(name)
         episode = self.model.episodes.get(name)
         if episode is not None and not self.model.is_due(name):
             self.taken_out.append((name, episode))

@@ -46,6 +46,7 @@ class Fault(StrEnum):
     RECREATED = "thing made again"
     RENAMED = "thing renamed"
     RELEASED = "operator released devices"
+    GROUP_REPLACED = "failed group replaced"
     TAKEN_OUT = "operator took a thing out of the group"
     CROSSED = "episode ended while a step ran"
     PAUSED = "operator paused a campaign"

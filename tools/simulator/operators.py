@@ -23,6 +23,8 @@ class Operators:
         self.redrives_dead_letters = True
         # Called with the name of a device before it is taken out of the failed group.
         self.on_take_out: list[Callable[[str], None]] = []
+        # Called before the failed group is replaced.
+        self.on_replace: list[Callable[[], None]] = []
         # Called with the name of a campaign when it is paused or resumed.
         self.on_pause: list[Callable[[str], None]] = []
         self.on_resume: list[Callable[[str], None]] = []
@@ -40,6 +42,20 @@ class Operators:
         for listener in self.on_take_out:
             listener(name)
         self._world.edits.take_out(name, FAILED_GROUP)
+
+    def replace_failed_group(self) -> None:
+        """Delete the failed group and create it again, which releases no device."""
+        world = self._world
+        world.faults.count(Fault.GROUP_REPLACED)
+        self._log("replaces", FAILED_GROUP)
+        for listener in self.on_replace:
+            listener()
+        # AWS does not say whether a deleted group sends the events of its members' removal.
+        sends_events = world.random.random() < 0.5
+        for name in world.account.iot.replace_group(FAILED_GROUP):
+            if sends_events:
+                world.account.iot.on_leave(FAILED_GROUP, name)
+            world.schedules.care_for(name)
 
     # -- campaigns ---------------------------------------------------------------------------
 

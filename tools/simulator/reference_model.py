@@ -92,6 +92,8 @@ class Episode:
     """The groups that it is to leave for a while."""
     checks: int = 0
     """How often it was found in one of them nevertheless."""
+    has_joined: bool = False
+    """It was put into the failed group, and the recovery knows."""
     is_notified: bool = False
     """It was told that it failed."""
     ending: str = ""
@@ -360,6 +362,12 @@ class Model:
         """Note that a recovery has overwritten the attributes."""
         if self.is_owned_by(device, recovery):
             self.episodes[device].is_away = True
+
+    def mark_joined(self, device: str, recovery: str) -> None:
+        """Note that the device was put into the failed group."""
+        if self.is_owned_by(device, recovery):
+            episode = self.episodes[device]
+            episode.has_joined |= episode.state == FAILED and not episode.ending
 
     def mark_notified(self, device: str, recovery: str) -> None:
         """Note that the alert about the failed device went out."""

@@ -28,6 +28,7 @@ from simulator.aws.sns import Published
 from simulator.aws.values import Item
 from simulator.campaign_checks import ABOUT_SECONDS, CampaignChecks
 from simulator.checks import Checks
+from simulator.faults import Fault
 from simulator.functions import Call, FunctionRun, Perform
 from simulator.options import ALERTS, BACKUP, CAMPAIGNS, FAILED_GROUP, HISTORY, RETRIES
 from simulator.reference_model import (
@@ -91,6 +92,7 @@ class SafetyChecks:
             "mark_away": _by_recovery(self._model.mark_away),
             "check_again": _by_recovery(self._model.count_check),
             "release": _by_recovery(self._model.release),
+            "mark_joined": _by_recovery(self._model.mark_joined),
             "mark_notified": _by_recovery(self._model.mark_notified),
             "ask_to_end": self._ask_to_end,
             "end": self._end,
@@ -281,12 +283,18 @@ class SafetyChecks:
             report = parse_report(run.event)
             is_right = self._model.is_ended_by(report, has_succeeded=has_succeeded)
             is_right &= has_succeeded == (why == SUCCEEDED)
-        elif run.step == "ReconcileDevices":
-            is_right = device not in self._world.account.iot.groups[FAILED_GROUP]
+        elif run.step == "ReconcileDevices" or run.event.get("kind") == "removed":
+            is_right = self._may_be_taken_out(device)
         else:
             is_right = run.step == "ReleaseDevice"
         if not is_right:
             self._checks.violate("ended", f"{device}: {run} says {why}")
+
+    def _may_be_taken_out(self, device: str) -> bool:
+        """Return whether a device may have left the failed group by an operator's decision."""
+        if not self._world.faults.counts[Fault.GROUP_REPLACED]:
+            return device not in self._world.account.iot.groups[FAILED_GROUP]
+        return device in self._checks.ever_taken_out | self._world.edits.ever_missing
 
     def _compare(self, device: str, earlier: Item | None, call: Call) -> None:
         item = self._world.record(device)
@@ -389,11 +397,17 @@ class SafetyChecks:
         known = len(published)
         answer = perform(call)
         if call.run.step == "ReconcileDevices" and "deviceId" not in call.parameters["Message"]:
-            self._campaigns.check_alert(json.loads(call.parameters["Message"]), call.run)
+            self._check_fleet_alert(json.loads(call.parameters["Message"]), call.run)
             return answer
         if len(published) > known and published[-1].topic_arn == ALERTS:
             self._check_alert(published[-1], call.run)
         return answer
+
+    def _check_fleet_alert(self, alert: Mapping[str, Any], run: FunctionRun) -> None:
+        if alert["event"] == "campaign_tripped":
+            self._campaigns.check_alert(alert, run)
+        elif not self._world.faults.counts[Fault.GROUP_REPLACED]:
+            self._checks.violate("told", f"{run}: the failed group was not replaced: {alert}")
 
     def _check_alert(self, message: Published, run: FunctionRun) -> None:
         event = json.loads(message.message)["event"]
@@ -491,6 +505,7 @@ def _episode_state(episode: Episode, *, is_due: bool) -> dict[str, Any]:
         "formerCampaigns": set(episode.former),
         "leaveChecks": episode.checks,
         "awaySince": episode.is_away,
+        "failedGroupId": episode.has_joined,
         "notifiedAt": episode.is_notified,
         "ending": episode.ending,
         "dueAt": is_due,
@@ -513,7 +528,7 @@ def _item_state(item: Item) -> dict[str, Any]:
         "lastSentAt",
         "leaveChecks",
     )
-    marks = ("isFatal", "usedUpAt", "awaySince", "notifiedAt", "dueAt")
+    marks = ("isFatal", "usedUpAt", "awaySince", "failedGroupId", "notifiedAt", "dueAt")
     return {
         **{name: text(name) for name in texts},
         **{name: number(name) for name in numbers},

@@ -167,6 +167,9 @@ def _populate(scenario: Scenario, devices: list[Device]) -> None:
     for _ in range(chance.choice((0, 0, 0, 1, 2))):
         at = chance.choice((60.0, 3600.0, 2 * _DAY)) * chance.random()
         world.scheduler.after(at, partial(_pause, scenario, chance.choice(devices).name))
+    if chance.random() < 0.2:
+        at = chance.choice((_DAY, 3 * _DAY, 6 * _DAY)) * chance.random()
+        world.scheduler.after(at, scenario.operators.replace_failed_group)
 
 
 def _schedule_unknown(world: World, device: Device) -> None:

@@ -77,12 +77,16 @@ class Schedules:
         state = item.get("state", {}).get("S")
         if state == State.FAILED:
             is_released = item["deviceId"]["S"] not in self._account.iot.groups[FAILED_GROUP]
-            return now if is_released else None
+            return now if is_released or self._is_of_former_group(item) else None
         if state != State.TRACKING:
             return None
         counted = item.get("RetryCounter", {"N": "0"})  # a broken write may have left none
         is_full = int(counted["N"]) >= self._options.retry_limit
         return now if is_full or "isFatal" in item else None
+
+    def _is_of_former_group(self, item: Item) -> bool:
+        group_id = self._account.iot.group_ids.get(FAILED_GROUP, FAILED_GROUP)
+        return bool(item.get("failedGroupId", {}).get("S") != group_id)
 
     def _schedule_reconcile(self) -> None:
         items = self._account.dynamodb.tables[RETRIES].items.values()

@@ -19,6 +19,7 @@ INTENTS = (
     "mark_away",
     "check_again",
     "release",
+    "mark_joined",
     "mark_notified",
     "ask_to_end",
     "end",

@@ -58,6 +58,8 @@ class IoT:
     page: int = 25
     things: dict[str, Thing] = field(default_factory=dict)
     groups: dict[str, dict[str, None]] = field(default_factory=dict)
+    group_ids: dict[str, str] = field(default_factory=dict)
+    """The ids of groups that were replaced; any other has its name as its id."""
     dynamic_groups: dict[str, DynamicGroup] = field(default_factory=dict)
 
     def describe_thing(self, parameters: Parameters) -> dict[str, Any]:
@@ -144,7 +146,14 @@ class IoT:
         if name in self.dynamic_groups:
             return {"thingGroupName": name, "queryString": self.dynamic_groups[name].query}
         self._members(name)
-        return {"thingGroupName": name}
+        return {"thingGroupName": name, "thingGroupId": self.group_ids.get(name, name)}
+
+    def replace_group(self, name: str) -> list[str]:
+        """Delete a static group and create it again; return the names of its former members."""
+        former = list(self.groups[name])
+        self.groups[name] = {}
+        self.group_ids[name] = self.thing_id()
+        return former
 
     def list_thing_groups_for_thing(self, parameters: Parameters) -> dict[str, Any]:
         """ListThingGroupsForThing, static groups first."""

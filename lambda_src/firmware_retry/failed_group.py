@@ -1,0 +1,75 @@
+"""The thing group for failed devices, compared with the records of those that were put into it.
+
+An operator releases a device by removing it from the group. A device may also be absent because the
+group was replaced (deleted and created again, renamed, or another one was configured) or emptied.
+Then no operator has decided about the device, and it is put back.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from firmware_retry import registry
+from firmware_retry.settings import settings
+
+MOST_REMOVED = 10
+"""So many devices may be removed between two passes, or a tenth of all if that is more."""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A failed device that awaits an operator."""
+
+    device_id: str
+    group_id: str
+    """The id of the thing group that it was put into; empty in a record of an earlier version."""
+
+
+@dataclass(frozen=True)
+class Review:
+    """The settled devices by what the listing of the group says about them."""
+
+    group_id: str
+    members: list[str]
+    """In the group, as recorded."""
+    unrecorded: list[str]
+    """In the group, while the record names another one."""
+    removed: list[str]
+    """Not in the group into which they were put: perhaps released by an operator."""
+    missing: list[str]
+    """Not in the group, and not released: it was replaced or emptied."""
+    is_replaced: bool
+    """Whether devices are missing because the group was replaced."""
+
+
+def review(settled: Collection[Settled]) -> Review:
+    """Compare the settled devices with the failed group.
+
+    Raises:
+        RequestRefusedError: the group does not exist.
+    """
+    name = settings().failed_thing_group_name
+    # First: a group that is replaced in between has another id than that of its members.
+    group_id = registry.group_id(name) or ""
+    return sort(settled, group_id, registry.members_of(name))
+
+
+def sort(settled: Iterable[Settled], group_id: str, listed: Collection[str]) -> Review:
+    """Sort the settled devices by the id of the failed group and the listing of its members."""
+    devices = list(settled)
+    present = [device for device in devices if device.device_id in listed]
+    absent = [device for device in devices if device.device_id not in listed]
+    strangers = _names(device for device in absent if device.group_id != group_id)
+    removed = _names(device for device in absent if device.group_id == group_id)
+    is_emptied = len(removed) > max(MOST_REMOVED, len(devices) // 10)
+    return Review(
+        group_id=group_id,
+        members=_names(device for device in present if device.group_id == group_id),
+        unrecorded=_names(device for device in present if device.group_id != group_id),
+        removed=[] if is_emptied else removed,
+        missing=strangers + removed if is_emptied else strangers,
+        is_replaced=bool(strangers),
+    )
+
+
+def _names(devices: Iterable[Settled]) -> list[str]:
+    return [device.device_id for device in devices]
