@@ -9,7 +9,7 @@ from threading import Lock
 from typing import Any
 from urllib.parse import parse_qs
 
-from localcloud import faults, waits
+from localcloud import addresses, faults, waits
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -96,10 +96,7 @@ def _take(path: str, document: Any) -> Any:
         waits.release([waits.Hold(**hold) for hold in document])
         return True
     if path == "/_localcloud/addresses/confirmed":
-        # Only the server's process has MiniStack.
-        from localcloud.patches import email_addresses  # noqa: PLC0415
-
-        email_addresses.set_all(is_confirmed=document)
+        addresses.set_all(document)
         return True
     return None
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from ministack.services import sns
 
+from localcloud import addresses
 from localcloud.patches.patch import around
 
 _PROTOCOLS = frozenset({"email", "email-json"})
@@ -24,6 +25,7 @@ _PENDING = b"PendingConfirmation"
 
 def install() -> None:
     """Let addresses wait, also in lists."""
+    addresses.listen(_set_all)
 
     @around(sns, "_subscribe")
     def subscribe(original: Any, parameters: dict[str, Any]) -> Any:
@@ -50,8 +52,7 @@ def _hide_pending(name: str) -> None:
         return status, headers, body
 
 
-def set_all(*, is_confirmed: bool) -> None:
-    """Confirm all addresses, or let all wait."""
+def _set_all(is_confirmed: bool) -> None:
     for subscription in _of_addresses():
         _set_confirmed(subscription, is_confirmed=is_confirmed)
 
