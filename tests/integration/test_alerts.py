@@ -78,22 +78,22 @@ def test_one_device_is_one_clear_mail(fleet: Fleet) -> None:
 
 
 def test_alerts_wait_until_an_operator_has_confirmed(fleet: Fleet) -> None:
-    sqs = fleet.client("sqs")
+    sqs, mark = fleet.client("sqs"), fleet.mark()
     url = sqs.get_queue_url(QueueName=fleet.prefix + undelivered.OPERATORS_QUEUE)["QueueUrl"]
-    before = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout"])
-    # So that the next pass sees them.
-    sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "1"})
-    fleet.cloud.confirm_addresses(is_confirmed=False)
-    mark = fleet.mark()
     fleet.add_thing("unheard")
     fleet.fail("unheard", [1], reason=FATAL)
     assert eventually(lambda: fleet.alerts("unheard"))
-    assert fleet.invoke("MailOperators")["errorType"] == "NoSubscriberError"
+
+    fleet.cloud.confirm_addresses(is_confirmed=False)
+    # Longer than a pass, and shorter than ``eventually`` waits for the next one.
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "20"})
+    refused = fleet.invoke("MailOperators")
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "360"})
+    fleet.cloud.confirm_addresses()
+    assert refused.get("errorType") == "NoSubscriberError"
     assert _mails(fleet, mark) == []
 
-    fleet.cloud.confirm_addresses()
     assert eventually(lambda: fleet.invoke("MailOperators") == {"mails": 1, "devices": 1})
-    sqs.set_queue_attributes(QueueUrl=url, Attributes=before["Attributes"])
     assert _mails(fleet, mark)[0]["Subject"] == "Firmware update failed: unheard"
     _forget(fleet, "unheard")
 
