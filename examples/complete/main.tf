@@ -12,6 +12,7 @@ module "firmware_retry" {
   success_statuses   = ["succeeded"]
   job_events_enabled = true
   job_id_patterns    = ["${var.name_prefix}firmware-*"]
+  reason_keys        = ["errorCode", "reason", "stderr"]
   ignored_reasons    = ["*battery low*", "E_BUSY"]
   fatal_reasons      = ["*signature invalid*"]
 
@@ -39,6 +40,7 @@ module "firmware_retry" {
   alert_emails           = ["fleet-operators@example.com"]
   alert_interval         = "10 minutes"
   alert_digest_threshold = 3
+  refused_messages_alarm = 20 # within five minutes
   alarm_actions          = [] # what alarms notify besides, such as the topic of a pager
   ok_actions             = [] # what alarms notify when they end
 
