@@ -71,6 +71,10 @@ class Now:
         campaign = self.campaigns.get(record.campaign)
         return max(record.due_at, campaign.last_resume if campaign and record.is_to_return else 0)
 
+    def is_not_away(self, record: Record) -> bool:
+        """Return whether a recovery did not overwrite the attributes in time."""
+        return record.not_away_since < self.moment - GRACE_SECONDS
+
     def is_unclaimed(self, record: Record, retry_limit: int) -> bool:
         """Return whether the cycle is used up and no recovery has started in time."""
         is_late = clock.epoch(record.changed_at) < self.moment - GRACE_SECONDS

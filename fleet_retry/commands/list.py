@@ -71,6 +71,8 @@ def _make_table(selected: Sequence[Record], now: Now) -> Table:
 
 
 def _describe_due(record: Record, now: Now) -> str:
+    if now.is_not_away(record):
+        return "not away: its attributes could not be overwritten"
     if not record.due_at:
         return ""
     if now.is_held(record):
@@ -91,6 +93,7 @@ def _to_json(record: Record, now: Now) -> dict[str, Any]:
         "due": clock.iso(record.due_at) if record.due_at else None,
         "isHeld": now.is_held(record),
         "isOverdue": now.is_overdue(record),
+        "isNotAway": now.is_not_away(record),
         "lastReason": record.last_reason,
     }
 
@@ -101,6 +104,7 @@ def _summarize(selected: Sequence[Record], now: Now) -> str:
     counts = Counter(records.describe_state(record.state) for record in selected)
     counts["held by a paused campaign"] = sum(map(now.is_held, selected))
     counts["overdue"] = sum(map(now.is_overdue, selected))
+    counts["not away"] = sum(map(now.is_not_away, selected))
     noun = "device" if len(selected) == 1 else "devices"
     return f"{len(selected)} {noun}: " + ", ".join(
         f"{number} {what}" for what, number in counts.items() if number

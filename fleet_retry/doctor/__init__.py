@@ -38,6 +38,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "refused messages": messages.check_refused_messages,
         "records": notifications.check_records,
         "overdue devices": notifications.check_overdue,
+        "devices not away": notifications.check_devices_not_away,
         "paused campaigns": notifications.check_paused_campaigns,
         "quotas": quotas.check_quotas,
         "functions at once": quotas.check_concurrency,

@@ -41,6 +41,9 @@ class Census:
     """Names of the first ``SAMPLE_SIZE``."""
     overdue_count: int = 0
     oldest_overdue_seconds: float = 0
+    not_away: list[str] = field(default_factory=list)
+    """Names of the first ``SAMPLE_SIZE``."""
+    not_away_count: int = 0
     settled: list[Settled] = field(default_factory=list)
     """The failed devices that await an operator."""
     held: Counter[str] = field(default_factory=Counter)
@@ -110,6 +113,10 @@ class Context:
 def _count(census: Census, record: Record, retry_limit: int) -> None:
     now = census.now
     census.devices += 1
+    if now.is_not_away(record):
+        census.not_away_count += 1
+        if len(census.not_away) < SAMPLE_SIZE:
+            census.not_away.append(record.device_id)
     if record.awaits_operator_since < now.moment - GRACE_SECONDS:
         census.settled.append(Settled(record.device_id, record.failed_group_id))
     if now.is_held(record):

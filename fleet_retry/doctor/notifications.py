@@ -161,6 +161,20 @@ def check_overdue(context: Context) -> Iterator[Finding]:
     )
 
 
+def check_devices_not_away(context: Context) -> Iterator[Finding]:
+    """All devices that used up a cycle are moved out."""
+    census = context.census
+    if census.not_away_count:
+        examples = ", ".join(sorted(census.not_away)[:5])
+        yield fault(
+            f"{census.not_away_count} device(s) used up a cycle, and their attributes could not be"
+            f" overwritten: {examples}",
+            "they stay in their dynamic thing groups, and AWS IoT Jobs goes on with them",
+            f"{context.deployment.command('show', 'DEVICE')} has the run that failed; once the"
+            " cause is gone: aws stepfunctions redrive-execution --execution-arn ARN",
+        )
+
+
 def check_records(context: Context) -> Iterator[Finding]:
     """All records can be read."""
     unreadable = sorted(context.census.unreadable)

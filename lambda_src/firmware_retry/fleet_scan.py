@@ -63,6 +63,8 @@ class Census:
     """Devices whose cool-down is over, and whose campaign is paused."""
     oldest: float = field(default_factory=clock.now)
     """When the device that is longest overdue was due, epoch seconds; now, when none is."""
+    not_away: int = 0
+    """Devices that a recovery claimed, and whose attributes it did not overwrite in time."""
     unreadable: int = 0
     """Items that are no record of this version."""
     is_partial: bool = False
@@ -93,6 +95,7 @@ class Census:
             extra={
                 **{str(state): self.states[state] for state in State},
                 "held": self.on_hold,
+                "notAway": self.not_away,
                 "overdue": self.overdue.seen,
                 "oldestOverdueSeconds": max(0, int(started - self.oldest)),
                 "isPartial": self.is_partial,
@@ -112,6 +115,7 @@ class Census:
         self.states[record.state] += 1
         if record.away_since:
             self.marked.discard(record.device_id)
+        self.not_away += record.not_away_since < self.moment
         if self.window:
             self.window.add(record)
         if record.awaits_operator_since < self.settled_moment:

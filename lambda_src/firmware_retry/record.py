@@ -235,6 +235,15 @@ class Record:
         return self.state is State.COOLING_DOWN and bool(self.away_since) and not self.ending
 
     @property
+    def not_away_since(self) -> float:
+        """Return since when a recovery should have overwritten its attributes, epoch seconds.
+
+        Infinite where that was done or is not required.
+        """
+        is_owned = self.state is not State.TRACKING
+        return self.used_up_at if is_owned and not self.away_since else inf
+
+    @property
     def due_since(self) -> float:
         """Return when an action was or will be due, epoch seconds; infinite where none is.
 

@@ -304,6 +304,22 @@ resource "aws_cloudwatch_metric_alarm" "things_left_marked" {
   tags                = var.tags
 }
 
+resource "aws_cloudwatch_metric_alarm" "not_away" {
+  alarm_name          = "${local.alarm_prefix}devices-not-away"
+  alarm_description   = "Devices used up a cycle, and their attributes could not be overwritten: they stay in their dynamic thing groups. ${local.runbook}devices-not-away"
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  evaluation_periods  = 1
+  namespace           = local.namespace
+  metric_name         = "NotAway"
+  period              = 300
+  statistic           = "Maximum"
+  treat_missing_data  = "ignore" # between two passes it stays as the last one left it
+  alarm_actions       = local.alarm_actions
+  ok_actions          = var.ok_actions
+  tags                = var.tags
+}
+
 # Throttling is what backoff is for; when it does not end within an hour, a quota is too small.
 resource "aws_cloudwatch_metric_alarm" "throttled" {
   alarm_name          = "${local.alarm_prefix}calls-throttled"

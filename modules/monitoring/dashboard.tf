@@ -13,6 +13,7 @@ locals {
       aws_cloudwatch_metric_alarm.schedules.arn,
       aws_cloudwatch_metric_alarm.overdue.arn,
       aws_cloudwatch_metric_alarm.things_left_marked.arn,
+      aws_cloudwatch_metric_alarm.not_away.arn,
       aws_cloudwatch_metric_alarm.throttled.arn,
       aws_cloudwatch_metric_alarm.tables_throttled.arn,
       aws_cloudwatch_metric_alarm.alerts_lost.arn,

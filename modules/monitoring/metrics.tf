@@ -79,6 +79,7 @@ locals {
     CoolingDown          = "cooling_down"
     Failed               = "failed"
     Held                 = "held"
+    NotAway              = "notAway"
     Overdue              = "overdue"
     OldestOverdueSeconds = "oldestOverdueSeconds"
   }

@@ -430,6 +430,15 @@ def test_removal_of_a_failed_device_is_no_finding(healthy: Fleet) -> None:
     assert findings(healthy) == {}
 
 
+def test_devices_that_should_be_away_and_are_not(healthy: Fleet) -> None:
+    now = int(time.time())
+    healthy.put("stays", "cooling_down", awaySince=0, usedUpAt=now - 600)
+    healthy.put("just-claimed", "cooling_down", awaySince=0, usedUpAt=now)
+    finding = only(healthy, "devices not away")
+    assert finding["what"].startswith("1 device(s) used up a cycle")
+    assert finding["what"].endswith(": stays")
+
+
 def test_records_that_cannot_be_read(healthy: Fleet) -> None:
     healthy.put("broken", state="paused")
     healthy.put("broken-too", timestamp="yesterday")

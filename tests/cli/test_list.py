@@ -56,6 +56,7 @@ def test_as_json_it_is_one_object_a_line(four: Fleet) -> None:
         "due": iso(now + DAY),
         "isHeld": False,
         "isOverdue": False,
+        "isNotAway": False,
         "lastReason": "flash error",
     }
 
@@ -113,3 +114,14 @@ def test_record_that_cannot_be_read_is_left_out_and_named(four: Fleet) -> None:
     assert "Left out: the record of broken cannot be read: ValueError: 'paused'" in output
     assert output.splitlines()[-1].startswith("4 devices: ")
     assert len(devices(four)) == 4
+
+
+def test_device_that_should_be_away_and_is_not_is_marked(four: Fleet) -> None:
+    used_up = {"usedUpAt": int(time.time()) - 600, "awaySince": 0}
+    four.put("stays", "cooling_down", **used_up)
+    output = four.run("list")[1]
+    (row,) = [line for line in output.splitlines() if line.startswith("stays")]
+    assert "not away: its attributes could not be overwritten" in row
+    assert output.splitlines()[-1].endswith("1 overdue, 1 not away")
+    marked = [line["deviceId"] for line in four.run_json("list") if line["isNotAway"]]
+    assert marked == ["stays"]

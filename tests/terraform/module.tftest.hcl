@@ -779,7 +779,7 @@ run "monitoring_acts_on_the_operator_topic" {
           aws_cloudwatch_metric_alarm.overdue, aws_cloudwatch_metric_alarm.throttled,
           aws_cloudwatch_metric_alarm.tables_throttled, aws_cloudwatch_metric_alarm.alerts_lost,
           aws_cloudwatch_metric_alarm.reconcile_stopped, aws_cloudwatch_metric_alarm.schedules,
-          aws_cloudwatch_metric_alarm.things_left_marked,
+          aws_cloudwatch_metric_alarm.things_left_marked, aws_cloudwatch_metric_alarm.not_away,
         ],
       ) :
       alarm.alarm_actions == toset([var.operator_topic_arn, var.alarm_actions[0]])

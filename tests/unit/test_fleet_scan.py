@@ -27,7 +27,7 @@ def counted(caplog: pytest.LogCaptureFixture) -> Any:
             reconcile_devices.handler(event, context)
         (line,) = [vars(entry) for entry in caplog.records if entry.message == "fleet counted"]
         names = ("tracking", "cooling_down", "failed", "held", "overdue", "oldestOverdueSeconds")
-        return {name: line[name] for name in (*names, "isPartial") if line[name]}
+        return {name: line[name] for name in (*names, "notAway", "isPartial") if line[name]}
 
     return run
 
@@ -112,6 +112,24 @@ def test_one_that_is_held_is_not_overdue(
     cloud.pause()
     fake_time[0] += 2 * DAY
     assert counted() == {"cooling_down": 1, "held": 1}
+
+
+@pytest.mark.parametrize(
+    ("stage", "state"), [(Stage.MOVING, "cooling_down"), (Stage.MARKING, "failed")]
+)
+def test_device_whose_attributes_are_not_overwritten_in_time_is_counted(
+    cloud: Cloud, counted: Any, fake_time: list[float], stage: Stage, state: str
+) -> None:
+    bring(cloud, stage)
+    bring(cloud, Stage.COOLING_DOWN, "away")
+    bring(cloud, Stage.NOTIFIED, "failed")
+    bring(cloud, Stage.DUE, "due")
+    fake_time[0] += GRACE_SECONDS
+    assert "notAway" not in counted()
+    fake_time[0] += 1
+    found = counted()
+    assert found["notAway"] == 1
+    assert found[state] == 2
 
 
 class Hurried:
