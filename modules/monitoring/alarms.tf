@@ -301,6 +301,7 @@ resource "aws_cloudwatch_metric_alarm" "things_left_marked" {
   statistic           = "Maximum"
   treat_missing_data  = "ignore" # between two passes it stays as the last one left it
   alarm_actions       = local.alarm_actions
+  ok_actions          = var.ok_actions
   tags                = var.tags
 }
 

@@ -267,10 +267,10 @@ run "handlers" {
       for document in data.aws_iam_policy_document.step : [
         for statement in document.statement : [
           for resource in statement.resources : startswith(resource, "arn:aws:")
-        ] if statement.sid != "Tracing"
+        ] if !contains(["Tracing", "Lists"], statement.sid)
       ]
     ]))
-    error_message = "Each statement but that on X-Ray, which has none, names its resources, in the partition at hand."
+    error_message = "Each statement but those on X-Ray and on lists, which have none, names its resources, in the partition at hand."
   }
 
   assert {

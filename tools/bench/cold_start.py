@@ -228,6 +228,7 @@ def _scene(step: str) -> tuple[dict[str, Any] | None, dict[str, Any]]:
         "state": {"S": "tracking"},
         "campaign": {"S": "2.27"},
         "trackingId": {"S": "t"},
+        "timestamp": {"S": "2026-11-30T12:00:00Z"},
     }
     held = {**tracked, "recoveryId": {"S": "t-1"}, "dueAt": {"N": str(now + 60)}}
     cooling_down = {**held, "state": {"S": "cooling_down"}}

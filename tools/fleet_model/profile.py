@@ -43,6 +43,8 @@ _STEPS = {
 _TABLES = {RETRIES: "retries", BACKUP: "backup", HISTORY: "history"}
 _OPTIONS = Options(retry_limit=2, cool_down_seconds=(3600,), cool_down_jitter=0.0)
 _READS = ("get_item", "query")
+_OF_PASS = ("scan", "list_things")
+"""Calls that a pass of ReconcileDevices makes once, for all devices."""
 
 
 class ProfileError(Exception):
@@ -195,7 +197,7 @@ class _Journeys:
             return
         # A pass of ReconcileDevices is one invocation, and reads the table once, for all devices.
         of_pass = name in (LIVE, UNCLAIMED)
-        step = tuple(call for call in calls if not (of_pass and call.name.endswith("scan")))
+        step = tuple(call for call in calls if not (of_pass and call.name.endswith(_OF_PASS)))
         step = step if of_pass else (single_call("lambda.invoke"), *step)
         self._steps[name] = _larger(name, self._steps.get(name, step), step)
 
