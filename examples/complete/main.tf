@@ -34,6 +34,7 @@ module "firmware_retry" {
   # What takes a device out of its dynamic thing group.
   move_out_attributes     = { model = "moveOut", FW = "moveOut" }
   failed_attributes       = { model = "failedtoupdate", FW = "failedtoupdate" }
+  foreign_marks           = [] # those of another instance over the same things
   failed_thing_group_name = "FailedWashers"
 
   # Who is told.

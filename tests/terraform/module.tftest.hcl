@@ -227,6 +227,7 @@ run "handlers" {
       SETTLE_SECONDS          = "0"
       MOVE_OUT_ATTRIBUTES     = "{\"firmwareRetry\":\"coolingDown\"}"
       FAILED_ATTRIBUTES       = "{\"firmwareRetry\":\"failed\"}"
+      FOREIGN_MARKS           = "[]"
       FAILED_THING_GROUP_NAME = "FailedToUpdate"
       ALERTS_TOPIC_ARN        = "arn:aws:sns:eu-west-1:123456789012:FailedFirmwareUpdate.fifo"
       OPERATOR_TOPIC_ARN      = ""
