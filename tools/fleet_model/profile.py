@@ -43,6 +43,7 @@ _STEPS = {
 _TABLES = {RETRIES: "retries", BACKUP: "backup", HISTORY: "history"}
 _OPTIONS = Options(retry_limit=2, cool_down_seconds=(3600,), cool_down_jitter=0.0)
 _READS = ("get_item", "query")
+_ENDS = ("transact_write_items", "update_item")
 _OF_PASS = ("scan", "list_things")
 """Calls that a pass of ReconcileDevices makes once, for all devices."""
 
@@ -210,8 +211,9 @@ def _name_of(step: str, error: str | None, calls: list[Call], result: Any) -> st
         return LIVE if is_asked else UNCLAIMED
     if error:
         return STALE if error == "StaleMessageError" else None
-    if step == "ClearDeviceRecord" and all(call.name.endswith(_READS) for call in calls):
-        return UNTRACKED
+    if step == "ClearDeviceRecord" and not any(call.name.endswith(_ENDS) for call in calls):
+        is_recorded = any(call.name.endswith("put_item") for call in calls)
+        return UNTRACKED if is_recorded else None
     return step
 
 
