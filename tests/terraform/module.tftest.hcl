@@ -878,8 +878,8 @@ run "monitoring_acts_on_the_operator_topic" {
   }
 
   assert {
-    condition     = length(distinct([for filter in aws_cloudwatch_log_metric_filter.this : filter.metric_transformation[0].name])) == 17
-    error_message = "There are seventeen metrics, which are billed."
+    condition     = length(distinct([for filter in aws_cloudwatch_log_metric_filter.this : filter.metric_transformation[0].name])) == 18
+    error_message = "There are eighteen metrics, which are billed."
   }
 
   assert {

@@ -16,8 +16,8 @@ SERVICES = {
 }
 """botocore's name of a service, by what its requests name as their target."""
 _THING = {"thingName": "d", "thingId": "t", "version": 1, "attributes": {}}
-_IOT = {**_THING, "thingGroups": [], "things": []}
-"""A thing, and the lists of what it is in and who is in a group: botocore takes what it knows."""
+_IOT = {**_THING, "thingGroups": [], "things": [], "thingGroupId": "g"}
+"""A thing, its groups, and a group and its members: botocore takes what it knows."""
 _PUBLISHED = (
     b'<PublishResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><PublishResult>'
     b"<MessageId>m</MessageId></PublishResult></PublishResponse>"
