@@ -1,13 +1,13 @@
 """A message that an update failed or succeeded, read once, at the edge.
 
-The IoT rules select the fields, so an event has at most these: ``kind`` (``failed``, ``succeeded``
-or ``removed``) and ``reportedBy`` (``device`` or ``jobs``) from the rule; ``deviceId``,
-``timestamp``, ``status``, ``model``, ``FW``, ``jobId`` and the reasons (``reason``, ``errorCode``,
-``reason_*``, by the Terraform variable ``reason_keys``) from the payload; ``eventId`` where AWS IoT
-itself reports; and ``topic``, ``clientId``, ``receivedAt`` (milliseconds since the epoch) from the
-message broker. The rules pass on a device id that can be one, and of anything else one printable
-line that is cut: nothing else may reach the log. The handlers make the same of a dead letter, which
-holds what the device wrote.
+The IoT rules select the fields, so an event has at most these: ``kind`` (``failed``, ``succeeded``,
+``removed``, or ``unclear`` for a status that is almost one of those configured) and ``reportedBy``
+(``device`` or ``jobs``) from the rule; ``deviceId``, ``timestamp``, ``status``, ``model``, ``FW``,
+``jobId`` and the reasons (``reason``, ``errorCode``, ``reason_*``, by the Terraform variable
+``reason_keys``) from the payload; ``eventId`` where AWS IoT itself reports; and ``topic``,
+``clientId``, ``receivedAt`` (milliseconds since the epoch) from the message broker. The rules pass
+on a device id that can be one, and of anything else one printable line that is cut: nothing else
+may reach the log. The handlers make the same of a dead letter, which holds what the device wrote.
 
 Only the device id has to be right. Other fields are read as well as they can be, and one that
 cannot be read is as if missing: a device that cannot update writes what it can.
@@ -109,11 +109,13 @@ class Message:
             event: the state input, an object that the IoT rule made.
 
         Raises:
-            InvalidMessageError: no object, or no thing can have this device id. The error contains
-                no value of the message: nothing that was not validated may reach the log.
+            InvalidMessageError: no object, an unclear status, or no thing can have this device id.
+                The error contains no value of the message: nothing that was not validated may reach
+                the log.
         """
         if not isinstance(event, dict):
             raise InvalidMessageError("the message is not a JSON object")
+        _check_status(event)
         return cls(
             device_id=_parse_device_id(event),
             event_ids=_parse_event_ids(event),
@@ -207,6 +209,15 @@ def _parse_device_id(event: dict[str, Any]) -> str:
         return text
     fault = "is missing" if event.get("deviceId") is None else "is not valid"
     raise InvalidMessageError(f"deviceId {fault}: it should be {THING_NAMES} ({_origin(event)})")
+
+
+def _check_status(event: dict[str, Any]) -> None:
+    """Refuse a status that is almost one of those configured: the rules pass on no other."""
+    if event.get("kind") != "unclear":
+        return
+    status = re.sub(r"[^a-zA-Z0-9_ .-]", "?", str(event.get("status")))[:64]
+    message = f"the status is almost one that is configured: {status!r} ({_origin(event)})"
+    raise InvalidMessageError(message)
 
 
 def _parse_campaign(event: dict[str, Any]) -> str:

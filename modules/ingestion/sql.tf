@@ -23,7 +23,7 @@ locals {
 
   # No other field refuses a failure, so each becomes one printable line, as in message.py: the
   # functions turn numbers, arrays and objects into text, and leave out what is missing or null.
-  field_lengths = { timestamp = 1024, model = 1024, FW = 1024, jobId = 1024 }
+  field_lengths = { timestamp = 1024, model = 1024, FW = 1024, jobId = 1024, status = 64 }
 
   field_sql = [
     for name, length in local.field_lengths :
@@ -58,16 +58,34 @@ locals {
     "timestamp() AS receivedAt",
   ]
 
-  # Fields by name, never *: what is passed on and logged is what the workflow reads. The WHERE
-  # clause compares the status, so it needs no other check.
+  # Fields by name, never *: what is passed on and logged is what the workflow reads.
   message_sql = {
-    for kind, statuses in { failed = var.failure_statuses, succeeded = var.success_statuses } :
-    kind => join(" ", [
-      "SELECT '${kind}' AS kind, 'device' AS reportedBy,",
-      join(", ", concat([local.device_id_sql], local.field_sql, local.reason_sql.device, ["status AS status"], local.sender_sql)),
+    for kind, statuses in local.statuses : kind => join(" ", [
+      "SELECT CASE status ${join(" ", [for status in statuses : "WHEN '${status}' THEN '${kind}'"])} ELSE 'unclear' END AS kind,",
+      "'device' AS reportedBy,",
+      join(", ", concat([local.device_id_sql], local.field_sql, local.reason_sql.device, local.sender_sql)),
       "FROM '${var.topic_filter}'",
-      "WHERE ${join(" OR ", [for status in statuses : "status = '${status}'"])}",
+      "WHERE ${join(" OR ", [for status in statuses : "status = '${status}'"])} OR (${local.unclear_sql[kind]})",
     ])
+  }
+
+  # A status that is almost one of those above is "unclear", which the handlers refuse: otherwise a
+  # device that says "success" for "succeeded" would be ignored, and nobody would know. Almost is
+  # another case, other signs around or between the words, or another form of the last word.
+  signs     = "[^a-z0-9\"]*" # the text of an array or object has quotes
+  statuses  = { failed = var.failure_statuses, succeeded = var.success_statuses }
+  word_ends = "eeded|eeds|eed|essfully|essful|ess|ures|ure|ing|ed|es|e|s"
+  stems = {
+    for kind, statuses in local.statuses : kind => distinct([
+      for status in statuses :
+      replace(replace(lower(status), "/^(.{3,}?)(${local.word_ends})$/", "$1"), "/[^a-z0-9]+/", local.signs)
+    ])
+  }
+  unclear_sql = {
+    for kind, stems in local.stems : kind => join(" AND ", concat(
+      ["regexp_matches(lower(status), '^${local.signs}(${join("|", stems)})(${local.word_ends})?${local.signs}$')"],
+      [for status in concat(values(local.statuses)...) : "status <> '${status}'"],
+    ))
   }
 
   # AWS IoT Jobs' own events: https://docs.aws.amazon.com/iot/latest/developerguide/events-jobs.html

@@ -164,7 +164,7 @@ def test_fields_that_nobody_asked_for_are_not_passed_on(quickstart: Fleet, sende
     assert "padding" not in line
 
 
-@pytest.mark.parametrize("status", ["in_progress", "FAILED", "in progress", 1])
+@pytest.mark.parametrize("status", ["in_progress", "fail over", "in progress", 1, ["failed"]])
 def test_a_message_of_another_status_starts_nothing(
     quickstart: Fleet, sender: str, status: object
 ) -> None:
@@ -172,6 +172,18 @@ def test_a_message_of_another_status_starts_nothing(
     quickstart.fail(sender, [1], status=status)
     assert len(quickstart.runs("intake")) == runs
     assert quickstart.failures_logged(f'"{sender}"') == []
+
+
+@pytest.mark.parametrize("status", ["FAILED", "failure", "fail\n", "success", "Succeeded."])
+def test_status_that_resembles_a_configured_one_is_refused(
+    quickstart: Fleet, sender: str, status: str
+) -> None:
+    quickstart.fail(sender, [1], status=status)
+    (error,) = quickstart.errors_logged("IncrementRetryCounter", f"clientId '{sender}'")
+    assert error["errorType"] == "InvalidMessageError"
+    shown = status.replace("\n", " ")
+    assert f"the status is almost one that is configured: '{shown}'" in error["errorMessage"]
+    assert quickstart.record(sender) is None
 
 
 def test_a_number_as_timestamp_counts_like_its_text(quickstart: Fleet, sender: str) -> None:

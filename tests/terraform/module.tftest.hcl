@@ -568,15 +568,16 @@ run "ingestion" {
 
   assert {
     condition = (
-      startswith(aws_iot_topic_rule.this["failed"].sql, "SELECT 'failed' AS kind, 'device' AS reportedBy, ")
-      && endswith(aws_iot_topic_rule.this["failed"].sql, " FROM 'iot/+/data' WHERE status = 'failed' OR status = 'timed out'")
+      startswith(aws_iot_topic_rule.this["failed"].sql, "SELECT CASE status WHEN 'failed' THEN 'failed' WHEN 'timed out' THEN 'failed' ELSE 'unclear' END AS kind, 'device' AS reportedBy, ")
+      && strcontains(aws_iot_topic_rule.this["failed"].sql, " FROM 'iot/+/data' WHERE status = 'failed' OR status = 'timed out' OR (regexp_matches(lower(status), '")
+      && endswith(aws_iot_topic_rule.this["failed"].sql, "AND status <> 'failed' AND status <> 'timed out' AND status <> 'succeeded')")
       && strcontains(aws_iot_topic_rule.this["failed"].sql, "CASE cast(regexp_matches(_id_, '([^a-zA-Z0-9:_-]|.{129})') AS String) WHEN 'false' THEN _id_ ELSE '[refused]' END AS deviceId,")
       && alltrue([
         for name in ["timestamp", "model", "FW", "jobId"] :
         strcontains(aws_iot_topic_rule.this["failed"].sql, "regexp_substr(regexp_replace(${name}, '[^ -~]', ' '), '^.{1,1024}') AS ${name},")
       ])
     )
-    error_message = "The rule selects fields by name, each as a printable line of bounded length, from the topic filter, for the failure statuses."
+    error_message = "The rule selects the configured statuses and those that resemble them, and fields by name, each as a printable line of bounded length, from the topic filter."
   }
 
   assert {

@@ -228,6 +228,23 @@ def test_what_is_no_object_is_refused() -> None:
         Message.parse("failed")
 
 
+@pytest.mark.parametrize(
+    ("status", "shown"),
+    [
+        ("success", "'success'"),
+        ("Fail!\x00", "'Fail??'"),
+        (None, "'None'"),
+        ("x" * 99, "x" * 64),
+    ],
+)
+def test_status_that_is_almost_a_configured_one_is_refused(status: Any, shown: str) -> None:
+    with pytest.raises(InvalidMessageError, match="the status is almost one") as refused:
+        parse(kind="unclear", status=status, clientId="dev-1")
+    assert shown in str(refused.value)
+    assert "clientId 'dev-1'" in str(refused.value)
+    assert "x" * 65 not in str(refused.value)
+
+
 def test_a_refusal_names_the_sender_and_repeats_nothing_of_the_payload() -> None:
     with pytest.raises(InvalidMessageError) as refused:
         parse(deviceId="evil\nline", topic="iot/device/data", clientId="c\n1", receivedAt=5)

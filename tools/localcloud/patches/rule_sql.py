@@ -200,6 +200,7 @@ def _or_missing(value: Any) -> Any:
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "startswith": _of_texts(str.startswith),
     "indexof": _of_texts(str.find),
+    "lower": _of_texts(str.lower),
     "regexp_matches": _of_texts(lambda text, pattern: re.search(pattern, text) is not None),
     "regexp_substr": _of_texts(_first_match),
     "regexp_replace": _of_texts(_replace_matches),
