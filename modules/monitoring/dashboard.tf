@@ -95,10 +95,10 @@ locals {
     [
       { title = "Campaigns in the time shown (failures without the last of a cycle)", query = local.campaigns, width = 16 },
       {
-        title = "Overdue, and held back by a paused campaign"
+        title = "Overdue, held back by a paused campaign, not away though due, things left marked"
         view  = { stat = "Maximum" }
         metrics = [
-          for metric in ["Overdue", "Held"] : [local.namespace, metric]
+          for metric in ["Overdue", "Held", "NotAway", "ThingsLeftMarked"] : [local.namespace, metric]
         ]
       },
     ],

@@ -57,6 +57,10 @@ class Permission(NamedTuple):
         )
 
 
+LISTS = {Permission("iot:ListThings", "*"), Permission("dynamodb:ListTables", "*")}
+"""Actions that AWS lets nobody narrow to a resource."""
+
+
 def _matches(pattern: str, text: str) -> bool:
     # IAM knows * and ?, but no sets in brackets.
     return fnmatchcase(text, pattern.replace("[", "[[]"))
@@ -150,6 +154,8 @@ def find_needed(
             for permission in find_needed(cloud, service, f"{kind}Item", write)
         }
     operation = _ACTIONS.get(operation, operation)
+    if (permission := Permission(f"{service}:{operation}", "*")) in LISTS:
+        return {permission}
     found = {
         Permission(f"{service}:{operation}", _arn(cloud, service, _RESOURCES[service][key], value))
         for name, value in parameters.items()

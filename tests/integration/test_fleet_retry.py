@@ -81,15 +81,15 @@ def test_many_are_released_and_who_is_not_there_is_said(second: Fleet) -> None:
 
 
 def test_one_that_is_refused_is_named_and_the_others_are_told_of(second: Fleet) -> None:
-    fail_for_good(second, "refused", "9.3")
+    fail_for_good(second, "without-backup", "9.3")
     second.add_thing("beside", **ORIGINAL)
     second.client("dynamodb").delete_item(
-        TableName=second.outputs["backup_table_name"], Key={"deviceId": {"S": "refused"}}
+        TableName=second.outputs["backup_table_name"], Key={"deviceId": {"S": "without-backup"}}
     )
-    code, output = run(second, "release", "refused", "beside", "nobody", "--yes")
+    code, output = run(second, "release", "without-backup", "beside", "nobody", "--yes")
     assert code == 1
     first, *others = output.splitlines()
-    assert first.startswith("refused  refused  BackupMissingError: no backup of")
+    assert first.startswith("without-backup  refused  BackupMissingError: no backup of")
     assert others[:3] == [
         "beside  not tracked",
         "nobody  gone",
@@ -97,9 +97,9 @@ def test_one_that_is_refused_is_named_and_the_others_are_told_of(second: Fleet) 
     ]
     # What the error says: set its attributes.
     second.client("iot").update_thing(
-        thingName="refused", attributePayload={"attributes": ORIGINAL, "merge": False}
+        thingName="without-backup", attributePayload={"attributes": ORIGINAL, "merge": False}
     )
-    assert run(second, "release", "refused", "--yes") == (0, "1 released\n")
+    assert run(second, "release", "without-backup", "--yes") == (0, "1 released\n")
 
 
 def test_a_paused_campaign_holds_its_devices_until_it_is_resumed(second: Fleet) -> None:

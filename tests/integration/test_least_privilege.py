@@ -19,7 +19,7 @@ from localcloud import Call, LocalCloud, eventually
 from localcloud.fleet import Fleet, Machine
 from tests.integration.inventory import take_inventory
 from tests.integration.plugin import Deployment
-from tests.integration.policies import Permission, Role, find_needed, list_allowed, read_role
+from tests.integration.policies import LISTS, Permission, Role, find_needed, list_allowed, read_role
 from tests.integration.uses import (
     LOG_DELIVERY,
     Needs,
@@ -327,7 +327,9 @@ def test_no_wildcard_stands_where_a_name_could(roles: dict[str, Role]) -> None:
         if re.search(r"[*?]", permission.resource)
         and not any(re.fullmatch(form, permission.resource) for form in WILDCARDS)
     ] == []
-    assert {permission for permission in given if permission.resource == "*"} == LOG_DELIVERY
+    assert {permission for permission in given if permission.resource == "*"} == (
+        LOG_DELIVERY | LISTS
+    )
 
 
 def test_a_service_may_take_a_role_only_for_what_the_module_made(

@@ -228,8 +228,9 @@ def clean(second: Fleet) -> Clean:
 
 def _assert_complete(fleet: Fleet, since: int, names: list[str]) -> None:
     """The server's own record of calls must know of none that could not be hit."""
-    # Asking for their campaign is the one call that names no device.
-    about = [*names, fleet.outputs["campaigns_table_name"]]
+    # Asking for their campaign and for the failed group are the calls that name no device.
+    group = fleet.outputs["failed_thing_group_name"]
+    about = [*names, fleet.outputs["campaigns_table_name"], group]
     recorded = Counter(
         ("Invoke", call.parameters["FunctionName"])
         if call.operation == "Invoke"

@@ -35,7 +35,8 @@ class Capacity:
 
     def usage(self) -> Usage:
         """All of them."""
-        return sum((self._of(call) for call in self._calls), Usage())
+        priced = (call for call in self._calls if call.operation != "ListTables")
+        return sum(map(self._of, priced), Usage())
 
     def _of(self, call: Call) -> Usage:
         parameters = call.parameters
