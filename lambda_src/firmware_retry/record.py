@@ -335,14 +335,14 @@ class Record:
         """Return whether a success ends this episode.
 
         It ends only an episode that began before it: a job may be run again after it had succeeded.
-        A job that AWS IoT Jobs reports ends the episode of another one only if it succeeded after
-        the last failure, since another job may be under way.
+        A job that AWS IoT Jobs reports ends the episode of another one only if it did not succeed
+        before the last failure, since another job may be under way.
         """
         if success.happened_at < self.started_at:
             return False
         if success.reported_by is Reporter.DEVICE or success.campaign in self.known_campaigns:
             return True
-        return success.sent_at > self.last_sent_at
+        return success.sent_at >= self.last_sent_at
 
     def is_of_other_campaign(self, message: Message) -> bool:
         """Return whether a failure is of another campaign than the one counted.

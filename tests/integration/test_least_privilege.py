@@ -443,4 +443,4 @@ def test_a_call_needs_a_permission_on_each_thing_it_acts_on(
 
 def test_a_call_of_which_nobody_knows_what_it_acts_on_is_an_error(account: LocalCloud) -> None:
     with pytest.raises(ValueError, match="has to be told"):
-        find_needed(account, "dynamodb", "ListTables", {})
+        find_needed(account, "dynamodb", "ListBackups", {})

@@ -50,6 +50,7 @@ def measure(fleet: Fleet, tell: Callable[[str], None]) -> tuple[Measured, dict[s
         tell(f"ReconcileDevices, {more} records")
         if not fewer:
             background_load.forget_all(fleet)
+            fleet.invoke("ReconcileDevices")  # restores the things whose records are deleted
             journeys.begin(fleet, "bench-like", 3)
         background_load.add_records(
             fleet, "bench-like", [f"bench-rest-{n:04}" for n in range(1, more)]

@@ -250,7 +250,7 @@ class Model:
             return False
         if has_succeeded:
             is_known = report.campaign in {episode.campaign, *episode.former}
-            is_own = report.reporter == DEVICE or is_known or report.sent_at > episode.last_sent
+            is_own = report.reporter == DEVICE or is_known or report.sent_at >= episode.last_sent
             return is_own and report.happened_at >= episode.started_at
         if report.reporter != episode.reporter or _is_about(report, episode):
             return False
