@@ -309,7 +309,8 @@ def test_the_other_fleet_is_allowed_the_same_but_for_people(
     topic = second.outputs["operator_topic_arn"].replace(second.prefix, "")
     people = {topic, topic.replace(":sns:", ":sqs:") + ".fifo"}
     people.add(topic.replace(":sns:", ":lambda:").rpartition(":")[0] + ":function:MailOperators")
-    assert list_permissions(False) == {
+    # Only where AWS IoT Jobs does not report, functions query which campaigns a device was in.
+    assert {given for given in list_permissions(False) if given[1] != "dynamodb:Query"} == {
         given for given in list_permissions(True) if given[2] not in people
     }
 

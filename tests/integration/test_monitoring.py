@@ -266,7 +266,8 @@ def test_what_a_queue_does_not_take_wakes_people(second: Fleet, woken: Any) -> N
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
     subscription = sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn["QueueArn"])
     sqs.delete_queue(QueueUrl=queue)
-    assert alarms(second)["alerts-lost"]["StateValue"] == "OK"
+    # Another test may have lost an alert within the five minutes that the alarm looks back.
+    assert eventually(lambda: alarms(second)["alerts-lost"]["StateValue"] == "OK", 600)
     try:
         alert = {"Message": '{"event": "none"}', "MessageGroupId": "none"}
         sns.publish(TopicArn=topic, MessageDeduplicationId=uuid.uuid4().hex, **alert)

@@ -21,7 +21,7 @@ from localcloud import Call, Device, Hold, LocalCloud, LocalCloudError, eventual
 Machine = Literal["intake", "cool_down", "escalation"]
 MACHINES: tuple[Machine, ...] = ("intake", "cool_down", "escalation")
 
-_FIRST_SENT_MS = int((time.time() - 3600) * 1000)
+_FIRST_SENT_MS = int((time.time() - 1800) * 1000)
 """Devices report what failed within the last hour, in the order of the messages' numbers."""
 _deserialize = TypeDeserializer().deserialize
 
