@@ -147,7 +147,15 @@ class Deployment:
         Raises:
             DeploymentError: there is none under this prefix.
         """
-        name = self.name("FailedFirmwareUpdateDeadLetters")
+        return self.queue_url("FailedFirmwareUpdateDeadLetters")
+
+    def queue_url(self, queue: str) -> str:
+        """Return the URL of a queue by its name without the prefix.
+
+        Raises:
+            NotThereError: there is none under this prefix.
+        """
+        name = self.name(queue)
         with self.report_missing(f"queue {name}"):
             return str(self.client("sqs").get_queue_url(QueueName=name)["QueueUrl"])
 

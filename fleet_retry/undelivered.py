@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from botocore.exceptions import ClientError
-
-from fleet_retry.deployment import Deployment, is_missing
+from fleet_retry.deployment import Deployment, NotThereError
 
 OPERATORS_QUEUE = "FailedFirmwareUpdateOperators.fifo"
 """MailOperators sends its messages as e-mail."""
@@ -22,7 +20,7 @@ _BATCH = 10
 
 def count_waiting(deployment: Deployment) -> int:
     """Count the undelivered alerts; 0 where no e-mail is sent."""
-    url = _find_queue(deployment, QUEUE)
+    url = _find_queue(deployment)
     if url is None:
         return 0
     answer = deployment.client("sqs").get_queue_attributes(
@@ -43,12 +41,12 @@ def redrive(deployment: Deployment) -> int:
         DeploymentError: the operators' queue does not exist.
         ClientError: it does not take the alert, which stays.
     """
-    source = _find_queue(deployment, QUEUE)
+    source = _find_queue(deployment)
     if source is None:
         return 0
     sqs, redriven = deployment.client("sqs"), 0
     while messages := _receive(sqs, source):
-        target = _operators_queue(deployment)
+        target = deployment.queue_url(OPERATORS_QUEUE)
         for message in messages:
             sqs.send_message(QueueUrl=target, **_copy(message))
             sqs.delete_message(QueueUrl=source, ReceiptHandle=message["ReceiptHandle"])
@@ -74,17 +72,8 @@ def _copy(message: dict[str, Any]) -> dict[str, str]:
     return {"MessageBody": message["Body"], **ids}
 
 
-def _operators_queue(deployment: Deployment) -> str:
-    name = deployment.name(OPERATORS_QUEUE)
-    with deployment.report_missing(f"queue {name}"):
-        return str(deployment.client("sqs").get_queue_url(QueueName=name)["QueueUrl"])
-
-
-def _find_queue(deployment: Deployment, queue: str) -> str | None:
+def _find_queue(deployment: Deployment) -> str | None:
     try:
-        answer = deployment.client("sqs").get_queue_url(QueueName=deployment.name(queue))
-    except ClientError as error:
-        if not is_missing(error):
-            raise
+        return deployment.queue_url(QUEUE)
+    except NotThereError:
         return None
-    return str(answer["QueueUrl"])

@@ -60,8 +60,7 @@ def _of_pending(address: dict[str, Any]) -> Finding:
 def _check_queue(context: Context) -> Iterator[Finding]:
     """E-mail is sent from a queue that is subscribed to the alerts."""
     queue = context.deployment.name(OPERATORS_QUEUE)
-    with context.deployment.report_missing(f"queue {queue}"):
-        context.deployment.client("sqs").get_queue_url(QueueName=queue)
+    context.deployment.queue_url(OPERATORS_QUEUE)
     topic = context.settings.alerts_topic_arn
     endpoints = [subscription["Endpoint"] for subscription in _list_subscriptions(context, topic)]
     if not any(endpoint.endswith(f":{queue}") for endpoint in endpoints):
