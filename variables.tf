@@ -273,14 +273,22 @@ variable "fatal_reasons" {
 }
 
 variable "reconcile_interval" {
-  description = "How often devices are looked for whose recovery was lost, stopped or failed, as EventBridge Scheduler writes a rate, at most \"3 days\": \"15 minutes\", \"1 hour\", \"1 day\"."
+  description = "How often devices are looked for whose recovery was lost, stopped or failed, as EventBridge Scheduler writes a rate, from \"5 minutes\" to \"3 days\": \"15 minutes\", \"1 hour\", \"1 day\"."
   type        = string
   default     = "15 minutes"
   nullable    = false
 
   validation {
     condition     = can(regex("^(1 (minute|hour|day)|([2-9]|[1-9][0-9]{1,2}) (minutes|hours|days))$", var.reconcile_interval))
-    error_message = "Write reconcile_interval as \"1 minute\", \"1 hour\", \"1 day\", or a number from 2 to 999 with \"minutes\", \"hours\" or \"days\", such as \"15 minutes\"."
+    error_message = "Write reconcile_interval as \"1 hour\", \"1 day\", or a number from 2 to 999 with \"minutes\", \"hours\" or \"days\", such as \"15 minutes\"."
+  }
+
+  # A pass ends before the next begins, and needs time for a large fleet.
+  validation {
+    condition = try(tonumber(split(" ", var.reconcile_interval)[0]) * {
+      minute = 60, hour = 3600, day = 86400
+    }[trimsuffix(split(" ", var.reconcile_interval)[1], "s")] >= 300, true)
+    error_message = "Write reconcile_interval as at least \"5 minutes\": passes that follow faster would compete for the account's quotas with each other and with all else in it."
   }
 
   # An alarm looks back seven days at most, and the one on missing passes needs two intervals.

@@ -7,8 +7,13 @@ locals {
   function_names = { for step in keys(local.steps) : step => "${var.name_prefix}${step}" }
 
   # Seconds. The state machines give a step a little longer than the 15 that it has. A pass of
-  # ReconcileDevices lasts as long as there is something to do, and as Lambda lets it.
-  timeouts = { ReconcileDevices = 900, ReleaseDevice = 300, MailOperators = 300 }
+  # ReconcileDevices lasts as long as there is something to do, as Lambda lets it, and until the next
+  # one: two passes at the same time would only compete for the account's quotas.
+  timeouts = { ReconcileDevices = min(900, local.reconcile_seconds), ReleaseDevice = 300, MailOperators = 300 }
+
+  reconcile_seconds = tonumber(split(" ", var.reconcile_interval)[0]) * {
+    minute = 60, hour = 3600, day = 86400
+  }[trimsuffix(split(" ", var.reconcile_interval)[1], "s")]
 
   # MB, at least. ReconcileDevices holds the names of up to 100,000 devices and acts on several at a
   # time, and Lambda gives processor time by memory.

@@ -16,8 +16,8 @@ run "lowest_values_pass" {
     cool_down_seconds  = []
     cool_down_jitter   = 0
     settle_seconds     = 0
-    reconcile_interval = "1 minute"
-    breaker            = { share = 0.01, window_seconds = 60, min_devices = 1 }
+    reconcile_interval = "5 minutes"
+    breaker            = { share = 0.01, window_seconds = 300, min_devices = 1 }
     alert_interval     = "1 minute"
     failed_attributes  = { a = "1" }
     lambda_memory_mb   = 128

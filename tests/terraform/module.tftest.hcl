@@ -183,7 +183,7 @@ run "handlers" {
     settle_seconds          = 0
     move_out_attributes     = { firmwareRetry = "coolingDown" }
     failed_attributes       = { firmwareRetry = "failed" }
-    reconcile_interval      = "1 hour"
+    reconcile_interval      = "10 minutes"
     name_prefix             = "a-prefix-of-32-characters-length"
     tracing_enabled         = true
     kms_key_arn             = "arn:aws:kms:eu-west-1:123456789012:key/fleet"
@@ -255,12 +255,12 @@ run "handlers" {
     condition = alltrue([
       for step, function in aws_lambda_function.step :
       function.runtime == "python3.13"
-      && function.timeout == lookup({ ReconcileDevices = 900, ReleaseDevice = 300, MailOperators = 300 }, step, 15)
+      && function.timeout == lookup({ ReconcileDevices = 600, ReleaseDevice = 300, MailOperators = 300 }, step, 15)
       && function.memory_size == (step == "ReconcileDevices" ? 1024 : 128)
       && function.logging_config[0].log_format == "JSON"
       && function.logging_config[0].log_group == "/aws/lambda/${function.function_name}"
     ])
-    error_message = "Each function logs JSON to its own group."
+    error_message = "Each function logs JSON to its own group, and a pass of ReconcileDevices ends before the next."
   }
 
   assert {
@@ -314,7 +314,7 @@ run "handlers" {
 
   assert {
     condition = (
-      aws_scheduler_schedule.step["ReconcileDevices"].schedule_expression == "rate(1 hour)"
+      aws_scheduler_schedule.step["ReconcileDevices"].schedule_expression == "rate(10 minutes)"
       && aws_scheduler_schedule.step["ReconcileDevices"].target[0].arn == aws_lambda_function.step["ReconcileDevices"].arn
     )
     error_message = "ReconcileDevices runs by the clock."

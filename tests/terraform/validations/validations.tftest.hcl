@@ -117,6 +117,16 @@ run "refuses_one_of_many" {
   expect_failures = [var.reconcile_interval]
 }
 
+run "refuses_passes_that_compete_with_each_other" {
+  command = plan
+
+  variables {
+    reconcile_interval = "4 minutes"
+  }
+
+  expect_failures = [var.reconcile_interval]
+}
+
 run "refuses_more_actions_than_an_alarm_takes" {
   command = plan
 
@@ -173,8 +183,8 @@ run "refuses_a_window_that_no_pass_sees" {
   command = plan
 
   variables {
-    reconcile_interval = "1 minute"
-    breaker            = { window_seconds = 59 }
+    reconcile_interval = "5 minutes"
+    breaker            = { window_seconds = 299 }
   }
 
   expect_failures = [var.breaker]
