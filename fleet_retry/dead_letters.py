@@ -45,6 +45,7 @@ class RedriveOutcome(StrEnum):
 
     REDRIVEN = "redriven"
     NOTHING_TO_COUNT = "nothing to count"
+    COUNTED = "counted already"
     UNREADABLE = "unreadable"
 
 
@@ -58,6 +59,8 @@ class Letter:
     """Empty when the message names none."""
     message: dict[str, Any] | None
     """The intake's input; None when there is nothing to count."""
+    is_counted: bool = False
+    """True when the rule handed the message to the intake, and only could not log it."""
 
 
 Redriven = tuple[Letter, RedriveOutcome]
@@ -169,6 +172,8 @@ class _Redrive:
             return Letter(why, "", None), RedriveOutcome.UNREADABLE
         if letter.message is None:
             return letter, RedriveOutcome.NOTHING_TO_COUNT
+        if letter.is_counted:
+            return letter, RedriveOutcome.COUNTED
         if not self._dry_run:
             self._states.start_execution(
                 stateMachineArn=self._intake,
@@ -243,7 +248,9 @@ def _read_error_document(iot: Any, letter: dict[str, Any], sent: int) -> Letter:
         "clientId": letter.get("clientId", "n/a"),
         "receivedAt": sent,
     }
-    return Letter(why, str(device_id), message)
+    # A letter names every action of the rule that failed; all but the log start the intake.
+    is_counted = all("logs" in failure["failedAction"].lower() for failure in letter["failures"])
+    return Letter(why, str(device_id), message, is_counted)
 
 
 def _read_reasons(sql: str, payload: dict[str, Any]) -> dict[str, Any]:

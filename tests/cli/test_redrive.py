@@ -4,7 +4,7 @@ import base64
 import json
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,15 +28,19 @@ def intake_letter(message: Any = MESSAGE) -> str:
     return json.dumps({"execution": "arn:…", "failure": failure, "message": message})
 
 
-def rule_letter(payload: bytes, rule: str = "FailedFirmwareUpdateRule") -> str:
-    failure = {"failedAction": "StepFunctionsAction", "errorMessage": "throttled"}
+def rule_letter(
+    payload: bytes,
+    rule: str = "FailedFirmwareUpdateRule",
+    actions: Sequence[str] = ("StepFunctionsAction",),
+) -> str:
+    failures = [{"failedAction": action, "errorMessage": "throttled"} for action in actions]
     return json.dumps(
         {
             "ruleName": rule,
             "topic": "iot/pump-2/data",
             "clientId": "pump-3",
             "base64OriginalPayload": base64.b64encode(payload).decode(),
-            "failures": [failure],
+            "failures": failures,
         }
     )
 
@@ -195,6 +199,16 @@ def test_what_cannot_be_read_stays_and_says_so(aws: Deployment, letter: str) -> 
     code, output = run()
     assert (code, count_left(aws)) == (1, 1)
     assert "not a letter of this module" in output
+
+
+def test_a_message_that_only_was_not_logged_is_not_counted_again(aws: Deployment) -> None:
+    create_rule("_id_")
+    payload = json.dumps({"_id_": "pump-1", "status": "failed"}).encode()
+    put(aws, rule_letter(payload, actions=["CloudwatchLogsAction"]))
+    assert run()[1].startswith("pump-1  counted already  CloudwatchLogsAction: throttled")
+    assert (list_started(aws), count_left(aws)) == ([], 0)
+    put(aws, rule_letter(payload, actions=["StepFunctionsAction", "CloudwatchLogsAction"]))
+    assert "pump-1  redriven" in run()[1]
 
 
 def test_a_dry_run_changes_nothing(aws: Deployment) -> None:
