@@ -16,6 +16,9 @@ locals {
   #   throttling, 5xx, and a function that timed out, ran out of memory or crashed.
   # - integration: the service integrations name their errors after the service, so all are retried,
   #   except already_started: the recovery is running.
+  # - start_throttled: AWS starts no more runs now, or has too many open. The failure is counted, and
+  #   ReconcileDevices starts what nobody started, so this is no dead letter. AWS documents the second
+  #   under both names: https://docs.aws.amazon.com/step-functions/latest/dg/connect-stepfunctions.html
   # - still_in_group: the device has not left its groups. The step gives up after its fourth check and
   #   restores the device (recovery.MOST_CHECKS), so this never ends an execution.
   #
@@ -53,6 +56,7 @@ resource "aws_sfn_state_machine" "intake" {
     cool_down_state_machine_arn  = aws_sfn_state_machine.recovery["cool_down"].arn
     escalation_state_machine_arn = aws_sfn_state_machine.recovery["escalation"].arn
     dead_letter_queue_url        = var.dead_letter_queue_url
+    start_throttled              = jsonencode(local.retry_policies.errors["start_throttled"])
   }))
 
   logging_configuration {

@@ -181,11 +181,13 @@ LASTING: Mapping[tuple[Machine, str], Mapping[str, str | None]] = {
 # Tasks that call a service: state, error, attempts, next state.
 INTEGRATIONS: tuple[tuple[str, str, int, str | None], ...] = (
     ("StartCoolDown", "StepFunctions.ExecutionAlreadyExistsException", ONCE, "MessageHandled"),
-    ("StartCoolDown", "StepFunctions.ThrottlingException", QUICK, KEPT),
+    ("StartCoolDown", "StepFunctions.ThrottlingException", QUICK, "RecoveryPostponed"),
+    ("StartCoolDown", "StepFunctions.ExecutionLimitExceeded", QUICK, "RecoveryPostponed"),
     ("StartCoolDown", "StepFunctions.StateMachineDoesNotExistException", QUICK, KEPT),
     ("StartCoolDown", "States.Timeout", QUICK, KEPT),
     ("StartEscalation", "StepFunctions.ExecutionAlreadyExistsException", ONCE, "MessageHandled"),
-    ("StartEscalation", "StepFunctions.ThrottlingException", QUICK, KEPT),
+    ("StartEscalation", "StepFunctions.ThrottlingException", QUICK, "RecoveryPostponed"),
+    ("StartEscalation", "StepFunctions.ExecutionLimitExceeded", QUICK, "RecoveryPostponed"),
     ("StartEscalation", "StepFunctions.StateMachineDoesNotExistException", QUICK, KEPT),
     ("StartEscalation", "States.Timeout", QUICK, KEPT),
     ("KeepDeadLetter", "SQS.SdkClientException", LAST, FAILS),

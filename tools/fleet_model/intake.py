@@ -82,7 +82,7 @@ class Intake:
     def _retry(self, work: Work, batch: Batch) -> None:
         backoff = self._backoffs[STATES[work]]
         is_left = batch.tries < backoff.attempts
-        self._send_to_dead_letters(batch[~is_left])
+        self._give_up(work, batch[~is_left])
         batch = batch[is_left]
         waits = backoff.waits(batch.tries, self._engine.chance)
         left = np.maximum(0, int(EXPRESS_SECONDS) - (self._engine.now - batch.since))
@@ -95,6 +95,12 @@ class Intake:
         self._engine.schedule(
             work, Batch(batch.devices, batch.events, batch.tries + 1, batch.since), waits
         )
+
+    def _give_up(self, work: Work, batch: Batch) -> None:
+        if work is Work.START:  # counted already, so ReconcileDevices starts the recovery
+            self._engine.record("starts postponed", len(batch))
+        else:
+            self._send_to_dead_letters(batch)
 
     def _send_to_dead_letters(self, batch: Batch) -> None:
         if len(batch):

@@ -47,6 +47,7 @@ def render(machine: str) -> str:
         "functions": {step: function_arn(step) for step in steps()},
         "dead_letter_queue_url": QUEUE_URL,
         **{f"{recovery}_state_machine_arn": machine_arn(recovery) for recovery in RECOVERIES},
+        "start_throttled": json.dumps(_policies()["errors"]["start_throttled"]),
         **retries(),
     }
 
@@ -65,8 +66,8 @@ def definition(machine: str) -> dict[str, Any]:
 
 def retries() -> dict[str, str]:
     """Return the ``Retry`` fields by the names that the templates use, as JSON text."""
-    known = json.loads((_FOLDER / "retry_policies.json").read_text("utf-8"))
-    errors, backoffs = known["errors"], known["backoffs"]
+    policies = _policies()
+    errors, backoffs = policies["errors"], policies["backoffs"]
     return {
         name: json.dumps(
             [
@@ -74,8 +75,13 @@ def retries() -> dict[str, str]:
                 for retrier in retriers
             ]
         )
-        for name, retriers in known["policies"].items()
+        for name, retriers in policies["policies"].items()
     }
+
+
+def _policies() -> dict[str, Any]:
+    known: dict[str, Any] = json.loads((_FOLDER / "retry_policies.json").read_text("utf-8"))
+    return known
 
 
 def _template(machine: str) -> str:

@@ -184,6 +184,7 @@ def check_intake(checks: Checks, execution: Execution) -> None:
     is_junk = message in checks.junk
     ends = {
         "MessageHandled": not is_junk and _is_processed(checks, message),
+        "RecoveryPostponed": not is_junk and _is_processed(checks, message),
         "MessageRefused": is_junk,
         "MessageStale": message["kind"] == "failed",
         "ThingUnknown": device in checks.world.edits.ever_missing,

@@ -314,7 +314,10 @@ class StepFunctions:
     ) -> None:
         action = self._integration(resource, given)
         service = resource.rpartition(":::")[2].partition(":")[0]
-        prefix = {"states": "StepFunctions", "sqs": "SQS"}[service]
+        prefix, refusal = {
+            "states": ("StepFunctions", "ThrottlingException"),
+            "sqs": ("SQS", "SdkClientException"),
+        }[service]
         fault = self._faults.draw_from(INTEGRATION_FAULTS, "integration")
         if fault is None and self._faults.outages:
             down = self._faults.outage(service, self._scheduler.now)
@@ -324,7 +327,7 @@ class StepFunctions:
 
         def act() -> None:
             if fault is Fault.INTEGRATION_BEFORE:
-                done(f"{prefix}.SdkClientException", "simulated")
+                done(f"{prefix}.{refusal}", "simulated")
                 return
             error = action()
             if fault is Fault.INTEGRATION_AFTER:
