@@ -19,13 +19,14 @@ functions under ``lib/lambda`` and ``resources/statemachine-definition.json``):
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from fleet_retry import runs
 from fleet_retry.deployment import Deployment, DeploymentError
 
 _RETRIES = "DeviceFirmwareRetries"
@@ -82,7 +83,7 @@ def count_running(deployment: Deployment) -> int:
         DeploymentError: the stack does not exist.
     """
     return sum(
-        1 for _ in _list_running(deployment.client("stepfunctions"), _find_machine(deployment))
+        1 for _ in runs.list_of(deployment.client("stepfunctions"), _find_machine(deployment))
     )
 
 
@@ -109,7 +110,7 @@ def stop(
     machine = _find_machine(deployment)
     definition = json.loads(states.describe_state_machine(stateMachineArn=machine)["definition"])
     # Listed before the first stop: stopping runs between pages may hide others.
-    for arn in list(_list_running(states, machine)):
+    for arn in list(runs.list_of(states, machine)):
         message = json.loads(states.describe_execution(executionArn=arn)["input"])
         sleep = _read_sleep(states, arn, definition)
         if sleep and not dry_run:
@@ -131,13 +132,6 @@ def _find_machine(deployment: Deployment) -> str:
         f"there is no Standard state machine {MACHINE}, so the CDK stack is not there (any more):"
         " adopt its devices without --stop-original"
     )
-
-
-def _list_running(states: Any, machine: str) -> Iterator[str]:
-    pages = states.get_paginator("list_executions").paginate(
-        stateMachineArn=machine, statusFilter="RUNNING"
-    )
-    yield from (run["executionArn"] for page in pages for run in page["executions"])
 
 
 def _read_sleep(states: Any, arn: str, definition: dict[str, Any]) -> tuple[int, int] | None:

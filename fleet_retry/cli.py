@@ -15,6 +15,7 @@ from fleet_retry.commands.redrive import redrive
 from fleet_retry.commands.release import release
 from fleet_retry.commands.resume import resume
 from fleet_retry.commands.show import show
+from fleet_retry.commands.stop_runs import stop_runs
 
 # Markdown renders the fences around the examples in the docstrings.
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="markdown")
@@ -38,6 +39,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "show": show,
     "history": history,
     "release": release,
+    "stop-runs": stop_runs,
     "campaigns": list_campaigns,
     "pause": pause,
     "resume": resume,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
 
+from firmware_retry.record import Record
+from fleet_retry import runs
 from fleet_retry.deployment import Deployment
 
 BATCH = 50
@@ -35,13 +37,18 @@ class Release:
     device_id: str
     outcome: ReleaseOutcome
     why: str = ""
-    """Why it was refused."""
+    """Why it was refused, or why its run sleeps on."""
 
 
-def release(deployment: Deployment, device_ids: Sequence[str]) -> Generator[Release, None, None]:
+Targets = Mapping[str, Record | None]
+"""Devices by name; None for those that are not tracked."""
+
+
+def release(deployment: Deployment, targets: Targets) -> Generator[Release, None, None]:
     """Release devices: out of the failed group, attributes restored, counters deleted.
 
-    Repeating is safe. A caller that stops early has to close the generator.
+    The run of such a device would sleep on for nothing, so it is stopped. Repeating is safe. A
+    caller that stops early has to close the generator.
 
     Yields:
         Each device, in order, and its outcome.
@@ -50,8 +57,13 @@ def release(deployment: Deployment, device_ids: Sequence[str]) -> Generator[Rele
         DeploymentError: the function does not exist.
         ClientError, BotoCoreError: it could not be invoked.
     """
-    batches = [device_ids[first : first + BATCH] for first in range(0, len(device_ids), BATCH)]
-    deployment.client("lambda")  # made once, before threads share it
+    devices = list(targets)
+    batches = [
+        {device: targets[device] for device in devices[first : first + BATCH]}
+        for first in range(0, len(devices), BATCH)
+    ]
+    for service in ("lambda", "stepfunctions"):  # made once, before threads share them
+        deployment.client(service)
     pool = ThreadPoolExecutor(_CONCURRENT_CALLS)
     try:
         for releases in pool.map(partial(_release_batch, deployment), batches):
@@ -61,7 +73,7 @@ def release(deployment: Deployment, device_ids: Sequence[str]) -> Generator[Rele
         pool.shutdown(cancel_futures=True)
 
 
-def _release_batch(deployment: Deployment, batch: Sequence[str]) -> list[Release]:
+def _release_batch(deployment: Deployment, batch: Targets) -> list[Release]:
     name = deployment.name("ReleaseDevice")
     with deployment.report_missing(f"function {name}"):
         answer = deployment.client("lambda").invoke(
@@ -77,4 +89,13 @@ def _release_batch(deployment: Deployment, batch: Sequence[str]) -> list[Release
         for outcome, devices in result.items()
         for device in devices
     }
-    return [Release(device, outcomes[device], refused.get(device, "")) for device in batch]
+    return [
+        _stop_run(deployment, Release(device, outcomes[device], refused.get(device, "")), record)
+        for device, record in batch.items()
+    ]
+
+
+def _stop_run(deployment: Deployment, release: Release, record: Record | None) -> Release:
+    if release.outcome is not ReleaseOutcome.RELEASED or record is None:
+        return release
+    return replace(release, why=runs.stop_run_of(deployment, record))

@@ -16,10 +16,7 @@ from fleet_retry.commands._options import read_text
 from fleet_retry.commands._selection import ByAge, ByCampaign, ByReason, ByState
 from fleet_retry.deployment import Deployment, DeploymentError
 from fleet_retry.records import Now, Selection
-from fleet_retry.releases import Release, ReleaseOutcome
-
-Targets = dict[str, Record | None]
-"""Devices by name; None for those that are not tracked."""
+from fleet_retry.releases import Release, ReleaseOutcome, Targets
 
 
 def release(  # noqa: PLR0913, PLR0917 -- options, by name
@@ -40,8 +37,9 @@ def release(  # noqa: PLR0913, PLR0917 -- options, by name
 ) -> None:
     """Release devices: out of the failed group, attributes restored, counters deleted.
 
-    The next failure of such a device starts a new episode. Repeating is safe. Exits with 1 when
-    some releases were refused, or after the answer no.
+    The run of such a device is stopped, since it would sleep on for nothing. The device's next
+    failure starts a new episode. Repeating is safe. Exits with 1 when some releases were refused,
+    or after the answer no.
 
     ```
     fleet-retry release pump-17 pump-18
@@ -66,7 +64,7 @@ def release(  # noqa: PLR0913, PLR0917 -- options, by name
         return
     if not yes:
         _ask(targets, is_stdin_taken=file == "-")
-    _release(deployment, list(targets))
+    _release(deployment, targets)
 
 
 def _collect_names(arguments: Iterable[str], file: str | None) -> list[str]:
@@ -122,9 +120,9 @@ def _ask(targets: Targets, is_stdin_taken: bool) -> None:
     confirm(f"Release {_summarize(targets)}?")
 
 
-def _release(deployment: Deployment, names: Sequence[str]) -> None:
+def _release(deployment: Deployment, targets: Targets) -> None:
     outcomes = _progress.report(
-        releases.release(deployment, names), _describe, doing="Releasing", total=len(names)
+        releases.release(deployment, targets), _describe, doing="Releasing", total=len(targets)
     )
     if outcomes[ReleaseOutcome.REFUSED]:
         terminal.remark("Some were refused; what was done stays done, so it can be repeated.")
@@ -133,6 +131,7 @@ def _release(deployment: Deployment, names: Sequence[str]) -> None:
 
 def _describe(release: Release) -> tuple[ReleaseOutcome, str]:
     outcome = release.outcome
+    why = terminal.printable(release.why)
     if outcome is ReleaseOutcome.RELEASED:
-        return outcome, ""
-    return outcome, f"{release.device_id}  {outcome}  {terminal.printable(release.why)}".rstrip()
+        return outcome, f"{release.device_id}  released, its run goes on  {why}" if why else ""
+    return outcome, f"{release.device_id}  {outcome}  {why}".rstrip()

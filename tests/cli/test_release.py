@@ -57,6 +57,23 @@ def test_who_says_no_releases_nothing(releasing: Fleet) -> None:
     assert "Nothing was changed." in output
 
 
+def test_the_run_of_a_released_device_sleeps_no_longer(releasing: Fleet) -> None:
+    assert releasing.run("release", "resting", "failed-1", "fine", "--yes") == (0, "3 released\n")
+    stopped = [asked["executionArn"] for asked in releasing.has_asked("StopExecution")]
+    assert [arn.rpartition("execution:")[2] for arn in stopped] == [
+        "FirmwareCoolDownStateMachine:t-resting-1",
+        "FirmwareEscalationStateMachine:t-failed-1-1",
+    ]
+
+
+def test_a_run_that_may_not_be_stopped_is_named_and_the_release_stands(releasing: Fleet) -> None:
+    releasing.refuse("StopExecution")
+    code, output = releasing.run("release", "resting", "--yes")
+    assert code == 0
+    assert output.startswith("resting  released, its run goes on  ")
+    assert output.splitlines()[-1] == "1 released"
+
+
 def test_yes_is_not_asked(releasing: Fleet) -> None:
     assert releasing.run("release", "failed-1", "--yes") == (0, "1 released\n")
 
