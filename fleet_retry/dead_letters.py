@@ -24,7 +24,9 @@ from fleet_retry.deployment import Deployment
 
 # What the rules make of a payload, see modules/ingestion.
 _SELECTED = ("timestamp", "status", "model", "FW", "jobId", "eventId")
-_TEXT = re.compile(r"'(\w+)' AS (kind|reportedBy)")
+_KIND = re.compile(r"(?:'(\w+)'|CASE status (.*?) ELSE '(\w+)' END) AS kind")
+_KIND_OF_STATUS = re.compile(r"WHEN '([^']*)' THEN '(\w+)'")
+_TEXT = re.compile(r"'(\w+)' AS (reportedBy)")
 _DEVICE_ID = re.compile(r"(_id_|clientid\(\)|topic\(([0-9]+)\)|thingArn)[^_]*? AS deviceId")
 _REASON = re.compile(
     r"regexp_replace\((?:get\((\*|statusDetails), '([^']+)'\)|(\w+)),[^)]*\), '[^']*'\)"
@@ -240,6 +242,7 @@ def _read_error_document(iot: Any, letter: dict[str, Any], sent: int) -> Letter:
         return Letter(why, "", None)
     device_id = _device_id(source, letter, payload)
     message = {
+        "kind": _read_kind(sql, payload.get("status")),
         **{name: text for text, name in _TEXT.findall(sql)},
         "deviceId": device_id,
         **{name: payload[name] for name in _SELECTED if name in payload and f" AS {name}" in sql},
@@ -251,6 +254,15 @@ def _read_error_document(iot: Any, letter: dict[str, Any], sent: int) -> Letter:
     # A letter names every action of the rule that failed; all but the log start the intake.
     is_counted = all("logs" in failure["failedAction"].lower() for failure in letter["failures"])
     return Letter(why, str(device_id), message, is_counted)
+
+
+def _read_kind(sql: str, status: Any) -> str:
+    found = _KIND.search(sql)
+    if found is None:
+        raise ValueError("the SQL of its rule names no kind of message")
+    constant, cases, otherwise = found.groups()
+    kinds: dict[str, str] = dict(_KIND_OF_STATUS.findall(cases or ""))
+    return str(constant or kinds.get(str(status), otherwise))
 
 
 def _read_reasons(sql: str, payload: dict[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,8 @@ from fleet_retry.deployment import Deployment, Machine, NotThereError
 
 _RECOVERIES: tuple[Machine, ...] = ("cool_down", "escalation")
 _CONCURRENT_CALLS = 8
+_OVER = frozenset({"ExecutionDoesNotExist", "ValidationException"})
+"""The errors for a run that has ended already, lately or months ago."""
 _CAUSE = "fleet-retry: the run is not needed any more"
 
 
@@ -73,7 +75,7 @@ def _stop(states: Any, arn: str) -> tuple[str, StopOutcome, str]:
     try:
         states.stop_execution(executionArn=arn, cause=_CAUSE)
     except ClientError as error:
-        if error.response["Error"]["Code"] == "ExecutionDoesNotExist":
+        if error.response["Error"]["Code"] in _OVER:
             return arn, StopOutcome.STOPPED, ""
         return arn, StopOutcome.REFUSED, str(error)
     return arn, StopOutcome.STOPPED, ""

@@ -37,7 +37,7 @@ def end_episode(message: Message, *, has_succeeded: bool) -> None:
     if cause is None:
         return
     # The first failures of a new campaign may arrive in any order: none of them is stale.
-    up_to = message.sent_at if cause is Cause.SUCCEEDED else 0
+    up_to = _dated(record, message) if cause is Cause.SUCCEEDED else 0
     try:
         has_ended = recovery.end_episode(record, cause, up_to)
     except RecoverySupersededError as error:
@@ -54,6 +54,12 @@ def end_episode(message: Message, *, has_succeeded: bool) -> None:
 
 def _cause_to_end(record: Record, message: Message, has_succeeded: bool) -> Cause | None:
     if has_succeeded:
-        return Cause.SUCCEEDED if record.ends_by(message) else None
+        is_over = record.ends_by(message) or staleness.is_success_of(record, message)
+        return Cause.SUCCEEDED if is_over else None
     is_over = staleness.outcome_of(message, record) is Outcome.CAMPAIGN_CHANGED
     return Cause.CAMPAIGN_CHANGED if is_over else None
+
+
+def _dated(record: Record, success: Message) -> int:
+    """Return when a success was sent, or when it arrived if its clock is behind the failures'."""
+    return success.sent_at if success.sent_at >= record.started_at else success.received_at

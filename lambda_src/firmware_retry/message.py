@@ -39,9 +39,10 @@ _BEHIND = 3_600_000
 _AHEAD = 300_000
 """How far behind and ahead of the broker's clock a clock is right that tells copies apart,
 milliseconds."""
-_COPIES_WITHIN = 600_000
+_COPIES_WITHIN = 120_000
 """How far apart two messages with the same words may arrive and are copies of each other, unless a
-clock that is right tells them apart. Milliseconds; from twice as far on they are two failures."""
+clock that is right tells them apart. Milliseconds; from twice as far on they are two failures. The
+broker sends a copy within seconds, and an attempt takes a device minutes."""
 
 _FRESH = 300_000
 """How far apart the clocks of a device and of AWS may be, milliseconds."""
@@ -301,9 +302,9 @@ def _parse_received_at(event: dict[str, Any]) -> int:
 
 def _parse_sent_at(event: dict[str, Any]) -> int:
     received = _parse_received_at(event)
-    sent = _milliseconds(_to_line(event.get("timestamp")))
+    sent = _read_clock(_to_line(event.get("timestamp")))
     # With a clock that is ahead, or reset to its factory setting, every later campaign would appear
     # to be an earlier one.
     if sent is None or not received - _OLDEST <= sent <= received:
         return received
-    return sent
+    return int(sent)

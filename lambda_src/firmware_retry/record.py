@@ -7,7 +7,7 @@ from typing import Any
 
 from firmware_retry import clock
 from firmware_retry.errors import UnreadableRecordError
-from firmware_retry.message import Message, Reporter
+from firmware_retry.message import UNKNOWN_CAMPAIGN, Message, Reporter
 from firmware_retry.settings import settings
 
 CLOCKS_DIFFER = 1000
@@ -335,21 +335,23 @@ class Record:
         """Return whether a success ends this episode.
 
         It ends only an episode that began before it: a job may be run again after it had succeeded.
-        A job that AWS IoT Jobs reports ends the episode of another one only if it did not succeed
-        before the last failure, since another job may be under way.
+        Failures that were sent after it are of another attempt, by the device's clock or of another
+        job. Two clocks are not compared so closely, and a job that succeeded fails no more.
         """
         if success.happened_at < self.started_at:
             return False
-        if success.reported_by is Reporter.DEVICE or success.campaign in self.known_campaigns:
-            return True
-        return success.sent_at >= self.last_sent_at
+        is_by_job = success.reported_by is Reporter.JOBS
+        is_of_episode = success.campaign in self.known_campaigns
+        is_comparable = not is_of_episode if is_by_job else self.reported_by is Reporter.DEVICE
+        return not is_comparable or success.happened_at >= self.last_sent_at
 
     def is_of_other_campaign(self, message: Message) -> bool:
         """Return whether a failure is of another campaign than the one counted.
 
-        A device that falls back to the firmware before still fails in the same update.
+        A device that falls back to the firmware before still fails in the same update, and a
+        campaign that nobody named may be any.
         """
-        if message.is_of_unknown_campaign or message.campaign == self.campaign:
+        if message.is_of_unknown_campaign or self.campaign in (message.campaign, UNKNOWN_CAMPAIGN):
             return False
         falls_back = message.campaign in self.former_campaigns
         return not (falls_back and self.started_at < message.sent_at)

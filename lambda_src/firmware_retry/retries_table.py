@@ -47,7 +47,7 @@ from firmware_retry import aws, clock, history_table
 from firmware_retry.aws import ConditionFailedError
 from firmware_retry.errors import RecoverySupersededError, TransientError
 from firmware_retry.history_table import LatestEnd, Transition
-from firmware_retry.message import Message
+from firmware_retry.message import UNKNOWN_CAMPAIGN, Message
 from firmware_retry.record import Cause, Outcome, Record, Run, State
 from firmware_retry.settings import settings
 
@@ -116,7 +116,7 @@ def count(message: Message, is_fatal: bool = False) -> tuple[Outcome, Record | N
     of_campaign = (
         ""
         if message.is_of_unknown_campaign
-        else " AND (campaign = :campaign"
+        else " AND (campaign = :campaign OR campaign = :unknown"
         " OR (contains(formerCampaigns, :campaign) AND startedAt < :sent))"
     )
     values = {
@@ -130,6 +130,7 @@ def count(message: Message, is_fatal: bool = False) -> tuple[Outcome, Record | N
         ":fatal": {"BOOL": True},
         ":tracking": {"S": State.TRACKING},
         ":campaign": {"S": message.campaign},
+        ":unknown": {"S": UNKNOWN_CAMPAIGN},
         ":reporter": {"S": message.reported_by},
         ":limit": {"N": str(settings().retry_limit)},
     }

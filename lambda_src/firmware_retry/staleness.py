@@ -7,7 +7,7 @@ and is of a campaign that is not in the device's history is not a late one of an
 
 from firmware_retry import history_table
 from firmware_retry.history_table import LatestEnd
-from firmware_retry.message import Message
+from firmware_retry.message import Message, Reporter
 from firmware_retry.record import Outcome, Record
 from firmware_retry.settings import settings
 
@@ -26,6 +26,37 @@ def outcome_of(message: Message, record: Record) -> Outcome:
     if outcome is not Outcome.STALE or is_by_other or not record.is_of_other_campaign(message):
         return outcome
     return Outcome.CAMPAIGN_CHANGED if _is_of_new_campaign(message) else Outcome.STALE
+
+
+def first_sent_at(message: Message, latest: LatestEnd) -> int:
+    """Return when a failure of the episode that a message begins may be sent at the earliest.
+
+    A campaign that was never counted has no failures of an earlier episode, so the clock of the
+    device need not be right.
+
+    Returns:
+        Milliseconds since the epoch; 0 for any time.
+    """
+    if not 0 < latest.up_to <= message.sent_at:
+        return 0
+    if message.is_of_unknown_campaign or settings().job_events_enabled:
+        return latest.up_to
+    has_begun = history_table.has_begun(message.device_id, message.campaign)
+    return latest.up_to if has_begun else 0
+
+
+def is_success_of(record: Record, success: Message) -> bool:
+    """Return whether a success that seems older than an episode is of its update.
+
+    The new firmware may set the clock back by days. Either the success names the job that fails, or
+    a firmware other than the one that fails; an update that succeeded before is not it.
+    """
+    if success.happened_at >= record.started_at or success.is_of_unknown_campaign:
+        return False
+    is_same = success.campaign in record.known_campaigns
+    if is_same is not success.names_job or success.reported_by is Reporter.JOBS:
+        return False
+    return history_table.read_latest_end(success.device_id).succeeded != success.campaign
 
 
 def _is_of_new_campaign(message: Message) -> bool:

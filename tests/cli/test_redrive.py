@@ -70,7 +70,8 @@ def reason_sql(source: str, key: str) -> str:
 def create_rule(device_id: str) -> None:
     checked = f"CASE cast(regexp_matches({device_id}, '[^a-z]') AS String) WHEN 'false' THEN"
     sql = (
-        "SELECT 'failed' AS kind, 'device' AS reportedBy,"
+        "SELECT CASE status WHEN 'failed' THEN 'failed' WHEN 'timed out' THEN 'failed' ELSE"
+        " 'unclear' END AS kind, 'device' AS reportedBy,"
         f" {checked} {device_id} ELSE '[refused]' END AS deviceId,"
         " timestamp AS timestamp, status AS status,"
         f" {reason_sql('', 'reason')}, {reason_sql('*', 'a-1')} FROM 'iot/+/data'"

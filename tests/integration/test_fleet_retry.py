@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from firmware_retry.clock import iso
+from fleet_retry import dead_letters
 from fleet_retry.cli import app
 from fleet_retry.doctor import resources
 from localcloud import LocalCloud, eventually
@@ -130,6 +132,32 @@ def test_a_dead_letter_is_shown_and_redriven(second: Fleet) -> None:
     assert len(second.runs("intake")) == runs
     assert "1 redriven" in run(second, "redrive")[1]
     assert len(second.runs("intake")) == runs + 1
+
+
+@pytest.mark.parametrize(
+    ("rule", "status", "kind"),
+    [
+        ("FailedFirmwareUpdateRule", "TIMED_OUT", "failed"),
+        ("SucceededFirmwareUpdateRule", "SUCCEEDED", "succeeded"),
+        ("SucceededFirmwareUpdateRule", "success", "unclear"),
+        ("FirmwareJobFailedRule", "FAILED", "failed"),
+        ("FirmwareJobSucceededRule", "SUCCEEDED", "succeeded"),
+    ],
+)
+def test_a_letter_of_a_rule_is_the_message_that_the_rule_makes(
+    second: Fleet, rule: str, status: str, kind: str
+) -> None:
+    arn = "arn:aws:iot:us-east-1:000000000000:thing/redriven"
+    payload = {"thingArn": arn, "status": status, "FW": "9.9"}
+    letter = {
+        "ruleName": f"second_{rule}",
+        "topic": "second/redriven/data",
+        "base64OriginalPayload": base64.b64encode(json.dumps(payload).encode()).decode(),
+        "failures": [{"failedAction": "StepFunctionsAction", "errorMessage": "throttled"}],
+    }
+    read = dead_letters.read(second.client("iot"), json.dumps(letter), sent=1)
+    assert read.message is not None
+    assert (read.device_id, read.message["kind"]) == ("redriven", kind)
 
 
 def test_the_deployment_is_found_by_terraforms_outputs(

@@ -28,6 +28,7 @@ from tests.resilience.test_fault_matrix import (
     LONG_AGO,
     ORIGINALS,
     DeviceUnderTest,
+    calls_of_all,
     ends,
     run_journeys,
 )
@@ -123,9 +124,10 @@ class Stopper:
 
 
 def test_no_stop_loses_a_device(second: Fleet, figures: list[str]) -> None:
-    undisturbed = DeviceUnderTest("unstopped", ORIGINAL)
-    run_journeys(second, [undisturbed])
-    calls = [c for c in second.cloud.targets("unstopped") if c.origin is Origin.FUNCTION]
+    names = ["unstopped-0", "unstopped-1"]
+    undisturbed = [DeviceUnderTest(name, ORIGINAL) for name in names]
+    run_journeys(second, undisturbed)
+    calls = [call for call in calls_of_all(second, names) if call.origin is Origin.FUNCTION]
     stops = {f"stopped-{n}": stop for n, stop in enumerate(every_stop(second, calls))}
     devices = [
         DeviceUnderTest(name, ORIGINAL, _hold_at(stop.call, name), needs_reconcile=True)
@@ -139,7 +141,7 @@ def test_no_stop_loses_a_device(second: Fleet, figures: list[str]) -> None:
     assert {str(stops[n]) for n in stops.keys() - stopper.stopped.keys()} == set()
     assert set(stopper.stopped.values()) == {"ABORTED"}
 
-    (unstopped,) = ends(second, [undisturbed]).values()
+    unstopped = ends(second, undisturbed)[names[0]]
     found = ends(second, devices)
     lost = {
         str(stop): {

@@ -153,10 +153,10 @@ WRONG_CLOCKS = [
 def test_the_same_words_are_a_copy_within_minutes_and_another_failure_after_hours(
     timestamp: Any,
 ) -> None:
-    for apart in (0, 1, MINUTE, 10 * MINUTE - 1):
+    for apart in (0, 1, MINUTE, 2 * MINUTE - 1):
         assert are_copies(event_ids(timestamp), event_ids(timestamp, RECEIVED + apart))
         assert are_copies(event_ids(timestamp, RECEIVED + apart), event_ids(timestamp))
-    for apart in (20 * MINUTE, HOUR, 24 * HOUR):
+    for apart in (4 * MINUTE, HOUR, 24 * HOUR):
         assert not are_copies(event_ids(timestamp), event_ids(timestamp, RECEIVED + apart))
 
 
@@ -176,14 +176,6 @@ def test_other_words_are_another_failure_at_any_time(fields: dict[str, Any]) -> 
     """A device that was offline sends at last what it kept."""
     first = {"timestamp": "1970-01-01T00:00:03"}
     assert not are_copies(parse(**first).event_ids, parse(**(first | fields)).event_ids)
-
-
-def test_a_retry_of_an_intake_is_a_copy_though_the_time_of_arrival_is_missing(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    first = parse(timestamp="boot-17").event_ids
-    monkeypatch.setattr(clock, "now", lambda: 1711320300.0 + 300)
-    assert are_copies(first, parse(timestamp="boot-17").event_ids)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from .journey import ORIGINAL, Stage, bring, handle
 
 DAY = 86_400_000
 LATER = 60_000
+ARRIVED = 1_711_320_208_793
 
 
 @pytest.fixture
@@ -156,6 +157,59 @@ def test_a_success_whose_clock_is_minutes_behind_ends_what_was_dated_by_arrival(
     handle(failure(receivedAt=arrived) | {"timestamp": "1970-01-01T00:00:03"})
     handle(success(-180_000, receivedAt=arrived + 1_000))
     assert thing.record() is None
+
+
+def arriving(event: dict[str, Any], at: int, clock: str | None = None) -> dict[str, Any]:
+    """A message that arrives at a time, milliseconds, from a device whose clock says something."""
+    return event | {"receivedAt": at, "timestamp": clock or str(at)}
+
+
+def test_a_clock_that_is_set_back_after_the_first_failure_hides_no_other(alone: Cloud) -> None:
+    """Each attempt reboots the device, and its clock is five days behind from then on."""
+    handle(arriving(success(), ARRIVED - 2 * DAY))
+    for number in range(3):
+        at = ARRIVED + number * 600_000
+        behind = str(at - 5 * DAY) if number else None
+        handle(arriving(failure(fw="2.28"), at, behind))
+    assert counter(alone) == 3
+
+
+@pytest.mark.parametrize("stage", [Stage.TRACKED, Stage.COOLING_DOWN, Stage.NOTIFIED])
+def test_a_success_of_new_firmware_ends_the_episode_though_it_set_the_clock_back(
+    cloud: Cloud, stage: Stage
+) -> None:
+    bring(cloud, stage)
+    at = ARRIVED + 3_600_000
+    handle(arriving(success(FW="2.28"), at, str(at - 10 * DAY)))
+    assert (cloud.record(), cloud.attributes()) == (None, ORIGINAL)
+
+
+def test_a_success_of_the_firmware_that_fails_now_is_of_an_earlier_update(thing: Cloud) -> None:
+    handle(arriving(failure(), ARRIVED))
+    handle(arriving(success(), ARRIVED + 1_000, str(ARRIVED - 10 * DAY)))
+    assert counter(thing) == 1
+
+
+@pytest.mark.parametrize("clock", ["2024-03-24T21:43:28Z", "1711316608.793", "1711316608793000"])
+def test_a_failure_from_before_a_success_is_stale_in_whatever_form_its_time_is(
+    thing: Cloud, clock: str
+) -> None:
+    handle(arriving(success(FW="2.28"), ARRIVED))
+    assert handle(arriving(failure(), ARRIVED + 1_000, clock)) == "of the past"
+
+
+def test_failures_that_were_sent_after_a_success_outlive_it(thing: Cloud) -> None:
+    handle(arriving(failure(1), ARRIVED))
+    handle(arriving(failure(2), ARRIVED + 40 * 60_000))
+    late = arriving(success(FW="2.28"), ARRIVED + 41 * 60_000, str(ARRIVED + 10 * 60_000))
+    handle(late)
+    assert counter(thing) == 2
+
+
+def test_a_campaign_that_was_not_named_at_first_goes_on_under_its_name(thing: Cloud) -> None:
+    for number in range(2):
+        handle(failure(number, FW=None))
+    assert handle(failure(2)) == "cool_down_due"
 
 
 def bring_and_succeed(cloud: Cloud) -> None:

@@ -114,8 +114,8 @@ def test_a_copy_is_not_counted_whichever_of_the_two_is_handled_first(
 
 
 def test_failures_after_reboots_count_though_the_clock_says_the_same(tracked: Cloud) -> None:
-    hours = [1_711_320_300_000 + hour * 3_600_000 for hour in range(LIMIT)]
-    outcomes = [count(timestamp="1970-01-01T00:00:03", receivedAt=arrived) for arrived in hours]
+    attempts = [1_711_320_300_000 + number * 300_000 for number in range(LIMIT)]
+    outcomes = [count(timestamp="1970-01-01T00:00:03", receivedAt=arrived) for arrived in attempts]
     assert outcomes == [Outcome.COUNTED] * (LIMIT - 1) + [Outcome.COOL_DOWN_DUE]
 
 

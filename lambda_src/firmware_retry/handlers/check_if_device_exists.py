@@ -37,10 +37,8 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     latest = history_table.read_latest_end(message.device_id)
     if staleness.is_stale(message, latest):
         raise StaleMessageError(f"{message.device_id}: sent before the last episode ended")
-    # The clock of a device that was never known to be in this campaign is behind.
-    not_before = latest.up_to if latest.up_to <= message.sent_at else 0
     return {
-        "notBefore": not_before,
+        "notBefore": staleness.first_sent_at(message, latest),
         "end": asdict(latest),
         "rounds": rounds,
         "thing": asdict(thing),
