@@ -249,13 +249,21 @@ class Model:
         if episode is None:
             return False
         if has_succeeded:
-            is_known = report.campaign in {episode.campaign, *episode.former}
-            is_own = report.reporter == DEVICE or is_known or report.sent_at >= episode.last_sent
-            return is_own and report.happened_at >= episode.started_at
+            return self._is_success_of(report, episode)
         if report.reporter != episode.reporter or _is_about(report, episode):
             return False
         is_later = max(episode.started_at + 1, episode.not_before) <= report.sent_at
         return is_later or self.is_new(report)
+
+    def _is_success_of(self, report: Report, episode: Episode) -> bool:
+        """Compare clocks that can be compared; words tell where the new firmware set one back."""
+        is_known = report.campaign in {episode.campaign, *episode.former}
+        if report.happened_at >= episode.started_at:
+            is_same_clock = not is_known if report.reporter == JOBS else episode.reporter == DEVICE
+            return not is_same_clock or report.happened_at >= episode.last_sent
+        if report.campaign == UNKNOWN or report.reporter == JOBS or is_known != report.names_job:
+            return False
+        return self.ends.get(report.device, End()).succeeded != report.campaign
 
     def is_new(self, report: Report) -> bool:
         """Return whether a failure that seems old is of a campaign never seen of the device."""
@@ -269,6 +277,17 @@ class Model:
             return False
         has_succeeded = end.succeeded and (report.campaign == end.succeeded) is report.names_job
         return bool(has_succeeded) or not self.is_new(report)
+
+    def earliest(self, report: Report, up_to: int) -> int:
+        """Return before when failures are late in the episode that a report begins.
+
+        A campaign never seen of the device has no failures of an earlier episode.
+        """
+        if not 0 < up_to <= report.sent_at:
+            return 0
+        is_unsure = report.campaign != UNKNOWN and not self.has_job_events
+        is_unseen = report.campaign not in self.seen.get(report.device, ())
+        return 0 if is_unsure and is_unseen else up_to
 
     def is_used_up(self, device: str) -> bool:
         """Return whether a recovery has to claim a tracked device."""
@@ -382,4 +401,5 @@ class Model:
 
 def _is_about(report: Report, episode: Episode) -> bool:
     falls_back = report.campaign in episode.former and episode.started_at < report.sent_at
-    return report.campaign in (episode.campaign, UNKNOWN) or falls_back
+    is_unnamed = UNKNOWN in (report.campaign, episode.campaign)
+    return report.campaign == episode.campaign or is_unnamed or falls_back

@@ -136,17 +136,19 @@ class SafetyChecks:
         if run.step == "IncrementRetryCounter":
             run.verdict = "campaign_changed" if self._model.is_new(report) else "stale"
         if run.step == "CheckIfDeviceExists":
-            run.verdict = self._model.is_late(report), run.verdict[1]
+            is_late, up_to, _ = run.verdict
+            if report.sent_at < up_to:
+                is_late = self._model.is_late(report)
+            run.verdict = is_late, up_to, self._model.earliest(report, up_to)
         return answer
 
     def _check_late(self, run: FunctionRun, error: str | None, result: Any) -> None:
         if run.verdict is None or error not in (None, "StaleMessageError"):
             return
-        is_late, up_to = run.verdict
-        up_to = up_to if up_to <= parse_report(run.event).sent_at else 0
-        if is_late != (error is not None) or (not is_late and result["notBefore"] != up_to):
+        is_late, _, earliest = run.verdict
+        if is_late != (error is not None) or (not is_late and result["notBefore"] != earliest):
             said = error or result
-            self._checks.violate("outcome", f"{run} said {said}, late is what is before {up_to}")
+            self._checks.violate("outcome", f"{run} said {said}, late is what is before {earliest}")
 
     def _read(self, call: Call, perform: Perform) -> Any:
         if call.run.step == "ClearDeviceRecord" and call.parameters["TableName"] == RETRIES:
@@ -156,7 +158,8 @@ class SafetyChecks:
         if call.run.step == "CheckIfDeviceExists":
             report = parse_report(call.run.event)
             up_to = self._model.ends.get(report.device, End()).up_to
-            call.run.verdict = self._model.is_late(report), up_to
+            earliest = self._model.earliest(report, up_to)
+            call.run.verdict = self._model.is_late(report), up_to, earliest
         return perform(call)
 
     def _check_cleared(self, run: FunctionRun, error: str | None, _: Any) -> None:
