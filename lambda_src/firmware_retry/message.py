@@ -307,4 +307,4 @@ def _parse_sent_at(event: dict[str, Any]) -> int:
     # to be an earlier one.
     if sent is None or not received - _OLDEST <= sent <= received:
         return received
-    return int(sent)
+    return round(sent)

@@ -1,6 +1,7 @@
 """The devices: they try to update, and report it, as AWS IoT Jobs does for some of them."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from simulator.faults import Fault
@@ -32,8 +33,11 @@ class Device:
         self._changes_campaign = chance.choice((0.0, 0.0, 0.1, 0.3))
         self._clock = chance.choice((0.0, 0.0, 0.0, 90.0, -90.0))
         """Seconds by which the device's clock is off."""
-        self._resets_clock = chance.random() < 0.1
+        kind_of_clock = chance.random()
+        self._resets_clock = kind_of_clock < 0.1
         """Whether its clock begins at 1970 with each attempt."""
+        self._writes_iso = 0.1 <= kind_of_clock < 0.3
+        """Whether it writes times as ISO 8601 instead of milliseconds."""
         self._campaign = 1
         self._names_job = chance.random() < 0.3
         self._names_firmware = chance.random() < 0.9
@@ -114,18 +118,18 @@ class Device:
         """Return the device's own report, by its own clock."""
         world = self._world
         if world.faults.happens(Fault.DEVICE_CLOCK):
-            self._clock += world.random.choice((-3600.0, -60.0, 60.0, 3600.0, _DAY))
+            self._clock += world.random.choice((-5 * _DAY, -3600.0, -60.0, 60.0, 3600.0, _DAY))
         # No two attempts of a device have the same time, whatever its clock does.
         self._slot = int(self._falls_back and not self._slot)
         sent = int((world.scheduler.now + self._clock) * 1000)
         sent = sent if sent % 1000 != self._last else sent + 1
         self._last = (self._last + 1) % 1000
-        stamp = str(sent - sent % 1000 + self._last)
+        sent += self._last - sent % 1000
         return {
             "kind": kind,
             "reportedBy": DEVICE,
             "deviceId": self.name,
-            "timestamp": "1970-01-01T00:00:03" if self._resets_clock else stamp,
+            "timestamp": self._write_time(sent),
             "status": kind,
             "model": "wo:v8",
             **({"FW": f"2.{self._campaign + self._slot}"} if self._names_firmware else {}),
@@ -134,6 +138,14 @@ class Device:
             "clientId": self.name,
             "receivedAt": int(world.scheduler.now * 1000),
         }
+
+    def _write_time(self, moment: int) -> str:
+        if self._resets_clock:
+            return "1970-01-01T00:00:03"
+        if self._writes_iso:
+            time = datetime.fromtimestamp(moment / 1000, UTC)
+            return time.isoformat(timespec="milliseconds")
+        return str(moment)
 
     def _event(self, kind: str) -> dict[str, Any]:
         """Return the event of AWS IoT Jobs; its clock is right, and counts seconds."""
