@@ -28,6 +28,7 @@ from firmware_retry.errors import (
     BackupMissingError,
     CampaignPausedError,
     RecoverySupersededError,
+    RequestRefusedError,
     StillInGroupError,
     ThingNotFoundError,
 )
@@ -72,8 +73,14 @@ def _overwrite(run: Run, state: State, attributes: Mapping[str, str], wait_secon
         groups = registry.dynamic_groups_of(run.device_id) if cools_down else frozenset()
         thing = registry.describe(run.device_id)
         record = retries_table.claim(run, state, wait_seconds, groups)
-        if not record.away_since:
-            record = _move_away(run, record, thing, attributes, wait_seconds)
+        try:
+            if not record.away_since:
+                record = _move_away(run, record, thing, attributes, wait_seconds)
+        except RequestRefusedError:
+            # Attributes that cannot be overwritten must not keep an episode from its end. A
+            # concurrent worker has read the same version of the thing, and is refused as well.
+            if not record.ending:
+                raise
     if record.ending:
         finish(run)
     return record.due_at

@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from firmware_retry import aws, clock, executions, registry
-from firmware_retry.errors import ReconcileIncompleteError, TransientError
+from firmware_retry.errors import ReconcileIncompleteError, RequestRefusedError, TransientError
 from firmware_retry.fleet_scan import Census
 from firmware_retry.handlers import (
     clear_device_record,
     increment_retry_counter,
     move_device_to_failed_group,
     reconcile_devices,
+    release_device,
     reset_retry_count_to_failed_update,
     reset_retry_counter_and_move_out,
     restore_device_attributes,
@@ -814,6 +815,41 @@ def test_an_end_that_waits_for_a_dead_run_is_made(
     cloud.stepfunctions.stop_execution(executionArn=run)
     assert reconcile() == {done: 1}
     assert (cloud.record(), cloud.attributes()) == (None, ORIGINAL)
+
+
+@pytest.mark.parametrize(
+    ("stage", "step"),
+    [
+        (Stage.MOVING, reset_retry_counter_and_move_out),
+        (Stage.MARKING, reset_retry_count_to_failed_update),
+    ],
+)
+@pytest.mark.parametrize("ends_by", ["success", "release"])
+def test_an_end_is_made_though_the_attributes_cannot_be_overwritten(
+    cloud: Cloud,
+    fake_time: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+    stage: Stage,
+    step: Any,
+    ends_by: str,
+) -> None:
+    """A thing that has no thing type holds three attributes at most."""
+    recovery = bring(cloud, stage)
+
+    def refuse(_: object, changes: object) -> None:
+        if changes:
+            raise RequestRefusedError("too many attributes", "InvalidRequestException")
+
+    monkeypatch.setattr(registry, "update", refuse)
+    with pytest.raises(RequestRefusedError):
+        step.handler(recovery, None)
+    if ends_by == "success":
+        clear_device_record.handler(success(1_000), None)
+    else:
+        assert release_device.handler({"deviceId": "dev-1"}, None) == {"releasing": ["dev-1"]}
+    fake_time[0] += HOUR
+    reconcile()
+    assert (cloud.record(), cloud.backup(), cloud.attributes()) == (None, None, ORIGINAL)
 
 
 # Devices that do not leave their dynamic groups
