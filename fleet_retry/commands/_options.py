@@ -133,12 +133,13 @@ def _is_typed(context: typer.Context, option: str) -> bool:
 
 
 def read_text(file: str) -> str:
-    """Read a file; ``-`` is stdin.
+    """Read a file, without a byte order mark; ``-`` is stdin.
 
     Raises:
         DeploymentError: it cannot be read.
     """
     try:
-        return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise DeploymentError(f"{file} cannot be read: {error}") from error
+    return text.removeprefix("\ufeff")

@@ -1,6 +1,6 @@
 """``fleet-retry doctor``: checks that all that the module needs is enabled and in order.
 
-The docstring of a check is printed when it finds nothing.
+The first line of a check's docstring is printed when it finds nothing.
 """
 
 from __future__ import annotations
@@ -74,4 +74,4 @@ def _run(check: Check, context: Context) -> list[Finding]:
         found.append(fault(error.what, "what needs it does not work", "terraform apply"))
     except (BotoCoreError, DeploymentError) as error:
         found.append(not_checked(str(error)))
-    return found or [Finding(Status.OK, check.__doc__ or "")]
+    return found or [Finding(Status.OK, (check.__doc__ or "").partition("\n")[0])]

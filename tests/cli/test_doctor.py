@@ -63,6 +63,7 @@ def test_a_module_in_order_has_no_findings(healthy: Fleet) -> None:
     code, output = healthy.run("doctor")
     assert code == 0
     assert output.splitlines()[-1] == f"1 note, {len(CHECKS) - 1} in order"
+    assert not [line for line in healthy.run_json("doctor") if "\n" in line["what"]]
     assert only(healthy, "membership events", "note")["do"].startswith("nothing has to be done")
 
 

@@ -95,7 +95,8 @@ def test_a_selection_is_released(releasing: Fleet) -> None:
 
 def test_names_come_from_a_file_too_each_once(releasing: Fleet, tmp_path: Path) -> None:
     file = tmp_path / "fixed.txt"
-    file.write_text("failed-1\n\n  failed-2 \nfailed-1\n")
+    # With a byte order mark, as Excel and PowerShell save it.
+    file.write_text("\ufefffailed-1\r\n\r\n  failed-2 \r\nfailed-1\r\n", encoding="utf-8")
     assert releasing.run("release", "resting", "--file", str(file), "--yes")[0] == 0
     assert list_invocations(releasing) == [["resting", "failed-1", "failed-2"]]
 
