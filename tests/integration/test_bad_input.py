@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import time
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -13,6 +16,8 @@ from localcloud.fleet import Fleet
 SENDERS = iter(range(1000))
 MOST = 128 * 1024
 """AWS IoT refuses larger payloads."""
+LONG_HASH = hashlib.sha256(b"2" * 137).hexdigest()[:8]
+HOUR = 3_600_000
 
 
 @pytest.fixture
@@ -78,9 +83,13 @@ def test_a_message_that_names_no_device(quickstart: Fleet, sender: str) -> None:
         ({"FW": "2.27\0\0"}, "2.27"),
         ({"FW": {"major": 2, "minor": 27}}, '{"major":2,"minor":27}'),
         ({"FW": "[dev] 1.2"}, "[dev] 1.2"),
+        ({"FW": '"v1.0-48"', "model": {"name": "wo"}}, '"v1.0-48"'),
+        ({"FW": "2" * 137}, f"{'2' * 119}~{LONG_HASH}"),
         ({"FW": 2.27}, "2.27"),
         ({"FW": "\n"}, "unknown"),
         ({"FW": ["2.27"], "jobId": "job-7\n"}, "job-7"),
+        ({"timestamp": "2026-11-30 14:00:11"}, "2.27"),
+        ({"timestamp": "30/11/2026 14:00"}, "2.27"),
         ({"timestamp": "Fr 16. Jan 23:09:44 CET"}, "2.27"),
         ({"timestamp": "M\u00e4r 16 09:44"}, "2.27"),
         ({"timestamp": {"sec": 1711320208}}, "2.27"),
@@ -99,12 +108,42 @@ def test_a_failure_counts_whatever_else_the_device_writes(
     assert (record["RetryCounter"], record["campaign"]) == (1, campaign)
 
 
-def test_failures_with_other_words_count_though_the_clock_starts_at_1970(
+def test_failures_count_after_each_reboot_though_the_clock_starts_at_1970(
     quickstart: Fleet, sender: str
 ) -> None:
-    for second in (3, 4, 3):
-        quickstart.fail(sender, [0], timestamp=f"1970-01-01T00:00:0{second}")
-    assert quickstart.retry_counter(sender) == 2
+    clock = "1970-01-01T00:00:03"
+    for hours_ago in (3, 2, 1):
+        _redeliver(quickstart, quickstart.message(sender, 0, timestamp=clock), hours_ago)
+    quickstart.fail(sender, [0, 0, 0], timestamp=clock)  # one, and two copies of it
+    assert quickstart.retry_counter(sender) == 4
+    quickstart.fail(sender, [0], timestamp="1970-01-01T00:00:04")
+    assert quickstart.retry_counter(sender) == 5
+
+
+def _redeliver(fleet: Fleet, message: dict[str, Any], hours_ago: int) -> None:
+    """Start the intake with a message that arrived before, as ``fleet-retry redrive`` does."""
+    arrived = int(time.time() * 1000) - hours_ago * HOUR
+    event = {**message, "deviceId": message["_id_"], "kind": "failed", "receivedAt": arrived}
+    fleet.client("stepfunctions").start_execution(
+        stateMachineArn=fleet.machine("intake"), input=json.dumps(event)
+    )
+    fleet.settle()
+
+
+def test_failures_count_by_clocks_of_any_unit_and_zone(quickstart: Fleet, sender: str) -> None:
+    now = time.time()
+    clocks: list[object] = [
+        2_085_978_496,  # 2036
+        2_085_978_497,
+        now - 5,  # seconds
+        int((now - 4) * 1e6),
+        int((now - 3) * 1e9),
+        datetime.fromtimestamp(now - 2, timezone(timedelta(hours=1))).isoformat(),
+        time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(now - 1)),
+    ]
+    for clock in clocks:
+        quickstart.fail(sender, [0, 0], timestamp=clock)
+    assert quickstart.retry_counter(sender) == len(clocks)
 
 
 def test_a_message_of_a_thing_that_does_not_exist(quickstart: Fleet, sender: str) -> None:
@@ -122,6 +161,8 @@ def test_a_message_of_a_thing_that_does_not_exist(quickstart: Fleet, sender: str
         pytest.param(b"failed", id="text"),
         pytest.param(b'{"_id_": "dev-1", "status": "failed", "mod', id="truncated"),
         pytest.param(b'{"_id_": "dev-1", "status": "failed"', id="without its end"),
+        pytest.param(b'{"_id_": "dev-1", "status": "failed"}\r\n\0', id="with the NUL of a string"),
+        pytest.param(b'\xef\xbb\xbf{"_id_": "dev-1", "status": "failed"}', id="with a BOM"),
         pytest.param(b'["failed"]', id="a list"),
         pytest.param(b"80", id="a number"),
         pytest.param(b"", id="empty"),

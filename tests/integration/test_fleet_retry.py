@@ -72,7 +72,8 @@ def test_many_are_released_and_who_is_not_there_is_said(second: Fleet) -> None:
     second.add_thing("many-fine")
     assert run(second, "release", "--campaign", "9.2", "--dry-run")[0] == 0
     assert second.record("many-1") is not None
-    names = "many-1\nmany-2\nmany-fine\nmany-nobody\n"
+    # As Excel and PowerShell save a list.
+    names = "\ufeffmany-1\r\nmany-2\r\nmany-fine\r\nmany-nobody\r\n"
     code, output = run(second, "release", "--file", "-", "--yes", stdin=names)
     assert code == 0
     assert output.splitlines() == [
@@ -376,3 +377,15 @@ def test_without_a_terminal_nothing_but_the_result_is_printed(second: Fleet, com
     _, output = run(second, command)
     assert "\x1b" not in output
     assert "Reading" not in output
+
+
+def test_things_and_jobs_of_any_name_are_counted_and_listed(quickstart: Fleet) -> None:
+    job, uuid = "AFR_OTA-pumps-2-28-1", "0c7f4c5e-1b5a-4b5c-9d3e-2f6a7b8c9d0e"
+    names = {"aa:bb:cc:dd:ee:ff": job, "A_B_:3": uuid, "-dash": job, "123456": uuid}
+    for name, campaign in names.items():
+        quickstart.add_thing(name)
+        quickstart.fail(name, [1], jobId=campaign)
+    quickstart.add_thing("356938035643809")  # of an IMEI, which the device sends as a number
+    quickstart.fail("356938035643809", [1], _id_=356_938_035_643_809, jobId=job)
+    listed = {line["deviceId"]: line["campaign"] for line in run_json(quickstart, "list")}
+    assert listed.items() >= {**names, "356938035643809": job}.items()

@@ -122,15 +122,45 @@ def test_jobs_that_are_no_firmware_updates_are_not_looked_at(second: Fleet) -> N
     assert second.record("other-job") is None
 
 
-def test_the_success_of_a_later_job_ends_the_episode_of_an_earlier_one(second: Fleet) -> None:
+def test_the_success_of_a_later_job_releases_a_device_that_failed_for_good(second: Fleet) -> None:
     device = "two-jobs"
     second.add_thing(device, **ORIGINAL)
     with updating(second, device, "second-main", NOT_MARKED) as jobs:
-        assert eventually(jobs.attempt)
-        assert eventually(lambda: _state(second, device) == ("tracking", 1))
-    with updating(second, device, "second-side", NOT_MARKED) as jobs:
+        assert eventually(lambda: jobs.attempt(reason="signature invalid"))
+        assert eventually(lambda: second.alerts(device))
+    assert eventually(lambda: not second.is_running("escalation"))
+    with updating(second, device, "second-hotfix", "attributes.firmwareRetry:failed") as jobs:
         assert eventually(lambda: jobs.attempt("SUCCEEDED"))
-        assert eventually(lambda: _state(second, device) is None)
+        assert eventually(lambda: second.record(device) is None)
+    assert second.attributes(device) == ORIGINAL
+    assert second.groups(device) == set()
+    assert [alert["event"] for alert in second.alerts(device)] == ["failed", "healed"]
+
+
+def test_reasons_are_found_where_agents_of_aws_put_them(second: Fleet) -> None:
+    """AWS IoT Greengrass and the Device Client."""
+    device, stage = "agents", "FAILED_NO_STATE_CHANGE"
+    second.add_thing(device, **ORIGINAL)
+    with updating(second, device, "second-agents", NOT_MARKED) as jobs:
+        ignored = {"deployment-error-types": "[E_COMPONENT]", "stdout": "battery low: 9 %"}
+        assert eventually(lambda: jobs.attempt(**ignored))
+        assert eventually(lambda: second.failures_logged(f'"{device}"'))
+        second.settle()
+        assert second.record(device) is None
+        assert eventually(lambda: jobs.attempt(stderr="no space left"))
+        assert eventually(lambda: (second.record(device) or {}).get("lastReason"))
+        assert (second.record(device) or {})["lastReason"] == "no space left"
+        fatal = {
+            "detailed-deployment-status": stage,
+            "deployment-failure-cause": "the signature invalid",
+            "deployment-error-stack": "[DEPLOYMENT_FAILURE, ARTIFACT_DOWNLOAD_ERROR]",
+        }
+        assert eventually(lambda: jobs.attempt(**fatal))
+        (alert,) = eventually(lambda: second.alerts(device))
+    assert alert["cycles"] == 1
+    assert alert["reason"] == ", ".join(
+        [fatal["deployment-failure-cause"], stage, fatal["deployment-error-stack"]]
+    )
 
 
 def test_an_attempt_that_times_out_is_a_failure(second: Fleet) -> None:

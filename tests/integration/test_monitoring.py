@@ -18,6 +18,8 @@ from localcloud.fleet import Fleet
 from localcloud.patches.metric_filters import compile_pattern
 from localcloud.project import ROOT
 
+from .test_fleet_retry import find_faults, run, run_json
+
 RUNBOOK = (ROOT / "docs/operations/runbook.md").read_text()
 LATER = -36_005
 """A grace with which the second fleet's cool-down is over."""
@@ -104,6 +106,60 @@ def test_refused_messages_are_a_metric(second: Fleet) -> None:
         second.publish(connection, b'{"status": "failed"}\0')
     second.settle()
     assert totals(second, "MessagesRefused")["MessagesRefused"] - before == 4
+
+
+def test_a_slip_of_many_devices_raises_an_alarm_and_the_doctor_knows_the_commonest_cause(
+    second: Fleet,
+) -> None:
+    """They send their address in upper case, and are registered in lower case."""
+    with second.connect("gateway") as connection:
+        for number in range(20):
+            second.add_thing(f"aa:{number}")
+            name = f"AA:{number}"
+            connection.publish(second.topic.format(device=name), second.message(name, 1))
+    second.settle()
+    assert alarms(second)["messages-refused"]["StateValue"] == "ALARM"
+    finding = ("refused messages", "because the registry has no thing of that name; the last of")
+    assert find_faults(second, {finding}) == {finding}
+
+
+def test_a_device_that_has_no_room_for_the_attributes_is_found_and_can_be_freed(
+    second: Fleet,
+) -> None:
+    """AWS IoT takes three attributes of a thing without a type.
+
+    https://docs.aws.amazon.com/general/latest/gr/iot-core.html#thing-limits
+    """
+    device, attributes = "no-room", {"serial": "7", "site": "lab-1", "hw": "B"}
+    second.add_thing(device, **attributes)
+    second.fail(device, [1, 2])
+    assert eventually(lambda: (second.record(device) or {})["state"] == "cooling_down")
+    assert eventually(lambda: not second.is_running("cool_down"))
+    _set_back(second, device, "usedUpAt")
+    second.invoke("ReconcileDevices")
+    assert totals(second, "NotAway", stat="Maximum")["NotAway"] == 1
+    assert alarms(second)["devices-not-away"]["StateValue"] == "ALARM"
+    listed = {line["deviceId"]: line["isNotAway"] for line in run_json(second, "list")}
+    assert listed[device]
+    assert "1 not away" in run(second, "list")[1]
+    finding = ("devices not away", f"could not be overwritten: {device}")
+    assert find_faults(second, {finding}) == {finding}
+
+    second.succeed(device, 3, "SUCCEEDED")
+    second.invoke("ReconcileDevices", graceSeconds=-5)
+    assert second.record(device) is None
+    assert second.attributes(device) == attributes
+
+
+def _set_back(fleet: Fleet, device: str, moment: str) -> None:
+    """Set back a moment in a record by an hour."""
+    fleet.client("dynamodb").update_item(
+        TableName=fleet.outputs["retries_table_name"],
+        Key={"deviceId": {"S": device}},
+        UpdateExpression="SET #moment = #moment - :hour",
+        ExpressionAttributeNames={"#moment": moment},
+        ExpressionAttributeValues={":hour": {"N": "3600"}},
+    )
 
 
 def test_metrics_tell_what_happens_to_a_device(second: Fleet) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from localcloud import eventually
+import time
+from typing import Any
+
+from localcloud import Device, eventually
 from localcloud.fleet import Fleet
 
 SUCCESS = "SUCCEEDED"
@@ -73,3 +76,59 @@ def test_a_success_of_a_device_that_never_failed_is_recorded_for_late_failures(
     reads = ["dynamodb.GetItem", "dynamodb.PutItem", "dynamodb.GetItem"]
     assert second.operations(mark) == ["lambda.Invoke", *reads]
     assert second.history("fine") == []
+
+
+def test_a_success_wins_whatever_the_order_in_which_a_burst_is_handled(quickstart: Fleet) -> None:
+    """A device keeps its messages while it is offline and sends all of them as it reconnects."""
+    now, minutes = int(time.time() * 1000), 60_000
+    devices = [f"drains-{number}" for number in range(6)]
+    for device in devices:
+        quickstart.add_thing(device, **ORIGINAL)
+        with quickstart.connect(device) as connection:
+            for ago in range(60, 10, -5):
+                _drain(quickstart, connection, str(now - ago * minutes))
+            done = {"status": "succeeded", "FW": "2.28"}
+            _drain(quickstart, connection, str(now - minutes), **done)
+    quickstart.settle()
+    # A device that is just being moved out gets its attributes back right after that.
+    assert eventually(lambda: not any(map(quickstart.record, devices)))
+    assert [quickstart.attributes(device) for device in devices] == [ORIGINAL] * len(devices)
+
+
+def _drain(fleet: Fleet, connection: Device, sent: str, **other: str) -> None:
+    message = fleet.message(connection.client_id, 0, timestamp=sent, jobId="fw-228", **other)
+    fleet.publish(connection, message)
+
+
+def test_an_intake_that_was_overtaken_by_the_success_reopens_nothing(quickstart: Fleet) -> None:
+    """The steps of two intakes in the order that they may take side by side."""
+    device = "overtaken"
+    quickstart.add_thing(device, **ORIGINAL)
+    early, late = (_event(quickstart, device, number) for number in (0, 1))
+    late["past"] = quickstart.invoke("CheckIfDeviceExists", **late)
+    early["past"] = quickstart.invoke("CheckIfDeviceExists", **early)
+    for step in ("StoreDeviceAttributes", "CreateDeviceRecord", "IncrementRetryCounter"):
+        quickstart.invoke(step, **early)
+    assert quickstart.retry_counter(device) == 1
+    quickstart.invoke("ClearDeviceRecord", **_event(quickstart, device, 9, kind="succeeded"))
+    quickstart.invoke("CreateDeviceRecord", **late)
+    assert quickstart.record(device) is None
+    assert quickstart.invoke("IncrementRetryCounter", **late) == {"outcome": "not_tracked"}
+    answer = quickstart.invoke("CheckIfDeviceExists", **late)
+    assert answer["errorType"] == "StaleMessageError"
+
+
+def _event(fleet: Fleet, device: str, number: int, kind: str = "failed") -> dict[str, Any]:
+    """Return what the rule makes of a message that has just arrived."""
+    message = fleet.message(device, number, jobId="fw-228")
+    return {**message, "kind": kind, "deviceId": device, "receivedAt": int(time.time() * 1000)}
+
+
+def test_a_success_ends_what_a_clock_of_1970_began_though_its_own_is_minutes_behind(
+    quickstart: Fleet,
+) -> None:
+    quickstart.add_thing("minutes-behind", **ORIGINAL)
+    quickstart.fail("minutes-behind", [0], timestamp="1970-01-01T00:00:03")
+    sent = str(int(time.time() * 1000) - 180_000)
+    quickstart.succeed("minutes-behind", 0, timestamp=sent)
+    assert quickstart.record("minutes-behind") is None

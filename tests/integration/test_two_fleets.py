@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from typing import Any
+
+import pytest
 
 from localcloud import eventually
 from localcloud.fleet import Fleet
@@ -68,3 +71,43 @@ def test_a_journey_in_one_leaves_the_other_alone(quickstart: Fleet, second: Flee
     touched = json.dumps([call.parameters for call in second.calls(of_second)])
     for key in ("retries_table_name", "backup_table_name", "alerts_topic_arn"):
         assert json.dumps(quickstart.outputs[key]) not in touched
+
+
+MOVED_OUT = {"model": "moveOut", "FW": "moveOut"}
+FAILED = {"model": "failedtoupdate", "FW": "failedtoupdate"}
+
+
+SAME = {"MOVE_OUT_ATTRIBUTES": MOVED_OUT, "FAILED_ATTRIBUTES": FAILED}
+OTHER = {"FAILED_ATTRIBUTES": {"FW": "quarantined"}, "FOREIGN_MARKS": [MOVED_OUT, FAILED]}
+
+
+@pytest.mark.parametrize("settings", [SAME, OTHER], ids=["same marks", "other marks"])
+def test_a_mark_of_one_is_no_original_of_the_other(
+    quickstart: Fleet, second: Fleet, settings: dict[str, Any]
+) -> None:
+    """Two fleets over one thing: the second fails it while the first has it away."""
+    failed: dict[str, str] = settings["FAILED_ATTRIBUTES"]
+    device, original = f"in-two-{len(failed)}", {"model": "gw:v3", "FW": "2.26"}
+    quickstart.add_thing(device, **original)
+    environment = {name: json.dumps(value) for name, value in settings.items()}
+    with ExitStack() as stack:
+        for step in ("StoreDeviceAttributes", "ResetRetryCountToFailedUpdate", "ReconcileDevices"):
+            stack.enter_context(second.with_environment(step, **environment))
+        with quickstart.away(device):
+            quickstart.fail(device, range(1, 11))
+            assert eventually(lambda: quickstart.attributes(device) == MOVED_OUT)
+            second.fail(device, [1], reason="signature invalid")
+            assert eventually(lambda: (second.record(device) or {})["state"] == "failed")
+            assert quickstart.attributes(device) == MOVED_OUT
+            quickstart.succeed(device, 20)
+            assert quickstart.record(device) is None
+        assert eventually(lambda: _has_failed(second, device))
+    assert second.attributes(device) == original | failed
+    second.invoke("ReleaseDevice", deviceId=device)
+    assert second.attributes(device) == original
+
+
+def _has_failed(fleet: Fleet, device: str) -> bool:
+    """Run a pass as well: a run tries again for a day, which lasts four seconds here."""
+    fleet.invoke("ReconcileDevices", graceSeconds=-5)
+    return "notifiedAt" in (fleet.record(device) or {})

@@ -87,16 +87,17 @@ class Terraform:
             raise _failure(command, done)
         return done.stdout
 
-    def apply(self, **variables: Any) -> str:
+    def apply(self, *options: str, **variables: Any) -> str:
         """``terraform apply`` without questions; returns what Terraform printed.
 
         Args:
+            options: such as ``-refresh=false``.
             variables: input variables of this call, besides those of the object.
 
         Raises:
             TerraformError: apply failed.
         """
-        return self.run("apply", *_PLANNING, "-auto-approve", *_flags(variables))
+        return self.run("apply", *_PLANNING, "-auto-approve", *options, *_flags(variables))
 
     def plan(self, **variables: Any) -> tuple[bool, str]:
         """``terraform plan``: whether anything would change, and what Terraform printed.

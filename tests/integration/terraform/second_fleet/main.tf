@@ -22,6 +22,8 @@ module "firmware_retry" {
   cool_down_jitter  = 0
   settle_seconds    = 0
 
+  failed_thing_group_name = var.failed_thing_group_name
+
   # A marker, so that no attribute of the fleet's own is touched.
   move_out_attributes = { firmwareRetry = "coolingDown" }
   failed_attributes   = { firmwareRetry = "failed" }

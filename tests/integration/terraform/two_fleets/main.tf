@@ -6,6 +6,8 @@ module "quickstart" {
 
 module "second" {
   source = "../second_fleet"
+
+  failed_thing_group_name = var.failed_thing_group_name
 }
 
 # Receives the alerts of failed devices, as a queue of a caller does.
