@@ -23,8 +23,8 @@ from firmware_retry.history_table import Transition
 from firmware_retry.message import UNKNOWN_CAMPAIGN, Reporter
 from firmware_retry.record import Run, State
 from firmware_retry.registry import Thing
-from fleet_retry import cdk_stack, tables
-from fleet_retry.deployment import Deployment, is_missing
+from fleet_retry import cdk_stack, registry, tables
+from fleet_retry.deployment import Deployment
 from fleet_retry.tables import Item
 
 REASON = "adopted from the CDK stack"
@@ -179,17 +179,15 @@ def adopt(deployment: Deployment, dry_run: bool = False) -> Generator[Adopted, N
 
 
 def _read_devices(deployment: Deployment) -> Iterator[_Device]:
-    group = deployment.settings.failed_thing_group_name
-    group_id = _read_group_id(deployment, group)
-    members = frozenset(_list_members(deployment, group))
+    group = registry.read_failed_group(deployment)
     backups, records = _scan_stack(deployment)
     for device_id in sorted(records.keys() | backups.keys()):
         yield _Device(
             device_id,
             records.get(device_id),
             backups.get(device_id, {}),
-            _read_thing(deployment.client("iot"), device_id),
-            group_id if device_id in members else "",
+            registry.read_thing(deployment, device_id),
+            group.group_id if device_id in group.members else "",
         )
 
 
@@ -213,29 +211,6 @@ def _scan_without(deployment: Deployment, table: str, attribute: str) -> _Items:
         ConsistentRead=True,
     )
     return {item["deviceId"]: item for item in map(tables.to_plain, items)}
-
-
-def _read_group_id(deployment: Deployment, group: str) -> str:
-    with deployment.report_missing(f"thing group {group}"):
-        answer = deployment.client("iot").describe_thing_group(thingGroupName=group)
-    return str(answer["thingGroupId"])
-
-
-def _list_members(deployment: Deployment, group: str) -> Iterator[str]:
-    pages = deployment.client("iot").get_paginator("list_things_in_thing_group")
-    with deployment.report_missing(f"thing group {group}"):
-        for page in pages.paginate(thingGroupName=group):
-            yield from page["things"]
-
-
-def _read_thing(iot: Any, name: str) -> Thing | None:
-    try:
-        answer = iot.describe_thing(thingName=name)
-    except ClientError as error:
-        if not is_missing(error):
-            raise
-        return None
-    return Thing(name, answer["thingId"], answer["version"], answer.get("attributes", {}))
 
 
 def _write(deployment: Deployment, device: _Device) -> bool:

@@ -11,7 +11,7 @@ from firmware_retry.backup_table import Backup
 from firmware_retry.emails import console_host
 from firmware_retry.history_table import Transition
 from firmware_retry.record import State
-from fleet_retry import history, tables
+from fleet_retry import history, registry, tables
 from fleet_retry.deployment import Deployment, Machine, is_missing
 
 _MACHINES: dict[str, Machine] = {State.COOLING_DOWN: "cool_down", State.FAILED: "escalation"}
@@ -79,31 +79,16 @@ def read_device(deployment: Deployment, name: str) -> Device:
     """
     item = tables.get(deployment, deployment.settings.retries_table, name)
     record = tables.to_plain(item) if item else None
-    attributes = _read_attributes(deployment, name)
+    thing = registry.read_thing(deployment, name)
     return Device(
         name=name,
         record=record,
-        attributes=attributes,
+        attributes=dict(thing.attributes) if thing else None,
         originals=_read_originals(deployment, name),
-        groups=[] if attributes is None else list_groups(deployment, name),
+        groups=registry.list_groups(deployment, name) if thing else [],
         history=list(history.read_transitions(deployment, name)),
         run=_find_run(deployment, record) if record else None,
     )
-
-
-def list_groups(deployment: Deployment, name: str) -> list[str]:
-    """List the thing groups of a thing, dynamic groups included; none when it does not exist."""
-    pages = deployment.client("iot").get_paginator("list_thing_groups_for_thing")
-    try:
-        return sorted(
-            group["groupName"]
-            for page in pages.paginate(thingName=name)
-            for group in page["thingGroups"]
-        )
-    except ClientError as error:
-        if not is_missing(error):
-            raise
-        return []
 
 
 def _read_originals(deployment: Deployment, name: str) -> dict[str, str | None]:
@@ -112,15 +97,6 @@ def _read_originals(deployment: Deployment, name: str) -> dict[str, str | None]:
     if item is None or "thingId" not in item:
         return {}
     return dict(Backup.of(item).attributes)
-
-
-def _read_attributes(deployment: Deployment, name: str) -> dict[str, str] | None:
-    try:
-        return dict(deployment.client("iot").describe_thing(thingName=name).get("attributes", {}))
-    except ClientError as error:
-        if not is_missing(error):
-            raise
-        return None
 
 
 def _find_run(deployment: Deployment, record: dict[str, Any]) -> Run | None:

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from firmware_retry import failed_group
-from fleet_retry import queries, times
-from fleet_retry.device import list_groups
+from fleet_retry import queries, registry, times
 from fleet_retry.doctor.context import Context, DynamicGroup
 from fleet_retry.doctor.findings import Finding, fault, not_checked, note
 from fleet_retry.queries import QueryError
@@ -31,16 +30,10 @@ def check_indexing(context: Context) -> Iterator[Finding]:
 
 def check_failed_group(context: Context) -> Iterator[Finding]:
     """Check that the failed group exists and holds all devices that were put into it."""
-    name = context.settings.failed_thing_group_name
-    iot = context.deployment.client("iot")
-    with context.deployment.report_missing(f"thing group {name}"):
-        group_id = iot.describe_thing_group(thingGroupName=name).get("thingGroupId", "")
-    if not context.census.settled:
-        return
-    pages = iot.get_paginator("list_things_in_thing_group").paginate(thingGroupName=name)
-    members = frozenset(thing for page in pages for thing in page["things"])
-    review = failed_group.sort(context.census.settled, group_id, members)
+    group = registry.read_failed_group(context.deployment)
+    review = failed_group.sort(context.census.settled, group.group_id, group.members)
     if review.missing:
+        name = context.settings.failed_thing_group_name
         cause = "was replaced" if review.is_replaced else "was emptied"
         yield fault(
             f"the thing group {name} {cause}: {len(review.missing)} failed device(s) are missing"
@@ -95,7 +88,7 @@ def check_devices_that_stayed(context: Context) -> Iterator[Finding]:
         left = {name for name in record.left_groups if not context.is_ignored(name)}
         if not record.away_since or away_for < _SETTLE_SECONDS or not left:
             continue
-        if not left - set(list_groups(context.deployment, record.device_id)):
+        if not left - set(registry.list_groups(context.deployment, record.device_id)):
             yield fault(
                 f"{record.device_id} is away since {times.format_age(away_for)}, and still in"
                 f" {', '.join(sorted(left))}",

@@ -7,14 +7,11 @@ import shlex
 from collections.abc import Iterator, Mapping
 from itertools import islice
 
-from botocore.exceptions import ClientError
-
 from firmware_retry.backup_table import Backup
 from firmware_retry.record import State
 from firmware_retry.registry import Thing
 from firmware_retry.strays import TABLE
-from fleet_retry import tables
-from fleet_retry.deployment import is_missing
+from fleet_retry import registry, tables
 from fleet_retry.doctor.context import SAMPLE_SIZE, Context
 from fleet_retry.doctor.findings import Finding, fault, note
 
@@ -29,7 +26,7 @@ def check_strays(context: Context) -> Iterator[Finding]:
         thing
         for name in unexplained[:SAMPLE_SIZE]
         if not any(_is_held_in(context, table, name) for table in others)
-        if (thing := _read_thing(context, name))
+        if (thing := registry.read_thing(context.deployment, name))
     )
     for thing in found:
         yield _describe(context, thing)
@@ -94,19 +91,3 @@ def _list_other_instances(context: Context) -> list[str]:
 def _is_held_in(context: Context, table: str, name: str) -> bool:
     item = tables.get(context.deployment, table, name)
     return item is not None and item.get("state", {}).get("S") != State.TRACKING
-
-
-def _read_thing(context: Context, name: str) -> Thing | None:
-    try:
-        answer = context.deployment.client("iot").describe_thing(thingName=name)
-    except ClientError as error:
-        if not is_missing(error):
-            raise
-        return None
-    return Thing(
-        name,
-        answer["thingId"],
-        answer["version"],
-        answer.get("attributes", {}),
-        answer.get("thingTypeName") or "",
-    )

@@ -21,6 +21,20 @@ class Thing:
     thing_type: str = ""
     """The name of its thing type; empty where it has none."""
 
+    @classmethod
+    def of(cls, response: Mapping[str, Any]) -> "Thing":
+        """Read the response of DescribeThing.
+
+        https://docs.aws.amazon.com/iot/latest/apireference/API_DescribeThing.html
+        """
+        return cls(
+            name=response["thingName"],
+            thing_id=response["thingId"],
+            version=response["version"],
+            attributes=response.get("attributes", {}),
+            thing_type=response.get("thingTypeName") or "",
+        )
+
 
 def describe(name: str) -> Thing:
     """Read a thing.
@@ -29,14 +43,7 @@ def describe(name: str) -> Thing:
         ThingNotFoundError: there is none of this name.
         TransientError: see ``aws.call``.
     """
-    answer = _call("describe_thing", name)
-    return Thing(
-        name,
-        answer["thingId"],
-        answer["version"],
-        answer.get("attributes", {}),
-        answer.get("thingTypeName") or "",
-    )
+    return Thing.of(_call("describe_thing", name))
 
 
 def update(thing: Thing, changes: Mapping[str, str | None]) -> None:

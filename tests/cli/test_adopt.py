@@ -23,7 +23,7 @@ from firmware_retry.handlers import (
     release_device,
 )
 from firmware_retry.settings import Settings
-from fleet_retry import adoption, cdk_stack, records
+from fleet_retry import adoption, cdk_stack, records, registry
 from fleet_retry.adoption import Adopted, AdoptionOutcome
 from fleet_retry.cli import app
 from fleet_retry.deployment import Deployment
@@ -318,17 +318,17 @@ def test_nothing_is_taken_from_a_stack_that_still_counts(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stack.leaves(1, thing=ORIGINAL)
-    read = adoption._read_thing
+    read = registry.read_thing
 
-    def count_before_reading(iot: Any, name: str) -> Any:
+    def count_before_reading(deployment: Deployment, name: str) -> Any:
         stack.table(RETRIES).update_item(
             Key={"deviceId": name},
             UpdateExpression="SET RetryCounter = :two",
             ExpressionAttributeValues={":two": 2},
         )
-        return read(iot, name)
+        return read(deployment, name)
 
-    monkeypatch.setattr(adoption, "_read_thing", count_before_reading)
+    monkeypatch.setattr(registry, "read_thing", count_before_reading)
     assert stack.outcome() is AdoptionOutcome.CHANGED
     record, backup = stack.items()
     assert (record["RetryCounter"], "state" in record) == (2, False)

@@ -42,7 +42,7 @@ def only(fleet: Fleet, check: str, status: str = "finding") -> Said:
 def group(fleet: Fleet, query: str, name: str = "firmware") -> None:
     """A dynamic group; moto has none, so that a static one is made to look like it."""
     boto3.client("iot").create_thing_group(thingGroupName=name)
-    known = fleet.answers.get("DescribeThingGroup", lambda asked: asked)
+    known = fleet.answers.get("DescribeThingGroup", lambda asked: {**asked, "thingGroupId": "id"})
     answer = {"thingGroupName": name, "queryString": query}
     fleet.answers["DescribeThingGroup"] = lambda asked: (
         answer if asked["thingGroupName"] == name else known(asked)
