@@ -7,11 +7,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from firmware_retry.backup_table import Backup
 from firmware_retry.emails import console_host
 from firmware_retry.history_table import Transition
 from firmware_retry.record import State
-from fleet_retry import history, registry, tables
+from fleet_retry import backups, history, registry, tables
 from fleet_retry.deployment import Deployment, Machine, is_missing
 
 _MACHINES: dict[str, Machine] = {State.COOLING_DOWN: "cool_down", State.FAILED: "escalation"}
@@ -80,23 +79,16 @@ def read_device(deployment: Deployment, name: str) -> Device:
     item = tables.get(deployment, deployment.settings.retries_table, name)
     record = tables.to_plain(item) if item else None
     thing = registry.read_thing(deployment, name)
+    backup = backups.read(deployment, name)
     return Device(
         name=name,
         record=record,
         attributes=dict(thing.attributes) if thing else None,
-        originals=_read_originals(deployment, name),
+        originals=dict(backup.attributes) if backup else {},
         groups=registry.list_groups(deployment, name) if thing else [],
         history=list(history.read_transitions(deployment, name)),
         run=_find_run(deployment, record) if record else None,
     )
-
-
-def _read_originals(deployment: Deployment, name: str) -> dict[str, str | None]:
-    item = tables.get(deployment, deployment.settings.backup_table, name)
-    # A backup of the CDK stack has another form until `fleet-retry adopt` has taken it over.
-    if item is None or "thingId" not in item:
-        return {}
-    return dict(Backup.of(item).attributes)
 
 
 def _find_run(deployment: Deployment, record: dict[str, Any]) -> Run | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from botocore.exceptions import ClientError
@@ -42,6 +43,15 @@ def list_groups(deployment: Deployment, name: str) -> list[str]:
         if not is_missing(error):
             raise
         return []
+
+
+def list_with_attribute(
+    deployment: Deployment, name: str, value: str
+) -> Iterator[list[tuple[str, Mapping[str, str]]]]:
+    """Yield the names and attributes of the things that have a value of an attribute, by page."""
+    pages = deployment.client("iot").get_paginator("list_things")
+    for page in pages.paginate(attributeName=name, attributeValue=value):
+        yield [(thing["thingName"], thing.get("attributes", {})) for thing in page["things"]]
 
 
 def read_failed_group(deployment: Deployment) -> Group:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 
-from firmware_retry.backup_table import Backup
-from firmware_retry.record import State
+from firmware_retry import marks
 from firmware_retry.registry import Thing
-from firmware_retry.strays import TABLE
-from fleet_retry import registry, tables
+from fleet_retry import backups, registry, tables
 from fleet_retry.doctor.context import SAMPLE_SIZE, Context
 from fleet_retry.doctor.findings import Finding, fault, note
 
@@ -22,14 +21,10 @@ def check_strays(context: Context) -> Iterator[Finding]:
     """No thing holds move_out_attributes or failed_attributes without an episode."""
     unexplained = sorted(_list_marked(context) - context.census.overwritten)
     others = _list_other_instances(context)
-    found = (
-        thing
-        for name in unexplained[:SAMPLE_SIZE]
-        if not any(_is_held_in(context, table, name) for table in others)
-        if (thing := registry.read_thing(context.deployment, name))
-    )
-    for thing in found:
-        yield _describe(context, thing)
+    for name in unexplained[:SAMPLE_SIZE]:
+        thing = registry.read_thing(context.deployment, name)
+        if thing and _is_stray(context, thing, others):
+            yield _describe(context, thing)
     if len(unexplained) > SAMPLE_SIZE:
         yield note(
             f"of {len(unexplained)} things that hold marks and have no record, only {SAMPLE_SIZE}"
@@ -37,12 +32,40 @@ def check_strays(context: Context) -> Iterator[Finding]:
         )
 
 
+def _list_marked(context: Context) -> set[str]:
+    list_things = partial(registry.list_with_attribute, context.deployment)
+    return {
+        name
+        for kind in context.settings.marks
+        for page in marks.list_holders(kind, list_things)
+        for name in page
+    }
+
+
+def _list_other_instances(context: Context) -> list[str]:
+    pages = context.deployment.client("dynamodb").get_paginator("list_tables").paginate()
+    names = (name for page in pages for name in page["TableNames"])
+    return marks.select_other_instances(names, context.settings.retries_table)
+
+
+def _is_stray(context: Context, thing: Thing, others: list[str]) -> bool:
+    deployment = context.deployment
+    item = tables.get(deployment, context.settings.retries_table, thing.name)
+    return (
+        marks.holds_any(thing, context.settings.marks)
+        and not marks.explains(item, thing, partial(backups.read, deployment))
+        and not any(
+            marks.may_overwrite(tables.get(deployment, table, thing.name)) for table in others
+        )
+    )
+
+
 def _describe(context: Context, thing: Thing) -> Finding:
     written = {
         name: f"<{name}>"
-        for marks in context.settings.marks
-        for name in marks
-        if thing.attributes.get(name) == marks[name]
+        for kind in context.settings.marks
+        for name in kind
+        if thing.attributes.get(name) == kind[name]
     }
     known = list(islice(_find_originals(context, thing), _MOST_EXAMPLES))
     payload = json.dumps({"attributes": written, "merge": True})
@@ -58,36 +81,7 @@ def _describe(context: Context, thing: Thing) -> Finding:
 
 
 def _find_originals(context: Context, thing: Thing) -> Iterator[str]:
-    items = tables.scan(
-        context.deployment,
-        context.settings.backup_table,
-        FilterExpression="attribute_exists(written)",
-    )
-    for backup in map(Backup.of, items):
+    for backup in backups.read_all(context.deployment):
         originals = backup.originals_over(thing)
         if originals and (backup.device_id == thing.name or backup.resembles(thing)):
             yield f"{json.dumps(originals)} of {backup.device_id}"
-
-
-def _list_marked(context: Context) -> set[str]:
-    return {name for marks in context.settings.marks for name in _list_holders(context, marks)}
-
-
-def _list_holders(context: Context, marks: Mapping[str, str]) -> Iterator[str]:
-    name, value = next(iter(sorted(marks.items())))
-    pages = context.deployment.client("iot").get_paginator("list_things")
-    for page in pages.paginate(attributeName=name, attributeValue=value):
-        for thing in page["things"]:
-            if marks.items() <= thing.get("attributes", {}).items():
-                yield thing["thingName"]
-
-
-def _list_other_instances(context: Context) -> list[str]:
-    pages = context.deployment.client("dynamodb").get_paginator("list_tables").paginate()
-    names = [name for page in pages for name in page["TableNames"] if name.endswith(TABLE)]
-    return [name for name in names if name != context.settings.retries_table]
-
-
-def _is_held_in(context: Context, table: str, name: str) -> bool:
-    item = tables.get(context.deployment, table, name)
-    return item is not None and item.get("state", {}).get("S") != State.TRACKING

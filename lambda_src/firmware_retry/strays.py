@@ -1,10 +1,10 @@
 """Strays: things that hold the marks of this instance without an episode of their own.
 
-The marks are ``move_out_attributes`` and ``failed_attributes``. A thing that was renamed or created
-again while it was overwritten keeps them, and no recovery ever restores it. So a pass lists the
-things that hold them, and rules out those that a record explains, of this instance or of another
-one over the same registry. A stray gets its originals back where exactly one backup can be its own:
-of a thing of the same name, or of one that is gone and was the same but for its name.
+A thing that was renamed or created again while it was overwritten keeps its ``marks``, and no
+recovery ever restores it. So a pass lists the things that hold them, and rules out those that a
+record explains, of this instance or of another one over the same registry. A stray gets its
+originals back where exactly one backup can be its own: of a thing of the same name, or of one that
+is gone and was the same but for its name.
 
 The registry answers consistently, without fleet indexing:
 https://docs.aws.amazon.com/iot/latest/apireference/API_ListThings.html
@@ -14,9 +14,8 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from firmware_retry import aws, backup_table, clock, history_table, registry, retries_table
+from firmware_retry import aws, backup_table, clock, history_table, marks, registry, retries_table
 from firmware_retry.backup_table import Backup
 from firmware_retry.errors import (
     FirmwareRetryError,
@@ -25,7 +24,8 @@ from firmware_retry.errors import (
     TransientError,
 )
 from firmware_retry.history_table import Transition
-from firmware_retry.record import Cause, Record, State
+from firmware_retry.marks import Marks
+from firmware_retry.record import Cause
 from firmware_retry.registry import Thing
 from firmware_retry.settings import settings
 
@@ -35,8 +35,6 @@ MOST_PAGES = 200
 """Pages of 250 things that a pass lists of each kind of marks."""
 MOST_STRAYS = 100
 """Things without a record that a pass looks at; the next pass looks at others."""
-TABLE = "DeviceFirmwareRetries"
-"""How the name of each instance's table of records ends."""
 
 IsOver = Callable[[], bool]
 Originals = Mapping[str, str | None]
@@ -60,20 +58,20 @@ def list_marked() -> Marked:
     """
     marked = Marked()
     try:
-        for marks in settings().marks:
-            marked.names.update(_list_holders(marks))
+        for kind in settings().marks:
+            marked.names.update(_list_holders(kind))
     except FirmwareRetryError as error:
         return Marked(failure=error)
     marked.unexplained = set(marked.names)
     return marked
 
 
-def _list_holders(marks: Mapping[str, str]) -> Iterator[str]:
-    name, value = next(iter(sorted(marks.items())))
-    for number, page in enumerate(registry.list_with_attribute(name, value), start=1):
-        yield from (thing for thing, attributes in page if marks.items() <= attributes.items())
+def _list_holders(kind: Marks) -> Iterator[str]:
+    pages = marks.list_holders(kind, registry.list_with_attribute)
+    for number, names in enumerate(pages, start=1):
+        yield from names
         if number == MOST_PAGES:
-            _logger.warning("not all things that hold marks were listed", extra={"marks": marks})
+            _logger.warning("not all things that hold marks were listed", extra={"marks": kind})
             return
 
 
@@ -122,57 +120,33 @@ def _find_stray(name: str, tables: list[str]) -> Thing | None:
     """
     try:
         thing = registry.describe(name)
-        is_stray = _holds_marks(thing) and not _is_explained(thing, tables)
+        is_marked = marks.holds_any(thing, settings().marks)
+        is_stray = is_marked and not _is_explained(thing, tables)
         return thing if is_stray and registry.describe(name) == thing else None
     except ThingNotFoundError:
         return None
 
 
-def _holds_marks(thing: Thing) -> bool:
-    return any(marks.items() <= thing.attributes.items() for marks in settings().marks)
-
-
 def _is_explained(thing: Thing, tables: list[str]) -> bool:
-    is_held = _is_held_here(thing)
-    return is_held or any(_is_held_in(table, thing.name) for table in tables)
-
-
-def _is_held_here(thing: Thing) -> bool:
     item = aws.get_item(settings().retries_table, {"deviceId": {"S": thing.name}})
-    if item is None or not _is_of_held(item):
-        return False
-    if "state" not in item:
-        return True
-    record = Record.of(item)
-    # Between the overwriting and the next write of its step, the backup explains the marks. A
-    # device that was claimed while it held marks of unknown origin has none.
-    backup = backup_table.load(thing.name)
-    return bool(record.away_since or (backup and backup.originals_to_restore(thing)))
+    is_own = marks.explains(item, thing, backup_table.load)
+    return is_own or any(_may_overwrite(table, thing.name) for table in tables)
 
 
 def _list_other_instances() -> list[str]:
     """Return the names of the tables of records of other instances in this account and region."""
-    pages = aws.list_tables()
-    names = [name for page in pages for name in page if name.endswith(TABLE)]
-    return [name for name in names if name != settings().retries_table]
+    names = (name for page in aws.list_tables() for name in page)
+    return marks.select_other_instances(names, settings().retries_table)
 
 
-def _is_held_in(table: str, name: str) -> bool:
+def _may_overwrite(table: str, name: str) -> bool:
     """Return whether the record of another instance explains the marks, or cannot be read."""
     try:
         item = aws.get_item(table, {"deviceId": {"S": name}})
     except RequestRefusedError as error:
         _logger.warning("records of another instance cannot be read", exc_info=error)
         return True
-    return _is_of_held(item)
-
-
-def _is_of_held(item: dict[str, Any] | None) -> bool:
-    """Return whether its thing is, or is being, overwritten, as far as its record shows.
-
-    A record of the CDK stack has no state and may be either: see docs/migrating-from-cdk.md.
-    """
-    return item is not None and item.get("state", {}).get("S") != State.TRACKING
+    return marks.may_overwrite(item)
 
 
 def _find_candidates(found: list[Thing], marked: set[str]) -> dict[str, list[Originals]]:

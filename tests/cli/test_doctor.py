@@ -580,6 +580,30 @@ def test_originals_that_may_be_its_own_are_named(healthy: Fleet) -> None:
     assert '{"FW": "2.26", "model": "wo:v8"} of old' in only(healthy, "things with marks")["do"]
 
 
+@pytest.mark.parametrize(
+    ("record", "is_stray"),
+    [
+        ({"state": "cooling_down", "awaySince": 1}, False),
+        ({"state": "cooling_down"}, True),  # claimed while it held marks of unknown origin
+        ({"state": "tracking"}, True),
+        ({}, False),  # of the CDK stack, whose records have no state
+        ({"state": "paused"}, False),  # cannot be read, and is a finding by itself
+    ],
+)
+def test_record_explains_marks_as_for_reconcile_devices(
+    healthy: Fleet, record: dict[str, Any], is_stray: bool
+) -> None:
+    make_thing("pump-17", FW="moveOut", model="moveOut")
+    item = {"deviceId": "pump-17", "timestamp": iso(time.time()), **record}
+    healthy.table("DeviceFirmwareRetries").put_item(Item=item)
+    assert ("things with marks" in findings(healthy)) is is_stray
+
+
+def test_thing_that_holds_a_part_of_the_marks_is_no_stray(healthy: Fleet) -> None:
+    make_thing("other", FW="0", model="moveOut")
+    assert findings(healthy) == {}
+
+
 @pytest.mark.parametrize("table", ["DeviceFirmwareRetries", "other-DeviceFirmwareRetries"])
 def test_a_device_that_is_away_is_no_such_thing(healthy: Fleet, table: str) -> None:
     make_thing("pump-17", FW="moveOut", model="moveOut")

@@ -19,7 +19,7 @@ from firmware_retry.handlers import (
     restore_device_attributes,
 )
 
-from .conftest import BACKUP, Cloud, success
+from .conftest import BACKUP, RETRIES, Cloud, success
 from .journey import FAILED, MOVED_OUT, ORIGINAL, Stage, begin, bring, use_up_a_cycle
 
 TEMPLATE = {"model": "wo:v8", "FW": "2.20"}
@@ -312,6 +312,18 @@ def test_a_thing_that_changes_while_its_records_are_read_is_left_to_the_next_pas
     monkeypatch.setattr(aws, "get_item", change_first)
     assert reconcile() == {}
     monkeypatch.undo()
+
+
+def test_thing_whose_record_cannot_be_read_is_no_stray_and_stops_no_other(cloud: Cloud) -> None:
+    bring(cloud, Stage.COOLING_DOWN)
+    rename(cloud, "dev-1", "new")
+    cloud.create_thing("broken", **MOVED_OUT)
+    record = {"deviceId": "broken", "state": "paused", "timestamp": "2026-11-24T10:00:00Z"}
+    cloud.dynamodb.Table(RETRIES).put_item(Item=record)
+    with pytest.raises(ReconcileIncompleteError, match="1 device"):
+        reconcile()
+    assert cloud.attributes("new") == ORIGINAL
+    assert cloud.attributes("broken") == MOVED_OUT
 
 
 def test_a_part_of_the_marks_is_none(cloud: Cloud) -> None:

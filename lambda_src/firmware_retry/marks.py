@@ -1,0 +1,79 @@
+"""Marks: the attributes that an instance of the module writes over originals.
+
+They are ``move_out_attributes`` and ``failed_attributes``. A thing holds them with reason while a
+record explains them: of this instance, or of another one over the same registry.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from firmware_retry.backup_table import Backup
+from firmware_retry.errors import UnreadableRecordError
+from firmware_retry.record import Record, State
+from firmware_retry.registry import Thing
+
+_TABLE = "DeviceFirmwareRetries"
+"""How the name of each instance's table of records ends."""
+
+Marks = Mapping[str, str]
+ListThings = Callable[[str, str], Iterable[list[tuple[str, Mapping[str, str]]]]]
+LoadBackup = Callable[[str], Backup | None]
+
+
+def list_holders(marks: Marks, list_things: ListThings) -> Iterator[list[str]]:
+    """Yield the names of the things that hold marks, page by page.
+
+    Args:
+        marks: all of them, name to value.
+        list_things: yields the names and attributes of the things that have a value of an
+            attribute, page by page; it gets name and value.
+    """
+    for page in list_things(*min(marks.items())):
+        yield [name for name, attributes in page if marks.items() <= attributes.items()]
+
+
+def holds_any(thing: Thing, kinds: Iterable[Marks]) -> bool:
+    """Return whether a thing holds all marks of a kind."""
+    return any(marks.items() <= thing.attributes.items() for marks in kinds)
+
+
+def select_other_instances(tables: Iterable[str], own: str) -> list[str]:
+    """Return the tables of records of other instances.
+
+    Args:
+        tables: the names of all tables of the account in this region.
+        own: the table of records of this instance.
+    """
+    return [name for name in tables if name.endswith(_TABLE) and name != own]
+
+
+def may_overwrite(item: dict[str, Any] | None) -> bool:
+    """Return whether the device of an item is, or is being, overwritten, of whatever instance.
+
+    A record of the CDK stack has no state and may be either: see docs/migrating-from-cdk.md.
+
+    Args:
+        item: of a table of records, in DynamoDB's typed JSON; None where there is none.
+    """
+    return item is not None and item.get("state", {}).get("S") != State.TRACKING
+
+
+def explains(item: dict[str, Any] | None, thing: Thing, load_backup: LoadBackup) -> bool:
+    """Return whether the record of a thing in this instance explains its marks, or cannot be read.
+
+    Args:
+        item: the record in DynamoDB's typed JSON; None where there is none.
+        thing: as read.
+        load_backup: reads the backup of a device by its name; None when there is none.
+    """
+    if item is None or not may_overwrite(item):
+        return False
+    try:
+        if "state" not in item or Record.of(item).away_since:
+            return True
+    except UnreadableRecordError:
+        return True
+    # Between the overwriting and the next write of its step, the backup explains the marks. A
+    # device that was claimed while it held marks of unknown origin has none.
+    backup = load_backup(thing.name)
+    return bool(backup and backup.originals_to_restore(thing))
