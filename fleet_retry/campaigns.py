@@ -15,7 +15,6 @@ from firmware_retry.campaigns_table import Campaign
 from firmware_retry.record import Record, State
 from fleet_retry import tables
 from fleet_retry.deployment import Deployment
-from fleet_retry.records import Now
 
 
 def read_all(deployment: Deployment) -> dict[str, Campaign]:
@@ -30,13 +29,13 @@ def read_all(deployment: Deployment) -> dict[str, Campaign]:
 
 def count_cooling_down(records: Iterable[Record], name: str) -> tuple[int, int]:
     """Count the devices of a campaign that cool down, and those whose cool-down is over."""
-    now = Now()
+    now = clock.now()
     cooling_down = [
         record
         for record in records
         if record.campaign == name and record.state is State.COOLING_DOWN
     ]
-    return len(cooling_down), sum(map(now.has_cooled_down, cooling_down))
+    return len(cooling_down), sum(0 < record.due_at < now for record in cooling_down)
 
 
 def pause(deployment: Deployment, campaign: str, why: str) -> None:

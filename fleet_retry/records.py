@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from math import inf
 
 from firmware_retry import clock
 from firmware_retry.campaigns_table import Campaign
 from firmware_retry.errors import UnreadableRecordError
 from firmware_retry.record import GRACE_SECONDS, Record, State
-from fleet_retry import tables, terminal
+from fleet_retry import campaigns, tables, terminal
 from fleet_retry.deployment import Deployment
 
 URGENCY = (State.FAILED, State.COOLING_DOWN, State.TRACKING)
@@ -45,40 +46,49 @@ def since(record: Record) -> float:
 
 @dataclass(frozen=True)
 class Now:
-    """The moment, and the campaigns' decisions, at which records are assessed."""
+    """The moment, the campaigns' decisions and the limit by which records are assessed."""
 
+    campaigns: Mapping[str, Campaign]
+    """By name."""
+    retry_limit: int
     moment: float = field(default_factory=clock.now)
     """Epoch seconds."""
-    campaigns: Mapping[str, Campaign] = field(default_factory=dict)
-    """By name."""
 
-    def has_cooled_down(self, record: Record) -> bool:
-        """Return whether the cool-down of a device is over."""
-        return record.state is State.COOLING_DOWN and 0 < record.due_at < self.moment
+    @classmethod
+    def read(cls, deployment: Deployment) -> Now:
+        """Read what a deployment decides by at this moment.
+
+        Raises:
+            DeploymentError: the module is not deployed.
+        """
+        return cls(campaigns.read_all(deployment), deployment.settings.retry_limit)
 
     def is_held(self, record: Record) -> bool:
-        """Return whether the cool-down is over, and only its campaign's pause delays the device."""
-        campaign = self.campaigns.get(record.campaign)
-        return bool(campaign and campaign.is_paused and self.has_cooled_down(record))
+        """Return whether an action is due, and only its campaign's pause delays the device."""
+        return self.due_since(record) < self.moment and self._allowed_since(record) == inf
 
     def is_overdue(self, record: Record) -> bool:
-        """Return whether an action is due for longer than a run may take."""
-        is_late = 0 < self.due_since(record) < self.moment - GRACE_SECONDS
-        return is_late and not self.is_held(record)
+        """Return whether an action is due and possible for longer than a run may take."""
+        return self.possible_since(record) < self.moment - GRACE_SECONDS
 
     def due_since(self, record: Record) -> float:
-        """Return since when an action is due and possible, epoch seconds; 0 when none is due."""
-        campaign = self.campaigns.get(record.campaign)
-        return max(record.due_at, campaign.last_resume if campaign and record.is_to_return else 0)
+        """Return when an action was or will be due, epoch seconds; infinite where none is."""
+        return record.due_since_at(self.retry_limit)
+
+    def possible_since(self, record: Record) -> float:
+        """Return since when an action is due and possible, epoch seconds.
+
+        Infinite where none is due, or a pause delays it.
+        """
+        return max(self.due_since(record), self._allowed_since(record))
 
     def is_not_away(self, record: Record) -> bool:
         """Return whether a recovery did not overwrite the attributes in time."""
         return record.not_away_since < self.moment - GRACE_SECONDS
 
-    def is_unclaimed(self, record: Record, retry_limit: int) -> bool:
-        """Return whether the cycle is used up and no recovery has started in time."""
-        is_late = clock.epoch(record.changed_at) < self.moment - GRACE_SECONDS
-        return record.state is State.TRACKING and record.is_used_up_at(retry_limit) and is_late
+    def _allowed_since(self, record: Record) -> float:
+        campaign = self.campaigns.get(record.campaign) or Campaign(record.campaign)
+        return campaign.allows_since(record)
 
 
 @dataclass(frozen=True)
@@ -92,12 +102,12 @@ class Selection:
     reason: str | None = None
     """A pattern, case-insensitive."""
 
-    def includes(self, record: Record, now: Now) -> bool:
-        """Return whether a device meets all conditions."""
+    def includes(self, record: Record, moment: float) -> bool:
+        """Return whether a device meets all conditions at a moment, epoch seconds."""
         return (
             self.state in (None, record.state)
             and self.campaign in (None, record.campaign)
-            and (self.older_than is None or since(record) < now.moment - self.older_than)
+            and (self.older_than is None or since(record) < moment - self.older_than)
             and (
                 self.reason is None or fnmatchcase(record.last_reason.lower(), self.reason.lower())
             )

@@ -1,10 +1,9 @@
 """``campaigns``: the campaigns' devices, and which campaigns are paused."""
 
 from collections import Counter
-from collections.abc import Mapping
 
 from firmware_retry.campaigns_table import Campaign
-from fleet_retry import campaigns, terminal
+from fleet_retry import terminal
 from fleet_retry.commands._options import AsJson
 from fleet_retry.commands._progress import read_records
 from fleet_retry.deployment import Deployment
@@ -22,8 +21,9 @@ def list_campaigns(deployment: Deployment, as_json: AsJson = False) -> None:
     fleet-retry campaigns
     ```
     """
-    known = campaigns.read_all(deployment)
-    devices = _count_devices(deployment, known)
+    now = Now.read(deployment)
+    devices = _count_devices(deployment, now)
+    known = now.campaigns
     decided = (
         name for name, campaign in known.items() if campaign.is_paused or campaign.notified_at
     )
@@ -46,10 +46,7 @@ def list_campaigns(deployment: Deployment, as_json: AsJson = False) -> None:
     terminal.say(table)
 
 
-def _count_devices(
-    deployment: Deployment, known: Mapping[str, Campaign]
-) -> dict[str, Counter[str]]:
-    now = Now(campaigns=known)
+def _count_devices(deployment: Deployment, now: Now) -> dict[str, Counter[str]]:
     devices: dict[str, Counter[str]] = {}
     for record in read_records(deployment):
         counts = devices.setdefault(record.campaign, Counter())

@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from math import inf
 from typing import Any
 
 from rich.table import Table
 
 from firmware_retry import clock
 from firmware_retry.record import Record
-from fleet_retry import campaigns, records, terminal, times
+from fleet_retry import records, terminal, times
 from fleet_retry.commands._options import AsJson
 from fleet_retry.commands._progress import read_records
 from fleet_retry.commands._selection import ByAge, ByCampaign, ByReason, ByState
@@ -34,9 +35,10 @@ def list_devices(  # noqa: PLR0913, PLR0917 -- options, by name
     fleet-retry list --state cooling_down --older-than 3d --json
     ```
     """
-    now = Now(campaigns=campaigns.read_all(deployment))
+    now = Now.read(deployment)
     selection = Selection(state, campaign, older_than, reason)
-    selected = [record for record in read_records(deployment) if selection.includes(record, now)]
+    everything = read_records(deployment)
+    selected = [record for record in everything if selection.includes(record, now.moment)]
     selected.sort(key=_rank)
     if as_json:
         for record in selected:
@@ -73,16 +75,18 @@ def _make_table(selected: Sequence[Record], now: Now) -> Table:
 def _describe_due(record: Record, now: Now) -> str:
     if now.is_not_away(record):
         return "not away: its attributes could not be overwritten"
-    if not record.due_at:
+    due_since = now.due_since(record)
+    if due_since == inf:
         return ""
     if now.is_held(record):
         return "held: its campaign is paused"
-    left = record.due_at - now.moment
+    left = due_since - now.moment
     distance = f"in {times.format_age(left)}" if left >= 0 else f"{times.format_age(-left)} ago"
-    return f"{times.format_minute(record.due_at)} ({distance})"
+    return f"{times.format_minute(due_since)} ({distance})"
 
 
 def _to_json(record: Record, now: Now) -> dict[str, Any]:
+    due_since = now.due_since(record)
     return {
         "deviceId": record.device_id,
         "state": record.state,
@@ -90,7 +94,7 @@ def _to_json(record: Record, now: Now) -> dict[str, Any]:
         "failures": record.retry_counter,
         "campaign": record.campaign,
         "since": clock.iso(records.since(record)),
-        "due": clock.iso(record.due_at) if record.due_at else None,
+        "due": None if due_since == inf else clock.iso(due_since),
         "isHeld": now.is_held(record),
         "isOverdue": now.is_overdue(record),
         "isNotAway": now.is_not_away(record),

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from firmware_retry import clock
 from firmware_retry.errors import InvalidMessageError
 from firmware_retry.message import THING_NAMES, thing_name
 from firmware_retry.record import Record
@@ -15,7 +16,7 @@ from fleet_retry.commands._confirm import DryRun, Yes, confirm
 from fleet_retry.commands._options import read_text
 from fleet_retry.commands._selection import ByAge, ByCampaign, ByReason, ByState
 from fleet_retry.deployment import Deployment, DeploymentError
-from fleet_retry.records import Now, Selection
+from fleet_retry.records import Selection
 from fleet_retry.releases import Release, ReleaseOutcome, Targets
 
 
@@ -91,8 +92,7 @@ def _find(deployment: Deployment, names: Sequence[str]) -> Targets:
 
 
 def _select(deployment: Deployment, selection: Selection) -> Targets:
-    now = Now()
-    everything = _progress.read_records(deployment)
+    now, everything = clock.now(), _progress.read_records(deployment)
     selected = [record for record in everything if selection.includes(record, now)]
     selected.sort(key=lambda record: record.device_id)
     return {record.device_id: record for record in selected}

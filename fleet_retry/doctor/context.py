@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
 
-from firmware_retry import clock
 from firmware_retry.failed_group import Settled
 from firmware_retry.record import GRACE_SECONDS, Record, State
 from firmware_retry.settings import Settings
-from fleet_retry import campaigns, records, terminal
+from fleet_retry import records, terminal
 from fleet_retry.deployment import Deployment
 from fleet_retry.records import Now
 
@@ -92,13 +91,13 @@ class Context:
     @cached_property
     def census(self) -> Census:
         """The devices, counted once."""
-        census = Census(Now(campaigns=campaigns.read_all(self.deployment)))
+        census = Census(Now.read(self.deployment))
         longest: list[tuple[float, str, Record]] = []
         everything = records.read_all(
             self.deployment, lambda error: census.unreadable.append(str(error))
         )
         for record in terminal.show_progress(everything, "Reading records"):
-            _count(census, record, self.settings.retry_limit)
+            _count(census, record)
             if record.away_since:
                 census.overwritten.add(record.device_id)
             if record.state is State.COOLING_DOWN and record.left_groups:
@@ -110,7 +109,7 @@ class Context:
         return census
 
 
-def _count(census: Census, record: Record, retry_limit: int) -> None:
+def _count(census: Census, record: Record) -> None:
     now = census.now
     census.devices += 1
     if now.is_not_away(record):
@@ -121,10 +120,10 @@ def _count(census: Census, record: Record, retry_limit: int) -> None:
         census.settled.append(Settled(record.device_id, record.failed_group_id))
     if now.is_held(record):
         census.held[record.campaign] += 1
-    if not (now.is_overdue(record) or now.is_unclaimed(record, retry_limit)):
+    if not now.is_overdue(record):
         return
     census.overdue_count += 1
     if len(census.overdue) < SAMPLE_SIZE:
         census.overdue.append(record.device_id)
-    since = now.moment - (now.due_since(record) or clock.epoch(record.changed_at))
-    census.oldest_overdue_seconds = max(census.oldest_overdue_seconds, since)
+    late = now.moment - now.possible_since(record)
+    census.oldest_overdue_seconds = max(census.oldest_overdue_seconds, late)

@@ -22,10 +22,12 @@ removes everything else.
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from firmware_retry import aws, clock
 from firmware_retry.aws import ConditionFailedError
+from firmware_retry.record import Record
 from firmware_retry.settings import settings
 
 
@@ -66,6 +68,15 @@ class Campaign:
     def last_resume(self) -> float:
         """Return when it was resumed last, epoch seconds; 0 if never."""
         return clock.epoch(self.resumed_at) if self.resumed_at else 0.0
+
+    def allows_since(self, record: Record) -> float:
+        """Return since when its device may be acted on, epoch seconds.
+
+        0 where the campaign never delayed it; infinite while the device is on hold.
+        """
+        if not record.is_to_return:
+            return 0.0
+        return inf if self.is_paused else self.last_resume
 
 
 def is_paused(name: str) -> bool:

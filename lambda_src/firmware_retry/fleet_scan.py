@@ -4,6 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, Generic, TypeVar
 
 from firmware_retry import clock, retries_table
@@ -124,12 +125,10 @@ class Census:
             self._add_overdue(record)
 
     def _add_overdue(self, record: Record) -> None:
-        since, campaign = record.due_since, self.campaigns.get(record.campaign)
-        if record.is_to_return and campaign:
-            if campaign.is_paused:
-                self.on_hold += 1
-                return
-            # Nothing was due before the campaign was resumed.
-            since = max(since, campaign.last_resume)
+        campaign = self.campaigns.get(record.campaign) or Campaign(record.campaign)
+        allowed_since = campaign.allows_since(record)
+        if allowed_since == inf:
+            self.on_hold += 1
+            return
         self.overdue.add(record.device_id)
-        self.oldest = min(self.oldest, since)
+        self.oldest = min(self.oldest, max(record.due_since, allowed_since))

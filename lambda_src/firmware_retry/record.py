@@ -245,13 +245,17 @@ class Record:
 
     @property
     def due_since(self) -> float:
-        """Return when an action was or will be due, epoch seconds; infinite where none is.
+        """Return when an action was or will be due: see ``due_since_at``."""
+        return self.due_since_at(settings().retry_limit)
+
+    def due_since_at(self, retry_limit: int) -> float:
+        """Return when an action was or will be due under this ``retry_limit``.
 
         A wait ends; a limit was reached and no recovery has claimed the device; or the end of its
-        episode was requested.
+        episode was requested. Epoch seconds; infinite where no action is due.
         """
         moments: list[float] = [self.due_at] if self.due_at else []
-        if self.ending or (self.state is State.TRACKING and self.is_used_up):
+        if self.ending or (self.state is State.TRACKING and self.is_used_up_at(retry_limit)):
             moments.append(clock.epoch(self.changed_at))
         return min(moments, default=inf)
 

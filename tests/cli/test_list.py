@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 
@@ -90,6 +91,25 @@ def test_a_device_that_its_campaigns_pause_keeps_away_is_held_and_not_overdue(fl
     assert output.splitlines()[-1] == "1 device: 1 cooling down, 1 held by a paused campaign"
     (line,) = fleet.run_json("list")
     assert (line["isHeld"], line["isOverdue"]) == (True, False)
+
+
+@pytest.mark.parametrize("used_up", [{"RetryCounter": 10}, {"isFatal": True}])
+def test_device_whose_recovery_never_started_is_overdue_as_for_doctor(
+    fleet: Fleet, used_up: dict[str, Any]
+) -> None:
+    used_up_at = iso(time.time() - 2 * HOUR)
+    fleet.put("unclaimed", timestamp=used_up_at, **used_up)
+    _, output = fleet.run("list")
+    assert "(2h ago)" in output
+    assert output.splitlines()[-1] == "1 device: 1 tracking, 1 overdue"
+    (line,) = fleet.run_json("list")
+    assert (line["isOverdue"], line["due"]) == (True, used_up_at)
+
+
+def test_device_whose_requested_end_is_not_made_is_overdue(fleet: Fleet) -> None:
+    fleet.put("ending", "cooling_down", timestamp=iso(time.time() - 2 * HOUR), ending="succeeded")
+    (line,) = fleet.run_json("list")
+    assert line["isOverdue"]
 
 
 def test_what_a_device_said_cannot_play_with_the_terminal(fleet: Fleet) -> None:
