@@ -18,6 +18,25 @@ locals {
   stopped_seconds = 2 * local.seconds.reconcile + 900
   stopped_period  = local.stopped_seconds > 86400 ? 3600 : 300
 
+  # The gauges that a pass of ReconcileDevices sets, by the name of their alarm.
+  gauge_alarms = {
+    devices-overdue = {
+      metric      = "OldestOverdueSeconds"
+      threshold   = local.overdue_seconds
+      description = "Something has been due for a device for more than ${local.overdue_seconds} seconds, and neither its recovery nor ReconcileDevices did it."
+    }
+    devices-not-away = {
+      metric      = "NotAway"
+      threshold   = 0
+      description = "Devices used up a cycle, and their attributes could not be overwritten: they stay in their dynamic thing groups."
+    }
+    things-left-marked = {
+      metric      = "ThingsLeftMarked"
+      threshold   = 0
+      description = "Things hold attributes that this module writes, without an episode that restores them."
+    }
+  }
+
   # Two passes of MailOperators, and some minutes for SQS and CloudWatch.
   queued_alert_seconds = 2 * local.seconds.alert + 600
 
@@ -273,14 +292,16 @@ resource "aws_cloudwatch_metric_alarm" "schedules" {
   }
 }
 
-resource "aws_cloudwatch_metric_alarm" "overdue" {
-  alarm_name          = "${local.alarm_prefix}devices-overdue"
-  alarm_description   = "Something has been due for a device for more than ${local.overdue_seconds} seconds, and neither its recovery nor ReconcileDevices did it. ${local.runbook}devices-overdue"
+resource "aws_cloudwatch_metric_alarm" "gauges" {
+  for_each = local.gauge_alarms
+
+  alarm_name          = "${local.alarm_prefix}${each.key}"
+  alarm_description   = "${each.value.description} ${local.runbook}${each.key}"
   comparison_operator = "GreaterThanThreshold"
-  threshold           = local.overdue_seconds
+  threshold           = each.value.threshold
   evaluation_periods  = 1
   namespace           = local.namespace
-  metric_name         = "OldestOverdueSeconds"
+  metric_name         = each.value.metric
   period              = 300
   statistic           = "Maximum"
   treat_missing_data  = "ignore" # between two passes it stays as the last one left it
@@ -289,36 +310,19 @@ resource "aws_cloudwatch_metric_alarm" "overdue" {
   tags                = var.tags
 }
 
-resource "aws_cloudwatch_metric_alarm" "things_left_marked" {
-  alarm_name          = "${local.alarm_prefix}things-left-marked"
-  alarm_description   = "Things hold attributes that this module writes, without an episode that restores them. ${local.runbook}things-left-marked"
-  comparison_operator = "GreaterThanThreshold"
-  threshold           = 0
-  evaluation_periods  = 1
-  namespace           = local.namespace
-  metric_name         = "ThingsLeftMarked"
-  period              = 300
-  statistic           = "Maximum"
-  treat_missing_data  = "ignore" # between two passes it stays as the last one left it
-  alarm_actions       = local.alarm_actions
-  ok_actions          = var.ok_actions
-  tags                = var.tags
+moved {
+  from = aws_cloudwatch_metric_alarm.overdue
+  to   = aws_cloudwatch_metric_alarm.gauges["devices-overdue"]
 }
 
-resource "aws_cloudwatch_metric_alarm" "not_away" {
-  alarm_name          = "${local.alarm_prefix}devices-not-away"
-  alarm_description   = "Devices used up a cycle, and their attributes could not be overwritten: they stay in their dynamic thing groups. ${local.runbook}devices-not-away"
-  comparison_operator = "GreaterThanThreshold"
-  threshold           = 0
-  evaluation_periods  = 1
-  namespace           = local.namespace
-  metric_name         = "NotAway"
-  period              = 300
-  statistic           = "Maximum"
-  treat_missing_data  = "ignore" # between two passes it stays as the last one left it
-  alarm_actions       = local.alarm_actions
-  ok_actions          = var.ok_actions
-  tags                = var.tags
+moved {
+  from = aws_cloudwatch_metric_alarm.things_left_marked
+  to   = aws_cloudwatch_metric_alarm.gauges["things-left-marked"]
+}
+
+moved {
+  from = aws_cloudwatch_metric_alarm.not_away
+  to   = aws_cloudwatch_metric_alarm.gauges["devices-not-away"]
 }
 
 # Throttling is what backoff is for; when it does not end within an hour, a quota is too small.

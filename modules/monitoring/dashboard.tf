@@ -11,9 +11,6 @@ locals {
       aws_cloudwatch_metric_alarm.reconcile.arn,
       aws_cloudwatch_metric_alarm.reconcile_stopped.arn,
       aws_cloudwatch_metric_alarm.schedules.arn,
-      aws_cloudwatch_metric_alarm.overdue.arn,
-      aws_cloudwatch_metric_alarm.things_left_marked.arn,
-      aws_cloudwatch_metric_alarm.not_away.arn,
       aws_cloudwatch_metric_alarm.throttled.arn,
       aws_cloudwatch_metric_alarm.tables_throttled.arn,
       aws_cloudwatch_metric_alarm.alerts_lost.arn,
@@ -21,6 +18,7 @@ locals {
     aws_cloudwatch_metric_alarm.queued_alerts[*].arn,
     aws_cloudwatch_metric_alarm.messages_refused[*].arn,
     values(aws_cloudwatch_metric_alarm.messages_lost)[*].arn,
+    values(aws_cloudwatch_metric_alarm.gauges)[*].arn,
   )
 
   campaign_steps = [

@@ -775,13 +775,13 @@ run "monitoring_acts_on_the_operator_topic" {
     condition = alltrue([
       for alarm in concat(
         values(aws_cloudwatch_metric_alarm.executions), values(aws_cloudwatch_metric_alarm.messages_lost),
-        aws_cloudwatch_metric_alarm.queued_alerts, aws_cloudwatch_metric_alarm.messages_refused, [
+        values(aws_cloudwatch_metric_alarm.gauges), aws_cloudwatch_metric_alarm.queued_alerts,
+        aws_cloudwatch_metric_alarm.messages_refused, [
           aws_cloudwatch_metric_alarm.intake_timed_out, aws_cloudwatch_metric_alarm.dead_letters,
           aws_cloudwatch_metric_alarm.handlers, aws_cloudwatch_metric_alarm.reconcile,
-          aws_cloudwatch_metric_alarm.overdue, aws_cloudwatch_metric_alarm.throttled,
-          aws_cloudwatch_metric_alarm.tables_throttled, aws_cloudwatch_metric_alarm.alerts_lost,
-          aws_cloudwatch_metric_alarm.reconcile_stopped, aws_cloudwatch_metric_alarm.schedules,
-          aws_cloudwatch_metric_alarm.things_left_marked, aws_cloudwatch_metric_alarm.not_away,
+          aws_cloudwatch_metric_alarm.throttled, aws_cloudwatch_metric_alarm.tables_throttled,
+          aws_cloudwatch_metric_alarm.alerts_lost, aws_cloudwatch_metric_alarm.reconcile_stopped,
+          aws_cloudwatch_metric_alarm.schedules,
         ],
       ) :
       alarm.alarm_actions == toset([var.operator_topic_arn, var.alarm_actions[0]])
@@ -854,7 +854,7 @@ run "monitoring_acts_on_the_operator_topic" {
   }
 
   assert {
-    condition     = aws_cloudwatch_metric_alarm.overdue.threshold == 2 * 3600 + 1800 && aws_cloudwatch_metric_alarm.queued_alerts[0].threshold == 2 * 6 * 86400 + 600
+    condition     = aws_cloudwatch_metric_alarm.gauges["devices-overdue"].threshold == 2 * 3600 + 1800 && aws_cloudwatch_metric_alarm.queued_alerts[0].threshold == 2 * 6 * 86400 + 600
     error_message = "How late is too late follows from how often the schedules run."
   }
 
