@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from localcloud.project import ROOT
 from simulator import definitions, liveness_checks, scenario, soak
 from simulator.faults import Fault, Faults
 from simulator.machines import Execution
@@ -92,7 +93,7 @@ def test_a_seed_gives_the_same_trace_in_another_process() -> None:
 def test_the_commands_replay_what_they_found() -> None:
     answer = subprocess.run(
         [sys.executable, "-m", "simulator", "replay", "3"],
-        cwd=definitions.ROOT,
+        cwd=ROOT,
         check=False,
         capture_output=True,
         text=True,

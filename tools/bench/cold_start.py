@@ -22,11 +22,12 @@ from statistics import median
 from typing import IO, Any, NamedTuple, cast
 
 from bench.stub_server import Answers, serve_answers
+from localcloud.project import ROOT
 from reporting.tables import Table
 
 FLOOR_RATIO_AT_MOST = 1.10
 _SCRIPT = Path(__file__).with_name("first_answer.py")
-_ZIP = Path(__file__).resolve().parents[2] / "lambda_src" / "dist" / "firmware_retry.zip"
+_ZIP = ROOT / "lambda_src" / "dist" / "firmware_retry.zip"
 
 
 @dataclass(frozen=True)

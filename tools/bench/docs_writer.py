@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from bench import tables
+from localcloud.project import ROOT
 from pricing.recorded_usage import Measured
 from reporting.tables import Table, with_tables
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "costs.md"
-README = PAGE.parent.parent / "README.md"
+PAGE = ROOT / "docs" / "costs.md"
+README = ROOT / "README.md"
 
 
 def pages(measured: Measured) -> dict[Path, dict[str, Table]]:

@@ -25,8 +25,7 @@ from typing import NamedTuple
 
 from docs.prose_rules import RULES
 from docs.prose_texts import Text, texts
-
-ROOT = Path(__file__).resolve().parents[2]
+from localcloud.project import ROOT
 
 _RULES = [(re.compile(pattern), hint) for pattern, hint in RULES.items()]
 _DIFF = (

@@ -13,7 +13,8 @@ from typing import Any
 
 import hcl2
 
-ROOT = Path(__file__).resolve().parents[2]
+from localcloud.project import ROOT
+
 BEGIN, END = "<!-- BEGIN_TF_DOCS -->", "<!-- END_TF_DOCS -->"
 _ABSENT = object()
 _HEREDOC = re.compile(r'"<<-?(\w+)\n(?P<text>.*)\n\s*\1"', re.DOTALL)

@@ -7,7 +7,9 @@ import re
 import sys
 from pathlib import Path
 
-PICTURE = Path(__file__).resolve().parents[2] / "docs" / "images" / "timeline.svg"
+from localcloud.project import ROOT
+
+PICTURE = ROOT / "docs" / "images" / "timeline.svg"
 
 
 def picture(page: str) -> str:

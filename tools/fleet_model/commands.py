@@ -16,10 +16,10 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from fleet_model import ladders, million, picture
 from fleet_model.ladders import Fleet, Ladder
+from localcloud.project import ROOT
 from reporting.arguments import new_file, whole
 from reporting.tables import Table, with_tables
 
-ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "internals" / "fleet-model.md"
 STORM_PICTURE = ROOT / "docs" / "images" / "million.svg"
 LADDERS_PICTURE = ROOT / "docs" / "images" / "ladders.svg"

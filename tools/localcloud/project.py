@@ -8,6 +8,7 @@ from typing import Any
 from localcloud.process import LocalCloud
 
 ROOT = Path(__file__).resolve().parents[2]
+"""The checkout."""
 _BUCKET = "fleet-packages"
 _IGNORED = shutil.ignore_patterns(
     ".*", "node_modules", "__pycache__", "*.tfstate*", "*.tfvars", "tf_resources.json"

@@ -6,10 +6,10 @@
 import json
 import re
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
+from localcloud.project import ROOT
+
 RECOVERIES = ("cool_down", "escalation")
 MACHINES = ("intake", *RECOVERIES)
 QUEUE_URL = "https://sqs.eu-west-1.amazonaws.com/123456789012/dead-letters"
