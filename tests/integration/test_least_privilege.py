@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
+from fleet_retry.deployment import Machine
 from localcloud import Call, LocalCloud, eventually
-from localcloud.fleet import Fleet, Machine
+from localcloud.fleet import Fleet
 from tests.integration.inventory import take_inventory
 from tests.integration.plugin import Deployment
 from tests.integration.policies import LISTS, Permission, Role, find_needed, list_allowed, read_role

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from localcloud import Device, Fault, Kind, Origin, Target, eventually
-from localcloud.fleet import MACHINES, Fleet
+from localcloud.fleet import MACHINES, RECOVERIES, Fleet
 
 LIMIT = 2  # the second fleet's retry_limit, and it has two cycles
 ORIGINALS = (
@@ -154,7 +154,7 @@ def ends(fleet: Fleet, devices: list[DeviceUnderTest]) -> dict[str, dict[str, An
         )
         for thing in page["things"]
     }
-    runs = {machine: [run["name"] for run in fleet.runs(machine)] for machine in MACHINES[1:]}
+    runs = {machine: [run["name"] for run in fleet.runs(machine)] for machine in RECOVERIES}
     found = {}
     for device in devices:
         name, thing = device.name, iot.describe_thing(thingName=device.name)

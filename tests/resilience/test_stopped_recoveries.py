@@ -22,8 +22,9 @@ from functools import partial
 from threading import Event
 from typing import Any
 
+from fleet_retry.deployment import Machine
 from localcloud import Fault, Hold, Kind, Origin, Target, eventually
-from localcloud.fleet import MACHINES, Fleet, Machine
+from localcloud.fleet import RECOVERIES, Fleet
 from tests.resilience.test_fault_matrix import (
     LONG_AGO,
     ORIGINALS,
@@ -34,7 +35,6 @@ from tests.resilience.test_fault_matrix import (
 )
 
 ORIGINAL = ORIGINALS[1]
-RECOVERIES: tuple[Machine, ...] = MACHINES[1:]
 AT_EVERY_ATTEMPT = 1_000
 A_WEEK = 604_800
 """Seconds of a cool-down whose end no machine is slow enough to see; overdue at LONG_AGO."""
@@ -250,7 +250,7 @@ def test_a_pass_costs_by_what_is_due_and_not_by_the_fleet(
 
     calls = Counter(_pass(second, graceSeconds=LONG_AGO))
     assert calls == Counter(NOTHING_DUE) + Counter(RESTORED * len(devices))
-    size = max(len(json.dumps(record, default=str)) for record in second.all_records().values())
+    size = max(len(json.dumps(record)) for record in second.all_records().values())
     figures.append(
         f"a pass of ReconcileDevices: 2 Scans, with {len(devices)} as with {THINGS} things;"
         f" {len(RESTORED)} calls more a device to restore; the largest record has {size} bytes"

@@ -13,8 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fleet_retry.deployment import Machine
 from localcloud import LocalCloud, eventually
-from localcloud.fleet import MACHINES, Fleet, Machine
+from localcloud.fleet import MACHINES, Fleet
 
 Definition = dict[str, Any]
 States = dict[str, dict[str, Any]]

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from firmware_retry import errors, recovery
-from localcloud.fleet import MACHINES, Fleet, Machine
+from fleet_retry.deployment import Machine
+from localcloud.fleet import MACHINES, Fleet
 from localcloud.project import ROOT
 from tests.integration.plugin import Deployment
 from tests.workflow.machines import Definition, definitions_of, tasks_of

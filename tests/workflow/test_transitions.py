@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from firmware_retry.record import Outcome
-from localcloud.fleet import MACHINES, Fleet, Machine
+from fleet_retry.deployment import Machine
+from localcloud.fleet import MACHINES, Fleet
 from tests.workflow.machines import (
     Case,
     Error,

@@ -10,13 +10,13 @@ from itertools import pairwise
 from typing import Any
 
 from bench.capacity import Capacity, Items, Key, key_of
+from fleet_retry.deployment import Machine
 from localcloud import Call
-from localcloud.fleet import Fleet, Machine
+from localcloud.fleet import RECOVERIES, Fleet
 from pricing import bill, dynamodb
 from pricing.bill import Usage
 from pricing.recorded_usage import Figures, figures_of
 
-_RECOVERIES: tuple[Machine, ...] = ("cool_down", "escalation")
 _LOG_EVENT_BYTES = 26
 """What CloudWatch Logs adds to each event.
 https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html
@@ -65,7 +65,7 @@ class Meter:
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
         self._items = self._all_items()
-        self._runs = {machine: self._run_arns(machine) for machine in ("intake", *_RECOVERIES)}
+        self._runs = {machine: self._run_arns(machine) for machine in ("intake", *RECOVERIES)}
         self._logged = self._logs()
         self._mark = fleet.mark()
 
@@ -74,7 +74,7 @@ class Meter:
         calls = self._fleet.calls(self._mark)
         items, logged = self._all_items(), self._logs()
         intake = self._new_runs("intake")
-        recoveries = [self._events(run) for name in _RECOVERIES for run in self._new_runs(name)]
+        recoveries = [self._events(run) for name in RECOVERIES for run in self._new_runs(name)]
         usage = (
             self._invocations(calls)
             + bill.express_runs(len(intake))

@@ -8,7 +8,8 @@ from typing import Any
 
 from demo.devices import Updater
 from demo.fleet_plan import Ending
-from localcloud.fleet import Fleet, Machine
+from fleet_retry.deployment import Machine
+from localcloud.fleet import Fleet
 
 # What it means to the device that a step has ended.
 _MILESTONES = {

@@ -8,22 +8,19 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
-from boto3.dynamodb.types import TypeDeserializer
-
-from fleet_retry import campaigns, dead_letters
+from fleet_retry import campaigns, dead_letters, deployment, tables
 from fleet_retry.dead_letters import RedriveOutcome
-from fleet_retry.deployment import Deployment
+from fleet_retry.deployment import Deployment, Machine
 from fleet_retry.history import read_transitions
 from localcloud import Call, Device, Hold, LocalCloud, LocalCloudError, eventually
 
-Machine = Literal["intake", "cool_down", "escalation"]
-MACHINES: tuple[Machine, ...] = ("intake", "cool_down", "escalation")
+MACHINES: tuple[Machine, ...] = tuple(deployment.MACHINES)
+RECOVERIES: tuple[Machine, ...] = MACHINES[1:]
 
 _FIRST_SENT_MS = int((time.time() - 1800) * 1000)
 """Devices report what failed within the last hour, in the order of the messages' numbers."""
-_deserialize = TypeDeserializer().deserialize
 
 
 @lru_cache(maxsize=32)
@@ -149,7 +146,7 @@ class Fleet:
         """Return the records of all devices, by device."""
         pages = self.client("dynamodb").get_paginator("scan")
         return {
-            item["deviceId"]["S"]: {name: _deserialize(value) for name, value in item.items()}
+            item["deviceId"]["S"]: tables.to_plain(item)
             for page in pages.paginate(
                 TableName=self.outputs["retries_table_name"], ConsistentRead=True
             )
@@ -188,7 +185,7 @@ class Fleet:
     def _read(self, table: str, key: dict[str, Any]) -> dict[str, Any] | None:
         answer = self.client("dynamodb").get_item(TableName=table, Key=key, ConsistentRead=True)
         item = answer.get("Item")
-        return item and {name: _deserialize(value) for name, value in item.items()}
+        return item and tables.to_plain(item)
 
     # Executions
 
@@ -218,7 +215,7 @@ class Fleet:
         name = str(record.get("trackingId", "no record"))
         return {
             machine: [run for run in self.runs(machine) if run["name"].startswith(name)]
-            for machine in MACHINES[1:]
+            for machine in RECOVERIES
         }
 
     def bad_ends(self) -> int:
