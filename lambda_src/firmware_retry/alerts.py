@@ -124,7 +124,7 @@ def _publish(alert: dict[str, Any], group_id: str, deduplication_id: str) -> Non
 
 
 def _device_alert(event: str, run: Run, record: Record) -> dict[str, Any]:
-    stored = backup_table.load(run.device_id)
+    stored = backup_table.read(run.device_id)
     originals = dict(stored.attributes) if stored else {}
     return {
         "version": SCHEMA_VERSION,

@@ -95,7 +95,10 @@ class Backup:
         return self.originals_over(thing) if self.is_of(thing) else {}
 
     def originals_over(self, thing: Thing) -> dict[str, str | None]:
-        """Return the originals of the attributes with a written value, whosever they are."""
+        """Return the originals of the attributes that have a value that was written.
+
+        Also if this is the backup of another thing.
+        """
         return {
             name: self.attributes[name]
             for name, values in self.written.items()
@@ -103,13 +106,13 @@ class Backup:
         }
 
 
-def load(device_id: str) -> Backup | None:
+def read(device_id: str) -> Backup | None:
     """Read the backup of a device; None when there is none.
 
     Raises:
         TransientError, RequestRefusedError: see ``aws.call``.
     """
-    item = aws.get_item(settings().backup_table, {"deviceId": {"S": device_id}})
+    item = aws.get_item(settings().backup_table, _key(device_id))
     return None if item is None else Backup.of(item)
 
 
@@ -136,46 +139,28 @@ def store(thing: Thing, overwriting: Mapping[str, str] = MappingProxyType({})) -
         overwriting: name to value, about to be written over the originals.
 
     Raises:
-        TransientError: a newer version of the thing is stored: read the thing again. No error when
-            nothing is about to be overwritten, since the newer backup serves as well. Or an
-            attribute about to be overwritten has no known original.
+        TransientError: a newer version of the thing is stored: read the thing again. Where nothing
+            is about to be overwritten, the newer backup serves as well, and this is no error. Or an
+            attribute that is about to be overwritten has no known original.
         RequestRefusedError: see ``aws.call``.
     """
+    previous = read(thing.name) or Backup(thing.name, thing.thing_id, {}, {})
+    if not previous.is_of(thing):
+        keep(thing.name)
+    kept = previous.originals_to_restore(thing)
+    originals = _collect_originals(thing, overwriting, kept)
+    written = {name: previous.written[name] for name in kept}
+    for name, value in overwriting.items():
+        written[name] = written.get(name, frozenset()) | {value}
     # A second backup of the same version contains nothing new, and may lack what a concurrent
     # duplicate of this step is about to write.
     older = "<=" if overwriting else "<"
-    previous = load(thing.name)
-    kept = previous.originals_to_restore(thing) if previous else {}
-    if previous and not previous.is_of(thing):
-        keep(thing.name)
-    names = {*settings().names_to_overwrite, *kept, *_ALERT_ATTRIBUTES}
-    unknown = {name for name in names - kept.keys() if _is_mark(name, thing)}
-    if held := sorted(unknown & overwriting.keys()):
-        raise TransientError(f"{thing.name} holds marks of unknown origin in {', '.join(held)}")
-    originals = {name: thing.attributes.get(name) for name in sorted(names - unknown)} | kept
-    written = {name: previous.written[name] for name in kept} if previous else {}
-    for name, value in overwriting.items():
-        written[name] = written.get(name, frozenset()) | {value}
-    rest = _without(written, thing)
     try:
         aws.call(
             "dynamodb",
             "put_item",
             TableName=settings().backup_table,
-            Item={
-                "deviceId": {"S": thing.name},
-                "attributes": {
-                    "M": {name: _attribute_value(value) for name, value in originals.items()}
-                },
-                "written": {
-                    "M": {name: {"SS": sorted(values)} for name, values in written.items()}
-                },
-                "rest": {"M": {name: {"S": value} for name, value in rest.items()}},
-                "thingType": {"S": thing.thing_type},
-                "thingId": {"S": thing.thing_id},
-                "thingVersion": {"N": str(thing.version)},
-                "timestamp": {"S": clock.iso(clock.now())},
-            },
+            Item=_make_item(thing, originals, written),
             # A stale worker of this step must not replace a newer backup by an older one.
             ConditionExpression=(
                 "attribute_not_exists(deviceId) OR thingId <> :thing"
@@ -187,9 +172,39 @@ def store(thing: Thing, overwriting: Mapping[str, str] = MappingProxyType({})) -
             },
         )
     except ConditionFailedError as error:
-        if not overwriting:
-            return
-        raise TransientError("the backup holds a newer version of the thing") from error
+        if overwriting:
+            raise TransientError("the backup holds a newer version of the thing") from error
+
+
+def _collect_originals(
+    thing: Thing, overwriting: Mapping[str, str], kept: Mapping[str, str | None]
+) -> dict[str, str | None]:
+    """Return the originals ``kept``, and those of the other attributes as they are now.
+
+    Raises:
+        TransientError: an attribute that is about to be overwritten holds a mark of unknown origin.
+    """
+    names = {*settings().names_to_overwrite, *kept, *_ALERT_ATTRIBUTES}
+    unknown = {name for name in names - kept.keys() if _is_mark(name, thing)}
+    if held := sorted(unknown & overwriting.keys()):
+        raise TransientError(f"{thing.name} holds marks of unknown origin in {', '.join(held)}")
+    return {**{name: thing.attributes.get(name) for name in sorted(names - unknown)}, **kept}
+
+
+def _make_item(
+    thing: Thing, originals: Mapping[str, str | None], written: Mapping[str, frozenset[str]]
+) -> dict[str, Any]:
+    rest = _without(written, thing)
+    return {
+        **_key(thing.name),
+        "attributes": {"M": {name: _attribute_value(value) for name, value in originals.items()}},
+        "written": {"M": {name: {"SS": sorted(values)} for name, values in written.items()}},
+        "rest": {"M": {name: {"S": value} for name, value in rest.items()}},
+        "thingType": {"S": thing.thing_type},
+        "thingId": {"S": thing.thing_id},
+        "thingVersion": {"N": str(thing.version)},
+        "timestamp": {"S": clock.iso(clock.now())},
+    }
 
 
 def keep(device_id: str) -> None:
@@ -200,17 +215,21 @@ def keep(device_id: str) -> None:
     Raises:
         TransientError, RequestRefusedError: see ``aws.call``.
     """
-    item = aws.get_item(settings().backup_table, {"deviceId": {"S": device_id}})
+    item = aws.get_item(settings().backup_table, _key(device_id))
     if item is None or not item["written"]["M"]:
         return
     now = clock.now()
     orphan = {
         **item,
-        "deviceId": {"S": f"{device_id}#{item['thingId']['S']}"},
+        **_key(f"{device_id}#{item['thingId']['S']}"),
         "orphanedAt": {"S": clock.iso(now)},
         "expiresAt": {"N": str(int(now) + _YEAR)},
     }
     aws.call("dynamodb", "put_item", TableName=settings().backup_table, Item=orphan)
+
+
+def _key(device_id: str) -> dict[str, Any]:
+    return {"deviceId": {"S": device_id}}
 
 
 def _is_mark(name: str, thing: Thing) -> bool:

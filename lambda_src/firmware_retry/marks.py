@@ -17,7 +17,7 @@ _TABLE = "DeviceFirmwareRetries"
 
 Marks = Mapping[str, str]
 ListThings = Callable[[str, str], Iterable[list[tuple[str, Mapping[str, str]]]]]
-LoadBackup = Callable[[str], Backup | None]
+ReadBackup = Callable[[str], Backup | None]
 
 
 def list_holders(marks: Marks, list_things: ListThings) -> Iterator[list[str]]:
@@ -58,13 +58,13 @@ def may_overwrite(item: dict[str, Any] | None) -> bool:
     return item is not None and item.get("state", {}).get("S") != State.TRACKING
 
 
-def explains(item: dict[str, Any] | None, thing: Thing, load_backup: LoadBackup) -> bool:
+def explains(item: dict[str, Any] | None, thing: Thing, read_backup: ReadBackup) -> bool:
     """Return whether the record of a thing in this instance explains its marks, or cannot be read.
 
     Args:
         item: the record in DynamoDB's typed JSON; None where there is none.
         thing: as read.
-        load_backup: reads the backup of a device by its name; None when there is none.
+        read_backup: reads the backup of a device by its name; None when there is none.
     """
     if item is None or not may_overwrite(item):
         return False
@@ -75,5 +75,5 @@ def explains(item: dict[str, Any] | None, thing: Thing, load_backup: LoadBackup)
         return True
     # Between the overwriting and the next write of its step, the backup explains the marks. A
     # device that was claimed while it held marks of unknown origin has none.
-    backup = load_backup(thing.name)
+    backup = read_backup(thing.name)
     return bool(backup and backup.originals_to_restore(thing))

@@ -153,7 +153,7 @@ def _reason_to_restore(run: Run, record: Record) -> str:
 
 
 def _originals_to_restore(run: Run, thing: Thing) -> dict[str, str | None]:
-    backup = backup_table.load(run.device_id)
+    backup = backup_table.read(run.device_id)
     if backup is not None:
         if not backup.is_of(thing):
             backup_table.keep(run.device_id)

@@ -129,7 +129,7 @@ def _find_stray(name: str, tables: list[str]) -> Thing | None:
 
 def _is_explained(thing: Thing, tables: list[str]) -> bool:
     item = aws.get_item(settings().retries_table, {"deviceId": {"S": thing.name}})
-    is_own = marks.explains(item, thing, backup_table.load)
+    is_own = marks.explains(item, thing, backup_table.read)
     return is_own or any(_may_overwrite(table, thing.name) for table in tables)
 
 

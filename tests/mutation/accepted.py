@@ -7,12 +7,6 @@ ACCEPTED = frozenset(
         "retries_table.end: notifiedAt = :told",
         # A missing attribute differs from everything, also from a thing's id.
         "backup_table.store: attribute_not_exists(deviceId) (never)",
-        # Nothing is kept of a backup that does not exist.
-        (
-            "backup_table.store:"
-            " {name: previous.written[name] for name in kept} if previous else {}"
-            " -> {name: previous.written[name] for name in kept}"
-        ),
         # Only a record can be taken over: the first half is for the type checker.
         "intake._count: record and outcome is Outcome.TAKEN_OVER -> outcome is Outcome.TAKEN_OVER",
         # The name of a thing has no slash.

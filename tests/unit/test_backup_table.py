@@ -10,7 +10,7 @@ from .conftest import Cloud, configure
 
 def store(cloud: Cloud, **overwriting: str) -> dict[str, str | None]:
     backup_table.store(registry.describe("dev-1"), overwriting)
-    return load_backup()
+    return read_backup()
 
 
 def overwrite(cloud: Cloud, **attributes: str) -> None:
@@ -19,8 +19,8 @@ def overwrite(cloud: Cloud, **attributes: str) -> None:
     write(cloud, **attributes)
 
 
-def load_backup() -> dict[str, str | None]:
-    saved = backup_table.load("dev-1")
+def read_backup() -> dict[str, str | None]:
+    saved = backup_table.read("dev-1")
     assert saved
     return dict(saved.attributes)
 
@@ -121,7 +121,7 @@ def test_a_stale_worker_does_not_put_an_older_reading_over_a_newer(cloud: Cloud)
     backup_table.store(old)
     with pytest.raises(TransientError):
         backup_table.store(old, {"FW": "moveOut"})
-    assert load_backup()["FW"] == "2.28"
+    assert read_backup()["FW"] == "2.28"
 
 
 def test_a_stale_worker_does_not_forget_what_is_about_to_be_written(cloud: Cloud) -> None:
@@ -130,7 +130,7 @@ def test_a_stale_worker_does_not_forget_what_is_about_to_be_written(cloud: Cloud
     read_before = registry.describe("dev-1")
     overwrite(cloud, model="moveOut")
     backup_table.store(read_before)
-    saved = backup_table.load("dev-1")
+    saved = backup_table.read("dev-1")
     assert saved
     assert saved.originals_to_restore(registry.describe("dev-1")) == {"model": "wo:v8"}
 
@@ -142,4 +142,4 @@ def test_a_later_thing_of_the_same_name_starts_afresh(cloud: Cloud) -> None:
 
 
 def test_there_may_be_none(cloud: Cloud) -> None:
-    assert backup_table.load("dev-1") is None
+    assert backup_table.read("dev-1") is None

@@ -140,7 +140,7 @@ def test_a_backup_that_a_second_worker_took_with_the_record_is_not_missing(
     cloud: Cloud, stage: Stage
 ) -> None:
     recovery = bring(cloud, stage)
-    once(backup_table, "load", before=succeed)
+    once(backup_table, "read", before=succeed)
     with pytest.raises(RecoverySupersededError):
         recoveries.finish(Run.parse(recovery))
     assert_free(cloud)
