@@ -5,7 +5,7 @@ group was replaced (deleted and created again, renamed, or another one was confi
 Then no operator has decided about the device, and it is put back.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from firmware_retry import registry
@@ -53,23 +53,31 @@ def review(settled: Collection[Settled]) -> Review:
     return sort(settled, group_id, registry.members_of(name))
 
 
-def sort(settled: Iterable[Settled], group_id: str, listed: Collection[str]) -> Review:
-    """Sort the settled devices by the id of the failed group and the listing of its members."""
-    devices = list(settled)
-    present = [device for device in devices if device.device_id in listed]
-    absent = [device for device in devices if device.device_id not in listed]
-    strangers = _names(device for device in absent if device.group_id != group_id)
-    removed = _names(device for device in absent if device.group_id == group_id)
-    is_emptied = len(removed) > max(MOST_REMOVED, len(devices) // 10)
+def sort(settled: Collection[Settled], group_id: str, listed: Collection[str]) -> Review:
+    """Sort the settled devices by the id of the failed group and the listing of its members.
+
+    Args:
+        settled: as recorded.
+        group_id: the id of the present group.
+        listed: the names of its members.
+    """
+
+    def names(*, is_listed: bool, is_recorded: bool) -> list[str]:
+        return [
+            device.device_id
+            for device in settled
+            if (device.device_id in listed) is is_listed
+            and (device.group_id == group_id) is is_recorded
+        ]
+
+    of_another_group = names(is_listed=False, is_recorded=False)
+    removed = names(is_listed=False, is_recorded=True)
+    is_emptied = len(removed) > max(MOST_REMOVED, len(settled) // 10)
     return Review(
         group_id=group_id,
-        members=_names(device for device in present if device.group_id == group_id),
-        unrecorded=_names(device for device in present if device.group_id != group_id),
+        members=names(is_listed=True, is_recorded=True),
+        unrecorded=names(is_listed=True, is_recorded=False),
         removed=[] if is_emptied else removed,
-        missing=strangers + removed if is_emptied else strangers,
-        is_replaced=bool(strangers),
+        missing=of_another_group + removed if is_emptied else of_another_group,
+        is_replaced=bool(of_another_group),
     )
-
-
-def _names(devices: Iterable[Settled]) -> list[str]:
-    return [device.device_id for device in devices]

@@ -37,7 +37,7 @@ that no message begins an episode that a later one has ended:
 ===================  ====  ===================================================================
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -93,19 +93,19 @@ class Transition:
         )
 
 
-def put(transition: Transition) -> dict[str, Any]:
+def make_put(transition: Transition) -> dict[str, Any]:
     """Return the write of a transition, as one action of ``TransactWriteItems``."""
     item = make_item(transition, settings().history_days)
     return {"Put": {"TableName": settings().history_table, "Item": item}}
 
 
 def write(transition: Transition) -> None:
-    """Write a line that comes with no change of a record.
+    """Write a transition that comes with no change of a record.
 
     Raises:
         TransientError, RequestRefusedError: see ``aws.call``.
     """
-    aws.call("dynamodb", "put_item", **put(transition)["Put"])
+    aws.call("dynamodb", "put_item", **make_put(transition)["Put"])
 
 
 def make_item(transition: Transition, history_days: int) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def make_item(transition: Transition, history_days: int) -> dict[str, Any]:
         history_days: days until the item expires.
     """
     moment = clock.now()
-    item = {
+    item: dict[str, Any] = {
         "deviceId": {"S": transition.device_id},
         "at": {"S": f"{clock.iso_milliseconds(moment)}#{clock.unique_id()[:8]}"},
         "from": {"S": transition.before},
@@ -125,7 +125,7 @@ def make_item(transition: Transition, history_days: int) -> dict[str, Any]:
         "execution": {"S": transition.execution},
         "campaign": {"S": transition.campaign},
         "trackingId": {"S": transition.tracking_id},
-        "expiresAt": {"N": str(int(moment) + history_days * _DAY)},
+        "expiresAt": _expiry(moment, history_days),
     }
     if transition.up_to is not None:
         item["upTo"] = {"N": str(transition.up_to)}
@@ -145,6 +145,20 @@ class LatestEnd:
     former_campaigns: tuple[str, ...] = ()
     """The campaigns that ended because another one began, just before."""
 
+    @classmethod
+    def of(cls, item: dict[str, Any]) -> "LatestEnd":
+        """Read an item in DynamoDB's typed JSON.
+
+        Raises:
+            KeyError: an attribute is missing that each end has.
+        """
+        return cls(
+            end_id=item["endId"]["S"],
+            up_to=int(item["upTo"]["N"]),
+            succeeded=item.get("succeeded", {}).get("S", ""),
+            former_campaigns=tuple(sorted(item.get("formerCampaigns", {}).get("SS", ()))),
+        )
+
     def ends(self, failure: Message) -> bool:
         """Return whether a failure that was sent before is of the update that succeeded.
 
@@ -157,20 +171,13 @@ class LatestEnd:
 
 
 def read_latest_end(device_id: str) -> LatestEnd:
-    """Read the latest end of a device.
+    """Read the latest end of a device; one without values when there is none.
 
     Raises:
         TransientError, RequestRefusedError: see ``aws.call``.
     """
     item = aws.get_item(settings().history_table, _key_of_end(device_id))
-    if item is None:
-        return LatestEnd()
-    return LatestEnd(
-        item["endId"]["S"],
-        int(item["upTo"]["N"]),
-        item.get("succeeded", {}).get("S", ""),
-        tuple(sorted(item.get("formerCampaigns", {}).get("SS", ()))),
-    )
+    return LatestEnd() if item is None else LatestEnd.of(item)
 
 
 def has_begun(device_id: str, campaign: str) -> bool:
@@ -194,14 +201,16 @@ def has_begun(device_id: str, campaign: str) -> bool:
     return any(page for page in aws.read_pages("query", query))
 
 
-def put_end(device_id: str, up_to: int, former_campaigns: Iterable[str] = ()) -> dict[str, Any]:
+def make_end_put(
+    device_id: str, up_to: int, former_campaigns: Collection[str] = ()
+) -> dict[str, Any]:
     """Return the write of the end of an episode, as one action of ``TransactWriteItems``."""
     former = {"formerCampaigns": {"SS": sorted(former_campaigns)}} if former_campaigns else {}
     item = _make_end(device_id, up_to) | former
     return {"Put": {"TableName": settings().history_table, "Item": item}}
 
 
-def check_end(device_id: str, end_id: str) -> dict[str, Any]:
+def make_end_check(device_id: str, end_id: str) -> dict[str, Any]:
     """Return the check that the latest end is as it was read, for ``TransactWriteItems``."""
     present = {
         "ConditionExpression": "endId = :end",
@@ -234,6 +243,10 @@ def record_success(success: Message) -> None:
         )
 
 
+def _expiry(moment: float, history_days: int) -> dict[str, str]:
+    return {"N": str(int(moment) + history_days * _DAY)}
+
+
 def _key_of_end(device_id: str) -> dict[str, Any]:
     return {"deviceId": {"S": device_id}, "at": {"S": _LATEST_END}}
 
@@ -243,5 +256,5 @@ def _make_end(device_id: str, up_to: int) -> dict[str, Any]:
         **_key_of_end(device_id),
         "endId": {"S": clock.unique_id()},
         "upTo": {"N": str(up_to)},
-        "expiresAt": {"N": str(int(clock.now()) + settings().history_days * _DAY)},
+        "expiresAt": _expiry(clock.now(), settings().history_days),
     }

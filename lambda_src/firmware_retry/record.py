@@ -300,8 +300,7 @@ class Record:
         """Return the outcome of a failure message that was not counted on this record."""
         if message.sent_at < self.not_before:
             return Outcome.STALE
-        is_by_other = message.reported_by is not self.reported_by
-        if not is_by_other and self.is_of_other_campaign(message):
+        if self.changes_campaign(message):
             is_later = self.started_at < message.sent_at
             return Outcome.CAMPAIGN_CHANGED if is_later else Outcome.STALE
         if self.state is not State.TRACKING:
@@ -310,7 +309,8 @@ class Record:
         # recovery, and then its own retry is the next message.
         if self.due:
             return self.due
-        return self._outcome_of_other(message) if is_by_other else Outcome.DUPLICATE
+        is_by_own = message.reported_by is self.reported_by
+        return Outcome.DUPLICATE if is_by_own else self._outcome_of_other(message)
 
     def _outcome_of_other(self, message: Message) -> Outcome:
         """Return the outcome of a message by the other reporter of the same failures.
@@ -349,12 +349,14 @@ class Record:
         is_comparable = not is_of_episode if is_by_job else self.reported_by is Reporter.DEVICE
         return not is_comparable or success.happened_at >= self.last_sent_at
 
-    def is_of_other_campaign(self, message: Message) -> bool:
-        """Return whether a failure is of another campaign than the one counted.
+    def changes_campaign(self, message: Message) -> bool:
+        """Return whether the reporter of this episode names another campaign than the one counted.
 
         A device that falls back to the firmware before still fails in the same update, and a
         campaign that nobody named may be any.
         """
+        if message.reported_by is not self.reported_by:
+            return False
         if message.is_of_unknown_campaign or self.campaign in (message.campaign, UNKNOWN_CAMPAIGN):
             return False
         falls_back = message.campaign in self.former_campaigns

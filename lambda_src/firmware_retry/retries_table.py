@@ -94,9 +94,9 @@ def create(message: Message, not_before: int, latest: LatestEnd) -> str | None:
         "Item": item,
         "ConditionExpression": "attribute_not_exists(deviceId)",
     }
-    unchanged = history_table.check_end(message.device_id, latest.end_id)
+    unchanged = history_table.make_end_check(message.device_id, latest.end_id)
     try:
-        _write_together({"Put": put}, unchanged, history_table.put(begun))
+        _write_together({"Put": put}, unchanged, history_table.make_put(begun))
     except ConditionFailedError:
         return None
     return tracking_id
@@ -245,7 +245,7 @@ def claim(run: Run, state: State, wait_seconds: int, groups: frozenset[str]) -> 
     # If it is claimed already, by this run or by another, the record shows it.
     with suppress(ConditionFailedError):
         moved = _transition(run, State.TRACKING, state)
-        _write_together({"Update": change}, history_table.put(moved))
+        _write_together({"Update": change}, history_table.make_put(moved))
     return read_owned(run, state)
 
 
@@ -370,7 +370,7 @@ def release(run: Run, reason: str) -> None:
     )
     back = _transition(run, State.COOLING_DOWN, State.TRACKING, reason)
     try:
-        _write_together({"Update": change}, history_table.put(back))
+        _write_together({"Update": change}, history_table.make_put(back))
     except ConditionFailedError as refused:
         raise _explain_refusal(run, refused) from refused
 
@@ -505,9 +505,9 @@ def end(record: Record, reason: str, up_to: int) -> None:
         },
     }
     backup = {"Delete": {"TableName": settings().backup_table, "Key": key}}
-    latest = history_table.put_end(record.device_id, up_to, former)
+    latest = history_table.make_end_put(record.device_id, up_to, former)
     try:
-        _write_together({"Delete": delete}, backup, history_table.put(ended), latest)
+        _write_together({"Delete": delete}, backup, history_table.make_put(ended), latest)
     except ConditionFailedError as refused:
         raise RecoverySupersededError(f"{record.device_id} went on meanwhile") from refused
 

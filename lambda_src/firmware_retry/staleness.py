@@ -1,8 +1,9 @@
-"""The order of messages: which failures are of the past, whatever the clock of the device says.
+"""The order of messages: which failures are stale, whatever the clock of the device says.
 
 Messages are handled in any order, and a device may keep them for days. So a failure that was sent
 before an end is stale. A device's clock may be days behind as well: a failure that seems to be old
-and is of a campaign that is not in the device's history is not a late one of an earlier campaign.
+is not stale if its campaign is not in the device's history, because it is the first one of a new
+campaign.
 """
 
 from firmware_retry import history_table
@@ -13,17 +14,28 @@ from firmware_retry.settings import settings
 
 
 def is_stale(message: Message, latest: LatestEnd) -> bool:
-    """Return whether a failure of a device without a record is of the past."""
+    """Return whether a failure of a device without a record is stale.
+
+    Args:
+        message: the failure.
+        latest: the latest end of the device.
+
+    Raises:
+        TransientError, RequestRefusedError: see ``aws.call``.
+    """
     if message.sent_at >= latest.up_to:
         return False
     return latest.ends(message) or not _is_of_new_campaign(message)
 
 
 def outcome_of(message: Message, record: Record) -> Outcome:
-    """Return the outcome of a failure that was not counted on the record."""
+    """Return the outcome of a failure that was not counted on the record.
+
+    Raises:
+        TransientError, RequestRefusedError: see ``aws.call``.
+    """
     outcome = record.outcome_of(message)
-    is_by_other = message.reported_by is not record.reported_by
-    if outcome is not Outcome.STALE or is_by_other or not record.is_of_other_campaign(message):
+    if outcome is not Outcome.STALE or not record.changes_campaign(message):
         return outcome
     return Outcome.CAMPAIGN_CHANGED if _is_of_new_campaign(message) else Outcome.STALE
 
