@@ -8,7 +8,7 @@ import typer
 
 from firmware_retry import clock
 from firmware_retry.errors import InvalidMessageError
-from firmware_retry.message import THING_NAMES, thing_name
+from firmware_retry.message import THING_NAMES, parse_thing_name
 from firmware_retry.record import Record
 from fleet_retry import records, releases, terminal
 from fleet_retry.commands import _progress
@@ -78,7 +78,7 @@ def _collect_names(arguments: Iterable[str], file: str | None) -> list[str]:
     names = list(dict.fromkeys(filter(None, map(str.strip, [*arguments, *lines]))))
     for name in names:
         try:
-            thing_name(name)
+            parse_thing_name(name)
         except InvalidMessageError as error:
             raise DeploymentError(
                 f"{terminal.printable(name)!r} is not a thing's name: {THING_NAMES}"

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from firmware_retry import alerts
 from firmware_retry.errors import InvalidMessageError
-from firmware_retry.message import thing_name
+from firmware_retry.message import parse_thing_name
 from firmware_retry.settings import settings
 
 Alert = dict[str, Any]
@@ -90,7 +90,7 @@ def read(body: str) -> Alert:
         if not all(isinstance(alert[name], kind) for name, kind in keys.items()):
             return {}
         if "deviceId" in keys:
-            thing_name(alert["deviceId"])
+            parse_thing_name(alert["deviceId"])
     except (ValueError, KeyError, TypeError, InvalidMessageError):
         return {}
     return dict(alert)

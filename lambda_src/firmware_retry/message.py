@@ -6,11 +6,11 @@ The IoT rules select the fields, so an event has at most these: ``kind`` (``fail
 ``jobId`` and the reasons (``reason``, ``errorCode``, ``reason_*``, by the Terraform variable
 ``reason_keys``) from the payload; ``eventId`` where AWS IoT itself reports; and ``topic``,
 ``clientId``, ``receivedAt`` (milliseconds since the epoch) from the message broker. The rules pass
-on a device id that can be one, and of anything else one printable line that is cut: nothing else
-may reach the log. The handlers make the same of a dead letter, which holds what the device wrote.
+on a device id that can be one, and one printable line, cut, of any other field: nothing else may
+reach the log. A dead letter has the fields as the device wrote them, so the handlers cut them.
 
 Only the device id has to be right. Other fields are read as well as they can be, and one that
-cannot be read is as if missing: a device that cannot update writes what it can.
+cannot be read counts as missing: a device that cannot update writes what it can.
 """
 
 import fnmatch
@@ -36,16 +36,15 @@ _NUMBER = re.compile(r"[0-9]{1,19}(\.[0-9]{1,19})?(E[0-9]{1,2})?")
 _OLDEST = 30 * 86_400_000
 """The longest time that a message may take to arrive, milliseconds."""
 _BEHIND = 3_600_000
+"""How far a clock that tells copies apart may be behind the broker's, milliseconds."""
 _AHEAD = 300_000
-"""How far behind and ahead of the broker's clock a clock is right that tells copies apart,
-milliseconds."""
+"""How far it may be ahead, milliseconds."""
 _COPIES_WITHIN = 120_000
-"""How far apart two messages with the same words may arrive and are copies of each other, unless a
-clock that is right tells them apart. Milliseconds; from twice as far on they are two failures. The
-broker sends a copy within seconds, and an attempt takes a device minutes."""
-
+"""Two messages with the same words that arrive within this time are copies, unless a clock tells
+them apart. From twice the time on they are two failures. Milliseconds. The broker sends a copy
+within seconds, and an attempt takes a device minutes."""
 _FRESH = 300_000
-"""How far apart the clocks of a device and of AWS may be, milliseconds."""
+"""The clocks of a device and of AWS differ by less than this, milliseconds."""
 
 UNKNOWN_CAMPAIGN = "unknown"
 
@@ -117,28 +116,33 @@ class Message:
         if not isinstance(event, dict):
             raise InvalidMessageError("the message is not a JSON object")
         _check_status(event)
+        received_at, reasons = _parse_received_at(event), _parse_reasons(event)
         return cls(
             device_id=_parse_device_id(event),
-            event_ids=_parse_event_ids(event),
+            event_ids=_parse_event_ids(event, received_at, reasons),
             campaign=_parse_campaign(event),
             names_job=bool(_to_line(event.get("jobId"))),
             reported_by=Reporter(event.get("reportedBy", Reporter.DEVICE)),
-            reasons=_parse_reasons(event),
-            received_at=_parse_received_at(event),
-            sent_at=_parse_sent_at(event),
+            reasons=reasons,
+            received_at=received_at,
+            sent_at=_parse_sent_at(event, received_at),
         )
 
     @property
     def is_fresh(self) -> bool:
-        """Return whether it arrived when it was sent, give or take what clocks differ.
+        """Return whether it arrived when it was sent, as far as clocks may differ.
 
-        Otherwise the device has kept it for a while, or its clock is behind; nobody can tell which.
+        Otherwise the device has kept it for a while, or its clock is behind: the two look alike.
         """
         return self.received_at - self.sent_at < _FRESH
 
     @property
     def happened_at(self) -> int:
-        """Return when it was sent, for a comparison of clocks, milliseconds since the epoch."""
+        """Return when it was sent, milliseconds since the epoch.
+
+        For a comparison with times by other clocks: where the device's clock is only minutes off,
+        the time of arrival is closer.
+        """
         is_minutes_off = self.is_fresh and self.reported_by is Reporter.DEVICE
         return self.received_at if is_minutes_off else self.sent_at
 
@@ -174,8 +178,8 @@ def _cut(reason: str) -> str:
 def _to_line(value: Any, length: int = _LINE_LENGTH) -> str:
     """Return what a device wrote as one printable line; empty when it cannot be read.
 
-    An array or object becomes its JSON. Control characters and what is not ASCII become blanks, of
-    which none stays at either end: devices read texts from files and from buffers.
+    An array or object becomes its JSON. Control characters and all that is not ASCII become blanks,
+    since devices read texts from files and buffers; blanks at either end are removed.
     """
     if value is None:
         return ""
@@ -191,33 +195,35 @@ def _to_json(value: Any) -> str:
 
 
 def _hash(text: str) -> str:
-    """Return 16 hexadecimal characters that stand for the text: few, as a record keeps many."""
+    """Return 16 hexadecimal digits that identify the text: few, since a record keeps many."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def thing_name(value: Any) -> str:
-    """Validate the name of a thing.
+def parse_thing_name(value: Any) -> str:
+    """Return the name of a thing.
 
     Raises:
-        InvalidMessageError: it cannot be one.
+        InvalidMessageError: no thing can have this name.
     """
     return _parse_device_id({"deviceId": value})
 
 
 def _parse_device_id(event: dict[str, Any]) -> str:
-    text = _text(event.get("deviceId"))
+    text = _to_text(event.get("deviceId"))
     if text is not None and _THING_NAME.fullmatch(text):
         return text
     fault = "is missing" if event.get("deviceId") is None else "is not valid"
-    raise InvalidMessageError(f"deviceId {fault}: it should be {THING_NAMES} ({_origin(event)})")
+    raise InvalidMessageError(
+        f"deviceId {fault}: it should be {THING_NAMES} ({_describe_origin(event)})"
+    )
 
 
 def _check_status(event: dict[str, Any]) -> None:
-    """Refuse a status that is almost one of those configured: the rules pass on no other."""
+    """Raise InvalidMessageError for a status that is almost one of those configured."""
     if event.get("kind") != "unclear":
         return
     status = re.sub(r"[^a-zA-Z0-9_ .-]", "?", str(event.get("status")))[:64]
-    message = f"the status is almost one that is configured: {status!r} ({_origin(event)})"
+    message = f"the status is almost one that is configured: {status!r} ({_describe_origin(event)})"
     raise InvalidMessageError(message)
 
 
@@ -225,23 +231,23 @@ def _parse_campaign(event: dict[str, Any]) -> str:
     campaign = _to_line(event.get("jobId")) or _to_line(event.get("FW")) or UNKNOWN_CAMPAIGN
     if len(campaign) <= _CAMPAIGN_LENGTH:
         return campaign
-    mark = f"~{_hash(campaign)[:8]}"  # Two that differ in their ends only stay two.
-    return campaign[: _CAMPAIGN_LENGTH - len(mark)] + mark
+    suffix = f"~{_hash(campaign)[:8]}"  # two campaigns may differ in their ends only
+    return campaign[: _CAMPAIGN_LENGTH - len(suffix)] + suffix
 
 
-def _parse_event_ids(event: dict[str, Any]) -> EventIds:
+def _parse_event_ids(event: dict[str, Any], received: int, reasons: Iterable[str]) -> EventIds:
     """Identify a failure: by AWS IoT's event, by a clock that is right, or by words and arrival.
 
     A clock that starts at 1970 with each boot, stands still, or is years ahead or weeks behind
     names many failures alike.
     """
-    name, received = _to_line(event.get("eventId")), _parse_received_at(event)
-    if not name and _is_right(_to_line(event.get("timestamp")), received):
-        name = _to_line(event.get("timestamp"))
+    name, timestamp = _to_line(event.get("eventId")), _to_line(event.get("timestamp"))
+    if not name and _is_right(timestamp, received):
+        name = timestamp
     if name:
         return EventIds.named(name if _PLAIN_ID.fullmatch(name) else _hash(name))
     fields = ("timestamp", "FW", "model", "jobId", "status")
-    words = [*(_to_line(event.get(field)) for field in fields), *_parse_reasons(event)]
+    words = [*(_to_line(event.get(field)) for field in fields), *reasons]
     interval = received // _COPIES_WITHIN
     return EventIds(*(_hash(_to_json([words, interval + apart])) for apart in (0, -1, 1)))
 
@@ -253,7 +259,7 @@ def _is_right(timestamp: str, received: int) -> bool:
 
 
 def _read_clock(timestamp: str) -> float | None:
-    """Return a time in milliseconds since the epoch, None for what is none.
+    """Return a time in milliseconds since the epoch; None for text that is not a time.
 
     Unix time counts seconds, or their thousandths, millionths or billionths; ISO 8601 without a
     zone is in UTC.
@@ -269,7 +275,7 @@ def _read_clock(timestamp: str) -> float | None:
         return None
 
 
-def _text(value: Any) -> str | None:
+def _to_text(value: Any) -> str | None:
     """Return a string unchanged, a number as text, None for anything else."""
     # Firmware that formats its own JSON may send a number where others send a string. Infinity is
     # not accepted, and Python refuses to convert numbers of thousands of digits.
@@ -278,30 +284,29 @@ def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _origin(event: dict[str, Any]) -> str:
+def _describe_origin(event: dict[str, Any]) -> str:
     """Identify a message by the broker's fields; ``ascii`` keeps them on one line."""
     known = {
         name: event[name]
         for name in ("topic", "clientId", "receivedAt")
-        if _text(event.get(name)) is not None
+        if _to_text(event.get(name)) is not None
     }
     return ", ".join(f"{name} {value!a}"[:160] for name, value in known.items()) or "origin unknown"
 
 
-def _milliseconds(value: Any) -> int | None:
+def _to_milliseconds(value: Any) -> int | None:
     """Return epoch seconds (10 digits) or milliseconds (13) as milliseconds, otherwise None."""
-    text = _text(value)
+    text = _to_text(value)
     if text is None or not _EPOCH.fullmatch(text):
         return None
     return int(text) * 1000 if len(text) == 10 else int(text)
 
 
 def _parse_received_at(event: dict[str, Any]) -> int:
-    return _milliseconds(event.get("receivedAt")) or int(clock.now() * 1000)
+    return _to_milliseconds(event.get("receivedAt")) or int(clock.now() * 1000)
 
 
-def _parse_sent_at(event: dict[str, Any]) -> int:
-    received = _parse_received_at(event)
+def _parse_sent_at(event: dict[str, Any], received: int) -> int:
     sent = _read_clock(_to_line(event.get("timestamp")))
     # With a clock that is ahead, or reset to its factory setting, every later campaign would appear
     # to be an earlier one.

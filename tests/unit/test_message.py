@@ -4,7 +4,7 @@ import pytest
 
 from firmware_retry import clock
 from firmware_retry.errors import InvalidMessageError
-from firmware_retry.message import EventIds, Message, Reporter, thing_name
+from firmware_retry.message import EventIds, Message, Reporter, parse_thing_name
 
 GOOD: dict[str, Any] = {"deviceId": "3hwC2y7", "timestamp": "1711320208793", "FW": "2.27"}
 
@@ -373,7 +373,7 @@ def test_no_reason_matches_no_pattern() -> None:
 @pytest.mark.parametrize("name", [None, "", "a/b", ["a"], 1.5, {}])
 def test_what_is_no_thing_name_is_refused_where_an_operator_names_it(name: Any) -> None:
     with pytest.raises(InvalidMessageError):
-        thing_name(name)
+        parse_thing_name(name)
 
 
 def test_refusal_names_the_origin_of_the_message_where_it_is_known() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from firmware_retry import aws, release
 from firmware_retry.errors import InvalidMessageError
-from firmware_retry.message import thing_name
+from firmware_retry.message import parse_thing_name
 
 aws.prepare("dynamodb", "iot", "sns")
 
@@ -27,11 +27,11 @@ def handler(event: dict[str, Any], context: object) -> release.Results:
             not be released: the intake has to try again.
     """
     if event.get("kind") == "removed":
-        name = thing_name(event.get("deviceId"))
+        name = parse_thing_name(event.get("deviceId"))
         return {release.release_removed(name, int(event["timestamp"])): [name]}
     if "deviceIds" not in event:
-        name = thing_name(event.get("deviceId"))
+        name = parse_thing_name(event.get("deviceId"))
         return {release.release_one(name): [name]}
     if not isinstance(event["deviceIds"], list):
         raise InvalidMessageError("deviceIds is not a list")
-    return release.release_all([thing_name(name) for name in event["deviceIds"]])
+    return release.release_all([parse_thing_name(name) for name in event["deviceIds"]])
