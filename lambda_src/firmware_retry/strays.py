@@ -105,6 +105,7 @@ def _choose(names: set[str]) -> list[str]:
 
 
 def _find_strays(names: list[str], is_over: IsOver) -> list[Thing]:
+    """Return the things that hold marks, and that no record explains, until the time is over."""
     if not names:
         return []
     tables = _list_other_instances()
@@ -113,7 +114,7 @@ def _find_strays(names: list[str], is_over: IsOver) -> list[Thing]:
 
 
 def _find_stray(name: str, tables: list[str]) -> Thing | None:
-    """Return a thing that holds marks, and that no record explains; None where there is none.
+    """Return the thing of a name if it holds marks, and no record explains them.
 
     The thing is read before and after its records. If it has the same version both times, it held
     the marks at the moment at which its records were read.
@@ -154,17 +155,22 @@ def _find_candidates(found: list[Thing], marked: set[str]) -> dict[str, list[Ori
     candidates: dict[str, list[Originals]] = {thing.name: [] for thing in found}
     if not found:
         return candidates
-    for page in backup_table.read_all():
-        for backup in page:
-            for thing in found:
-                originals = backup.originals_over(thing)
-                known = candidates[thing.name]
-                if originals and originals not in known and _may_be_of(backup, thing, marked):
-                    known.append(originals)
+    pairs = (
+        (backup, thing) for page in backup_table.read_all() for backup in page for thing in found
+    )
+    for backup, thing in pairs:
+        originals, known = backup.originals_over(thing), candidates[thing.name]
+        if originals and originals not in known and _may_be_of(backup, thing, marked):
+            known.append(originals)
     return candidates
 
 
 def _may_be_of(backup: Backup, thing: Thing, marked: set[str]) -> bool:
+    """Return whether a backup can be that of a stray.
+
+    It can if it has the name of the thing, or is of a thing that is gone and was the same but for
+    its name.
+    """
     if backup.device_id == thing.name:
         return True
     return backup.resembles(thing) and (
@@ -202,16 +208,8 @@ def _restore(thing: Thing, candidates: list[Originals]) -> str:
 def _write_history(name: str) -> None:
     record = retries_table.read(name)
     state = record.state if record else history_table.FREE
-    history_table.write(
-        Transition(
-            name,
-            record.tracking_id if record else "",
-            record.campaign if record else "",
-            state,
-            state,
-            Cause.STRAY,
-        )
-    )
+    tracking_id, campaign = (record.tracking_id, record.campaign) if record else ("", "")
+    history_table.write(Transition(name, tracking_id, campaign, state, state, Cause.STRAY))
 
 
 def _log_failure(name: str, error: FirmwareRetryError) -> str:
