@@ -66,7 +66,7 @@ class Move:
 
 
 @pytest.fixture(scope="module")
-def moved(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Move]:
+def move(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Move]:
     """The whole way, once; what tests ask for happened on it."""
     with LocalCloud(group_lag_seconds=0.3, patience=20) as cloud:
         move = Move(cloud)
@@ -253,45 +253,45 @@ def _apply(move: Move, folder: Path) -> None:
 # The stack is stopped
 
 
-def test_a_dry_run_stops_nothing(moved: Move) -> None:
-    assert moved.said["dry stop"][1].splitlines()[-2] == moved.said["busy"][1].splitlines()[-2] + (
+def test_a_dry_run_stops_nothing(move: Move) -> None:
+    assert move.said["dry stop"][1].splitlines()[-2] == move.said["busy"][1].splitlines()[-2] + (
         " (dry run: nothing was changed)"
     )
-    assert moved.said["dry stop"][1].startswith(f"rule {RULE}  would be disabled\n")
-    assert moved.seen["running"] == 2
+    assert move.said["dry stop"][1].startswith(f"rule {RULE}  would be disabled\n")
+    assert move.seen["running"] == 2
 
 
-def test_a_run_that_is_busy_is_left_and_said(moved: Move) -> None:
-    code, output = moved.said["busy"]
+def test_a_run_that_is_busy_is_left_and_said(move: Move) -> None:
+    code, output = move.said["busy"]
     assert code == 1
     assert "counting  busy" in output
     assert "again in a minute" in output
 
 
-def test_the_rule_is_disabled_and_no_run_sleeps_any_more(moved: Move) -> None:
-    assert moved.seen["rule"]["ruleDisabled"] is True
-    assert moved.seen["runs"] == ["ABORTED", "SUCCEEDED"]
-    assert moved.said["stop"] == (
+def test_the_rule_is_disabled_and_no_run_sleeps_any_more(move: Move) -> None:
+    assert move.seen["rule"]["ruleDisabled"] is True
+    assert move.seen["runs"] == ["ABORTED", "SUCCEEDED"]
+    assert move.said["stop"] == (
         0,
         f"rule {RULE}  is disabled already\nNo run sleeps: the CDK stack can be deleted.\n",
     )
 
 
-def test_until_when_a_device_is_to_be_away_is_noted(moved: Move) -> None:
-    until = int(moved.seen["record"]["waitsUntil"]["N"])
-    assert until - int(moved.seen["record"]["waitsSince"]["N"]) == DAY
-    assert DAY - 300 < until - moved.seen["at"] < DAY
+def test_the_end_of_a_devices_cool_down_is_recorded(move: Move) -> None:
+    until = int(move.seen["record"]["waitsUntil"]["N"])
+    assert until - int(move.seen["record"]["waitsSince"]["N"]) == DAY
+    assert DAY - 300 < until - move.seen["at"] < DAY
 
 
-def test_its_backup_is_what_it_had_when_it_was_moved_out(moved: Move) -> None:
-    assert moved.seen["backup"]["FW"] == {"S": "2.27"}
+def test_its_backup_is_what_it_had_when_it_was_moved_out(move: Move) -> None:
+    assert move.seen["backup"]["FW"] == {"S": "2.27"}
 
 
 # The module is applied
 
 
-def test_what_was_retained_is_imported_and_nothing_of_it_is_replaced(moved: Move) -> None:
-    assert {id_.rpartition(":")[2] for id_ in moved.list_imports()} == {
+def test_retained_resources_are_imported_and_not_replaced(move: Move) -> None:
+    assert {id_.rpartition(":")[2] for id_ in move.list_imports()} == {
         RETRIES,
         BACKUP,
         GROUP,
@@ -299,25 +299,25 @@ def test_what_was_retained_is_imported_and_nothing_of_it_is_replaced(moved: Move
         "iot_failed_updates",
         "/aws/lambda/IncrementRetryCounter",
     }
-    assert [how for how in moved.list_imports().values() if how not in IN_PLACE] == []
+    assert [how for how in move.list_imports().values() if how not in IN_PLACE] == []
 
 
-def test_nothing_is_deleted(moved: Move) -> None:
-    changes = moved.plan["resource_changes"]
+def test_nothing_is_deleted(move: Move) -> None:
+    changes = move.plan["resource_changes"]
     assert [
         change["address"] for change in changes if "delete" in change["change"]["actions"]
     ] == []
 
 
-def test_after_it_there_is_nothing_to_do(moved: Move) -> None:
-    would_change, printed = moved.seen["second plan"]
+def test_after_it_there_is_nothing_to_do(move: Move) -> None:
+    would_change, printed = move.seen["second plan"]
     assert not would_change, printed
     assert "Warning" not in printed
 
 
-def test_who_listened_to_the_topic_still_does(moved: Move) -> None:
-    topic = moved.outputs["firmware_retry"]["alerts_topic_arn"]
-    sns = moved.cloud.client("sns")
+def test_subscriptions_of_the_topic_are_kept(move: Move) -> None:
+    topic = move.outputs["firmware_retry"]["alerts_topic_arn"]
+    sns = move.cloud.client("sns")
     (listener,) = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
     assert listener["Endpoint"].endswith(":listener.fifo")
 
@@ -325,45 +325,45 @@ def test_who_listened_to_the_topic_still_does(moved: Move) -> None:
 # The devices are adopted
 
 
-def test_a_dry_run_says_what_will_be_done(moved: Move) -> None:
-    assert moved.said["dry run"][1].splitlines()[:-1] == moved.said["adopt"][1].splitlines()[:-1]
-    assert "nothing was changed" in moved.said["dry run"][1]
+def test_a_dry_run_prints_what_the_adoption_prints(move: Move) -> None:
+    assert move.said["dry run"][1].splitlines()[:-1] == move.said["adopt"][1].splitlines()[:-1]
+    assert "nothing was changed" in move.said["dry run"][1]
 
 
-def test_all_are_adopted_but_the_one_that_needs_a_person(moved: Move) -> None:
-    code, output = moved.said["adopt"]
+def test_all_are_adopted_but_the_one_that_needs_a_person(move: Move) -> None:
+    code, output = move.said["adopt"]
     assert code == 1
     assert output.splitlines()[-1] == (
         "1 cools down, 1 failed, 1 goes on counting, 1 needs a person"
     )
-    assert moved.fleet.attributes("lost") == MOVED_OUT
+    assert move.fleet.attributes("lost") == MOVED_OUT
 
 
-def test_a_failure_that_came_too_early_counts_once_it_is_redriven(moved: Move) -> None:
-    assert moved.said["redrive"][1].endswith("1 redriven\n")
-    assert moved.fleet.retry_counter("counting") == 8
+def test_a_failure_that_came_too_early_counts_once_it_is_redriven(move: Move) -> None:
+    assert move.said["redrive"][1].endswith("1 redriven\n")
+    assert move.fleet.retry_counter("counting") == 8
 
 
-def test_the_limit_is_reached_where_the_stack_would_have_reached_it(moved: Move) -> None:
-    moved.fleet.fail("counting", [2, 3])
-    assert eventually(lambda: moved.fleet.attributes("counting") == MOVED_OUT)
+def test_the_limit_is_reached_where_the_stack_would_have_reached_it(move: Move) -> None:
+    move.fleet.fail("counting", [2, 3])
+    assert eventually(lambda: move.fleet.attributes("counting") == MOVED_OUT)
 
 
-def test_what_was_moved_out_comes_back_when_it_is_due(moved: Move) -> None:
-    moved.fleet.reconcile(grace_seconds=0)
-    assert moved.fleet.attributes("moved-out") == MOVED_OUT
-    moved.fleet.reconcile()
-    assert moved.fleet.attributes("moved-out") == ORIGINAL
-    moved.fleet_retry("history", "history", "moved-out", "--json")
-    history = map(json.loads, moved.said["history"][1].splitlines())
+def test_a_moved_out_device_is_restored_when_it_is_due(move: Move) -> None:
+    move.fleet.reconcile(grace_seconds=0)
+    assert move.fleet.attributes("moved-out") == MOVED_OUT
+    move.fleet.reconcile()
+    assert move.fleet.attributes("moved-out") == ORIGINAL
+    move.fleet_retry("history", "history", "moved-out", "--json")
+    history = map(json.loads, move.said["history"][1].splitlines())
     assert [(step["from"], step["to"], step["reason"]) for step in history] == [
         ("free", "cooling_down", "adopted from the CDK stack"),
         ("cooling_down", "tracking", "cool-down is over"),
     ]
 
 
-def test_what_had_failed_can_be_released(moved: Move) -> None:
-    assert moved.fleet.invoke("ReleaseDevice", deviceId="failed") == {"released": ["failed"]}
-    assert moved.fleet.attributes("failed") == ORIGINAL
-    assert moved.fleet.groups("failed") == set()
-    assert moved.fleet.record("failed") is None
+def test_a_failed_device_can_be_released(move: Move) -> None:
+    assert move.fleet.invoke("ReleaseDevice", deviceId="failed") == {"released": ["failed"]}
+    assert move.fleet.attributes("failed") == ORIGINAL
+    assert move.fleet.groups("failed") == set()
+    assert move.fleet.record("failed") is None

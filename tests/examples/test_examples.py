@@ -59,7 +59,7 @@ class Applied:
 
 
 @pytest.fixture(scope="module")
-def applied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applied]:
+def examples(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applied]:
     copy = copy_project(tmp_path_factory.mktemp("examples") / "copy")
     with LocalCloud(time_scale=TIME_SCALE, group_lag_seconds=0.3, patience=20) as cloud:
         take_code_from_a_bucket(cloud, copy, copy / "examples" / "complete")
@@ -85,8 +85,8 @@ def in_each(roots: dict[str, Terraform], work: Callable[[Terraform], T]) -> dict
         return dict(zip(roots, pool.map(work, roots.values()), strict=True))
 
 
-def test_afterwards_there_is_nothing_to_do(applied: Applied) -> None:
-    plans = in_each(applied.roots, lambda root: root.plan())
+def test_afterwards_there_is_nothing_to_do(examples: Applied) -> None:
+    plans = in_each(examples.roots, lambda root: root.plan())
     assert {name: printed for name, (would_change, printed) in plans.items() if would_change} == {}
     assert [name for name, (_, printed) in plans.items() if "Warning" in printed] == []
 
@@ -95,16 +95,16 @@ def test_afterwards_there_is_nothing_to_do(applied: Applied) -> None:
 
 
 @pytest.fixture(scope="module")
-def complete(applied: Applied) -> Fleet:
-    return applied.fleet("complete", "complete-washers/{device}/data", "complete-")
+def complete(examples: Applied) -> Fleet:
+    return examples.fleet("complete", "complete-washers/{device}/data", "complete-")
 
 
 def test_complete_brings_a_firmware_to_its_group_and_takes_a_device_out(
-    applied: Applied, complete: Fleet, request: pytest.FixtureRequest
+    examples: Applied, complete: Fleet, request: pytest.FixtureRequest
 ) -> None:
     device, attributes = "washer-1", {"model": "wo:v8", "FW": "2.27"}
-    group = applied.outputs["complete"]["thing_group_name"]
-    template = applied.outputs["complete"]["job_template_id"]
+    group = examples.outputs["complete"]["thing_group_name"]
+    template = examples.outputs["complete"]["job_template_id"]
     iot = complete.client("iot")
     complete.add_thing(device, **attributes)
     assert eventually(lambda: group in complete.groups(device))
@@ -138,9 +138,9 @@ def test_complete_believes_a_device_about_itself(complete: Fleet) -> None:
 
 
 @pytest.fixture(scope="module")
-def zone(applied: Applied) -> list[Fleet]:
+def zone(examples: Applied) -> list[Fleet]:
     """Both fleets, of each of which one device has failed for good."""
-    fleets = [applied.fleet_of_zone(name) for name in ("washers", "gateways")]
+    fleets = [examples.fleet_of_zone(name) for name in ("washers", "gateways")]
     for fleet in fleets:
         fleet.add_thing(_only(fleet), model="wo:v8", FW="2.27")
         fleet.fail(_only(fleet), [1], reason="signature invalid")
@@ -168,8 +168,8 @@ def test_landing_zone_keeps_two_fleets_apart_in_one_group(zone: list[Fleet]) -> 
         assert fleet.groups(_only(fleet)) == {"to-be-looked-at"}
 
 
-def test_landing_zone_takes_tables_and_group_that_are_there(applied: Applied) -> None:
-    of_fleets = applied.roots["landing-zone"].run("state", "list", "module.firmware_retry")
+def test_landing_zone_takes_tables_and_group_that_are_there(examples: Applied) -> None:
+    of_fleets = examples.roots["landing-zone"].run("state", "list", "module.firmware_retry")
     made = [line for line in of_fleets.splitlines() if ".data." not in line]
     assert len(made) > 200
     assert [line for line in made if "aws_dynamodb_table." in line or "aws_iot_thing" in line] == []
@@ -185,12 +185,12 @@ def test_landing_zone_mails_each_fleet_of_its_own_devices(zone: list[Fleet]) -> 
         assert waiting == [_only(fleet)]
 
 
-def test_landing_zone_bounds_every_role(applied: Applied) -> None:
-    roles = applied.cloud.client("iam").list_roles(PathPrefix="/fleets/")["Roles"]
+def test_landing_zone_bounds_every_role(examples: Applied) -> None:
+    roles = examples.cloud.client("iam").list_roles(PathPrefix="/fleets/")["Roles"]
     of_fleets = [role for role in roles if role["RoleName"].startswith(("washers-", "gateways-"))]
     assert len(of_fleets) == len(roles) > 30
     for role in of_fleets:
-        found = applied.cloud.client("iam").get_role(RoleName=role["RoleName"])["Role"]
+        found = examples.cloud.client("iam").get_role(RoleName=role["RoleName"])["Role"]
         boundary = found["PermissionsBoundary"]["PermissionsBoundaryArn"]
         assert boundary.endswith(":policy/fleets-boundary")
 
@@ -198,8 +198,8 @@ def test_landing_zone_bounds_every_role(applied: Applied) -> None:
 # job-events
 
 
-def test_job_events_counts_what_jobs_say_and_no_device(applied: Applied) -> None:
-    fleet = applied.fleet("job-events", "iot/device/data", "jobs-")
+def test_job_events_counts_what_jobs_say_and_no_device(examples: Applied) -> None:
+    fleet = examples.fleet("job-events", "iot/device/data", "jobs-")
     fleet.add_thing("silent", model="gw:v3", FW="2.27")
     fleet.fail("silent", [1])
     assert fleet.retry_counter("silent") is None
@@ -213,10 +213,10 @@ def test_job_events_counts_what_jobs_say_and_no_device(applied: Applied) -> None
 # marker-attribute
 
 
-def test_marker_attribute_overwrites_nothing(applied: Applied) -> None:
-    fleet = applied.fleet("marker-attribute", "marker-washers/data", "marker-")
+def test_marker_attribute_overwrites_nothing(examples: Applied) -> None:
+    fleet = examples.fleet("marker-attribute", "marker-washers/data", "marker-")
     device, attributes = "marked", {"model": "wo:v8", "FW": "2.27"}
-    group = applied.outputs["marker-attribute"]["thing_group_name"]
+    group = examples.outputs["marker-attribute"]["thing_group_name"]
     fleet.add_thing(device, **attributes)
     assert eventually(lambda: group in fleet.groups(device))
     marked = {**attributes, "firmwareRetry": "coolingDown"}
@@ -230,12 +230,12 @@ def test_marker_attribute_overwrites_nothing(applied: Applied) -> None:
 # At last
 
 
-def test_a_destroy_leaves_nothing_but_a_key_that_waits_for_its_deletion(applied: Applied) -> None:
-    sqs, kms = applied.cloud.client("sqs"), applied.cloud.client("kms")
+def test_a_destroy_leaves_nothing_but_a_key_that_waits_for_its_deletion(examples: Applied) -> None:
+    sqs, kms = examples.cloud.client("sqs"), examples.cloud.client("kms")
     for url in sqs.list_queues(QueueNamePrefix="listener-").get("QueueUrls", []):
         sqs.delete_queue(QueueUrl=url)
-    present = take_inventory(applied.cloud)
-    made = {kind for kind, names in present.items() if names - applied.before[kind]}
+    present = take_inventory(examples.cloud)
+    made = {kind for kind, names in present.items() if names - examples.before[kind]}
     assert made >= {
         "cloudwatch.describe_alarms",
         "cloudwatch.list_dashboards",
@@ -252,9 +252,9 @@ def test_a_destroy_leaves_nothing_but_a_key_that_waits_for_its_deletion(applied:
         "sqs.list_queues",
         "stepfunctions.list_state_machines",
     }
-    in_each(applied.roots, lambda root: root.destroy("-refresh=false"))
-    after = dict(take_inventory(applied.cloud))
+    in_each(examples.roots, lambda root: root.destroy("-refresh=false"))
+    after = dict(take_inventory(examples.cloud))
     keys = after.pop("kms.list_keys")
     states = [kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] for key in keys]
     assert states == ["PendingDeletion"]
-    assert after == {kind: names for kind, names in applied.before.items() if kind in after}
+    assert after == {kind: names for kind, names in examples.before.items() if kind in after}

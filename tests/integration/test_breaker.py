@@ -21,7 +21,7 @@ LATER = -36_005
 
 
 @pytest.fixture(scope="module")
-def resumed(second: Fleet) -> Iterator[list[str]]:
+def campaigns_to_resume(second: Fleet) -> Iterator[list[str]]:
     """Campaigns that are resumed for those who come after."""
     campaigns: list[str] = []
     yield campaigns
@@ -40,10 +40,10 @@ def test_the_rule_is_what_the_variable_says(quickstart: Fleet, second: Fleet) ->
 
 
 def test_a_bad_campaign_is_told_of_once_and_paused_until_it_is_resumed(
-    second: Fleet, resumed: list[str]
+    second: Fleet, campaigns_to_resume: list[str]
 ) -> None:
     campaign, started = "tripping", time.time()
-    resumed.append(campaign)
+    campaigns_to_resume.append(campaign)
     devices = [f"tripping-{number}" for number in range(8)]
     for device in devices:
         second.add_thing(device, **ORIGINAL)
@@ -78,10 +78,10 @@ def test_a_bad_campaign_is_told_of_once_and_paused_until_it_is_resumed(
 
 
 def test_an_operator_pauses_a_campaign_and_a_success_ends_it_all_the_same(
-    second: Fleet, resumed: list[str]
+    second: Fleet, campaigns_to_resume: list[str]
 ) -> None:
     campaign = "paused"
-    resumed.append(campaign)
+    campaigns_to_resume.append(campaign)
     second.pause(campaign)
     devices = ("paused-1", "paused-2")
     for device in devices:

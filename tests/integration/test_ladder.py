@@ -42,7 +42,7 @@ def _is_tracked(fleet: Fleet, device: str, counted: int) -> bool:
 
 
 @pytest.fixture(autouse=True)
-def indexed(second: Fleet) -> None:
+def switch_on_index(second: Fleet) -> None:
     """Dynamic groups are queries of the fleet index."""
     mode = {"thingIndexingMode": "REGISTRY"}
     second.client("iot").update_indexing_configuration(thingIndexingConfiguration=mode)

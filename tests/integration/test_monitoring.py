@@ -58,7 +58,7 @@ def totals(fleet: Fleet, *names: str, stat: str = "Sum") -> dict[str, float]:
 
 
 @pytest.fixture
-def woken(second: Fleet) -> Iterator[Any]:
+def read_subjects(second: Fleet) -> Iterator[Any]:
     """Subjects of what the operator topic delivers from now on."""
     sns, sqs = second.client("sns"), second.client("sqs")
     queue = sqs.create_queue(QueueName=f"woken-{uuid.uuid4().hex[:8]}")["QueueUrl"]
@@ -206,7 +206,7 @@ def is_restored(fleet: Fleet) -> bool:
 
 
 def test_the_fleet_is_counted_and_what_nobody_finishes_wakes_people(
-    second: Fleet, woken: Any
+    second: Fleet, read_subjects: Any
 ) -> None:
     plant_overdue(second, "overdue", "measured-2")
     states = alarms(second)
@@ -220,7 +220,7 @@ def test_the_fleet_is_counted_and_what_nobody_finishes_wakes_people(
     assert latest["CoolingDown"] >= 1
     assert alarms(second)["devices-overdue"]["StateValue"] == "ALARM"
     subject = 'ALARM: "second-FirmwareRetry-devices-overdue" in us-east-1'
-    assert eventually(lambda: subject in woken())
+    assert eventually(lambda: subject in read_subjects())
 
 
 def test_a_pass_ends_the_alarm_on_missing_passes(quickstart: Fleet, second: Fleet) -> None:
@@ -316,7 +316,7 @@ def section(name: str) -> str:
     return RUNBOOK.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
 
 
-def test_what_a_queue_does_not_take_wakes_people(second: Fleet, woken: Any) -> None:
+def test_an_alert_that_a_queue_rejects_raises_an_alarm(second: Fleet, read_subjects: Any) -> None:
     sns, sqs, topic = second.client("sns"), second.client("sqs"), second.outputs["alerts_topic_arn"]
     queue = sqs.create_queue(QueueName="tickets.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
@@ -331,7 +331,7 @@ def test_what_a_queue_does_not_take_wakes_people(second: Fleet, woken: Any) -> N
         sns.unsubscribe(SubscriptionArn=subscription["SubscriptionArn"])
     assert alarms(second)["alerts-lost"]["StateValue"] == "ALARM"
     subject = 'ALARM: "second-FirmwareRetry-alerts-lost" in us-east-1'
-    assert eventually(lambda: subject in woken())
+    assert eventually(lambda: subject in read_subjects())
 
 
 def test_throttled_calls_are_counted_and_wake_nobody_at_once(second: Fleet) -> None:
@@ -345,7 +345,7 @@ def test_throttled_calls_are_counted_and_wake_nobody_at_once(second: Fleet) -> N
     assert alarms(second)["calls-throttled"]["StateValue"] == "OK"
 
 
-def test_dead_letters_wake_people(second: Fleet, woken: Any) -> None:
+def test_dead_letters_wake_people(second: Fleet, read_subjects: Any) -> None:
     queue = second.outputs["dead_letter_queue_url"]
     second.client("sqs").send_message(QueueUrl=queue, MessageBody="{}")
     try:

@@ -93,7 +93,7 @@ def breaker(environment: pytest.MonkeyPatch) -> Use:
 
 
 @pytest.fixture
-def used_up(cloud: Cloud, fake_time: list[float]) -> Use:
+def use_up(cloud: Cloud, fake_time: list[float]) -> Use:
     """Makes devices that used up a cycle some time ago."""
 
     def put(devices: int, campaign: str = "2.27", age: float = 0, state: str = "tracking") -> None:
@@ -120,12 +120,12 @@ def read_alerts(cloud: Cloud) -> list[dict[str, Any]]:
     return [json.loads(message) for message in cloud.messages()]
 
 
-def test_one_alert_names_the_campaign(cloud: Cloud, breaker: Use, used_up: Use) -> None:
+def test_one_alert_names_the_campaign(cloud: Cloud, breaker: Use, use_up: Use) -> None:
     breaker()
-    used_up(4)
-    used_up(1, age=HOUR)
-    used_up(3)
-    used_up(1, campaign="job-9")
+    use_up(4)
+    use_up(1, age=HOUR)
+    use_up(3)
+    use_up(1, campaign="job-9")
     assert reconcile() == {"tripped": 1}
     (alert,) = read_alerts(cloud)
     assert (alert["event"], alert["campaign"]) == ("campaign_tripped", "2.27")
@@ -138,50 +138,52 @@ def test_one_alert_names_the_campaign(cloud: Cloud, breaker: Use, used_up: Use) 
     }
 
 
-def test_it_is_told_once(cloud: Cloud, breaker: Use, used_up: Use, fake_time: list[float]) -> None:
+def test_operators_are_notified_once(
+    cloud: Cloud, breaker: Use, use_up: Use, fake_time: list[float]
+) -> None:
     breaker()
-    used_up(4)
+    use_up(4)
     reconcile()
     for _ in range(3):
         fake_time[0] += HOUR
-        used_up(4)
+        use_up(4)
         assert reconcile() == {}
     assert len(read_alerts(cloud)) == 1
 
 
-def test_it_may_be_off(cloud: Cloud, used_up: Use) -> None:
-    used_up(100)
+def test_it_may_be_off(cloud: Cloud, use_up: Use) -> None:
+    use_up(100)
     assert reconcile() == {}
     assert (read_alerts(cloud), cloud.campaign()) == ([], {})
 
 
 def test_devices_of_other_campaigns_make_the_share_smaller(
-    cloud: Cloud, breaker: Use, used_up: Use
+    cloud: Cloud, breaker: Use, use_up: Use
 ) -> None:
     breaker()
-    used_up(10)
+    use_up(10)
     for number in range(10):
-        used_up(1, campaign=f"job-{number}")
+        use_up(1, campaign=f"job-{number}")
     assert reconcile() == {}
     assert read_alerts(cloud) == []
 
 
-def test_what_is_old_does_not_count(cloud: Cloud, breaker: Use, used_up: Use) -> None:
+def test_a_cycle_before_the_window_does_not_count(cloud: Cloud, breaker: Use, use_up: Use) -> None:
     breaker(window_seconds=HOUR)
-    used_up(3)
-    used_up(10, age=HOUR + 1)
+    use_up(3)
+    use_up(10, age=HOUR + 1)
     assert reconcile() == {}
-    used_up(1, age=HOUR)
+    use_up(1, age=HOUR)
     assert reconcile() == {"tripped": 1}
     assert [alert["devices"] for alert in read_alerts(cloud)] == [4]
 
 
 @pytest.mark.parametrize("state", ["tracking", "cooling_down", "failed"])
 def test_a_device_counts_in_whatever_state_it_is(
-    cloud: Cloud, breaker: Use, used_up: Use, state: str
+    cloud: Cloud, breaker: Use, use_up: Use, state: str
 ) -> None:
     breaker()
-    used_up(4, state=state)
+    use_up(4, state=state)
     assert reconcile() == {"tripped": 1}
 
 
@@ -206,10 +208,10 @@ def test_a_device_counts_from_its_move_on_also_when_it_is_back(
 
 @pytest.mark.parametrize("campaign", ["", "unknown"])
 def test_devices_that_name_no_campaign_have_none_in_common(
-    cloud: Cloud, breaker: Use, used_up: Use, campaign: str
+    cloud: Cloud, breaker: Use, use_up: Use, campaign: str
 ) -> None:
     breaker(pauses=True)
-    used_up(100, campaign=campaign)
+    use_up(100, campaign=campaign)
     assert reconcile() == {}
     assert read_alerts(cloud) == []
 
@@ -217,9 +219,9 @@ def test_devices_that_name_no_campaign_have_none_in_common(
 # Pausing
 
 
-def test_it_pauses_if_it_is_asked_to(cloud: Cloud, breaker: Use, used_up: Use) -> None:
+def test_it_pauses_if_it_is_asked_to(cloud: Cloud, breaker: Use, use_up: Use) -> None:
     breaker(pauses=True)
-    used_up(4)
+    use_up(4)
     assert reconcile() == {"tripped": 1}
     assert [alert["isPaused"] for alert in read_alerts(cloud)] == [True]
     item = cloud.campaign()
@@ -238,27 +240,27 @@ def test_nobody_comes_back_in_the_very_pass_that_trips(
 
 
 def test_what_was_before_it_was_resumed_is_forgiven(
-    cloud: Cloud, breaker: Use, used_up: Use, fake_time: list[float]
+    cloud: Cloud, breaker: Use, use_up: Use, fake_time: list[float]
 ) -> None:
     breaker(pauses=True)
-    used_up(4)
+    use_up(4)
     reconcile()
     fake_time[0] += HOUR
     cloud.resume("2024-03-24T23:45:00Z")
-    used_up(3, age=0)  # in the very second
+    use_up(3, age=0)  # in the very second
     assert reconcile() == {}
     fake_time[0] += HOUR
-    used_up(4)
+    use_up(4)
     assert reconcile() == {"tripped": 1}
     assert [alert["devices"] for alert in read_alerts(cloud)] == [4, 4]
     assert cloud.campaign()["pausedAt"] == "2024-03-25T00:45:00Z"
 
 
 def test_nothing_is_told_of_what_an_operator_has_paused(
-    cloud: Cloud, breaker: Use, used_up: Use
+    cloud: Cloud, breaker: Use, use_up: Use
 ) -> None:
     breaker(pauses=True)
-    used_up(4)
+    use_up(4)
     cloud.pause()
     before = cloud.campaign()
     assert reconcile() == {}
@@ -283,12 +285,12 @@ def during_the_telling(monkeypatch: pytest.MonkeyPatch, action: Callable[[], obj
 def test_a_pass_that_dies_between_telling_and_marking_tells_again(
     cloud: Cloud,
     breaker: Use,
-    used_up: Use,
+    use_up: Use,
     fake_time: list[float],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     breaker(pauses=True)
-    used_up(4)
+    use_up(4)
 
     def die() -> None:
         raise SystemExit
@@ -307,13 +309,13 @@ def test_a_pass_that_dies_between_telling_and_marking_tells_again(
 def test_two_passes_at_once_tell_once(
     cloud: Cloud,
     breaker: Use,
-    used_up: Use,
+    use_up: Use,
     fake_time: list[float],
     monkeypatch: pytest.MonkeyPatch,
     pauses: bool,
 ) -> None:
     breaker(pauses=pauses)
-    used_up(4)
+    use_up(4)
 
     def other_pass() -> None:
         fake_time[0] += 60
@@ -327,31 +329,31 @@ def test_two_passes_at_once_tell_once(
 
 
 def test_who_resumes_it_at_that_very_moment_is_not_overruled(
-    cloud: Cloud, breaker: Use, used_up: Use, monkeypatch: pytest.MonkeyPatch
+    cloud: Cloud, breaker: Use, use_up: Use, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     breaker(pauses=True)
     cloud.resume("2024-03-24T20:00:00Z")
-    used_up(4)
+    use_up(4)
     during_the_telling(monkeypatch, lambda: cloud.resume(NOW))
     reconcile()
     assert cloud.campaign() == {"campaign": "2.27", "resumedAt": NOW}
 
 
 def test_who_resumes_it_for_the_first_time_then_is_not_overruled_either(
-    cloud: Cloud, breaker: Use, used_up: Use, monkeypatch: pytest.MonkeyPatch
+    cloud: Cloud, breaker: Use, use_up: Use, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     breaker(pauses=True)
-    used_up(4)
+    use_up(4)
     during_the_telling(monkeypatch, lambda: cloud.resume(NOW))
     reconcile()
     assert cloud.campaign() == {"campaign": "2.27", "resumedAt": NOW}
 
 
 def test_who_pauses_it_at_that_very_moment_has_paused_it(
-    cloud: Cloud, breaker: Use, used_up: Use, monkeypatch: pytest.MonkeyPatch
+    cloud: Cloud, breaker: Use, use_up: Use, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     breaker(pauses=True)
-    used_up(4)
+    use_up(4)
     during_the_telling(monkeypatch, cloud.pause)
     reconcile()
     assert cloud.campaign()["pausedBy"] == "operator"

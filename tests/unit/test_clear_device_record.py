@@ -184,15 +184,15 @@ def test_a_message_that_cannot_be_read_clears_nothing(cloud: Cloud) -> None:
 
 
 @pytest.fixture
-def counted_by_other(cloud: Cloud) -> Cloud:
+def job_episode(cloud: Cloud) -> Cloud:
     cloud.create_thing(**ORIGINAL)
     assert handle(job_event(1)) == "counted"
     return cloud
 
 
-def test_a_job_that_succeeded_ends_the_episode_that_is_about_it(counted_by_other: Cloud) -> None:
+def test_a_job_that_succeeded_ends_the_episode_that_is_about_it(job_episode: Cloud) -> None:
     clear(job_event(2, kind="succeeded"))
-    assert_free(counted_by_other)
+    assert_free(job_episode)
 
 
 @pytest.mark.parametrize(
@@ -202,22 +202,22 @@ def test_a_job_that_succeeded_ends_the_episode_that_is_about_it(counted_by_other
         pytest.param(job_event(0, kind="succeeded"), id="of an earlier run of the job"),
     ],
 )
-def test_no_other_success_of_a_job_does(counted_by_other: Cloud, event: dict[str, Any]) -> None:
-    before = counted_by_other.record()
+def test_no_other_success_of_a_job_does(job_episode: Cloud, event: dict[str, Any]) -> None:
+    before = job_episode.record()
     clear(event)
-    assert counted_by_other.record() == before
+    assert job_episode.record() == before
 
 
 def test_the_success_of_a_later_job_ends_the_episode_of_an_earlier_one(
-    counted_by_other: Cloud,
+    job_episode: Cloud,
 ) -> None:
     clear(job_event(60, "job-2", "succeeded"))
-    assert_free(counted_by_other)
+    assert_free(job_episode)
 
 
-def test_a_device_may_say_itself_that_its_job_succeeded(counted_by_other: Cloud) -> None:
+def test_a_device_may_say_itself_that_its_job_succeeded(job_episode: Cloud) -> None:
     clear(success(5_000))
-    assert_free(counted_by_other)
+    assert_free(job_episode)
 
 
 # Late messages

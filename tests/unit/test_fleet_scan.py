@@ -18,7 +18,7 @@ DAY, HOUR = 86_400, 3_600
 
 
 @pytest.fixture
-def counted(caplog: pytest.LogCaptureFixture) -> Any:
+def count_fleet(caplog: pytest.LogCaptureFixture) -> Any:
     """Runs a pass; what it logged of the fleet."""
 
     def run(context: Any = None, **event: Any) -> dict[str, Any]:
@@ -32,20 +32,20 @@ def counted(caplog: pytest.LogCaptureFixture) -> Any:
     return run
 
 
-def test_an_empty_fleet(cloud: Cloud, counted: Any) -> None:
-    assert counted() == {}
+def test_an_empty_fleet(cloud: Cloud, count_fleet: Any) -> None:
+    assert count_fleet() == {}
 
 
-def test_devices_are_counted_by_state(cloud: Cloud, counted: Any) -> None:
+def test_devices_are_counted_by_state(cloud: Cloud, count_fleet: Any) -> None:
     for number, stage in enumerate(
         (Stage.TRACKED, Stage.TRACKED, Stage.DUE, Stage.COOLING_DOWN, Stage.NOTIFIED)
     ):
         bring(cloud, stage, f"dev-{number}")
-    assert counted() == {"tracking": 3, "cooling_down": 1, "failed": 1}
+    assert count_fleet() == {"tracking": 3, "cooling_down": 1, "failed": 1}
 
 
 def test_what_is_overdue_is_counted_and_how_long_the_oldest_is(
-    cloud: Cloud, counted: Any, fake_time: list[float]
+    cloud: Cloud, count_fleet: Any, fake_time: list[float]
 ) -> None:
     bring(cloud, Stage.TRACKED, "idle")
     bring(cloud, Stage.NOTIFIED, "failed")
@@ -53,7 +53,7 @@ def test_what_is_overdue_is_counted_and_how_long_the_oldest_is(
     fake_time[0] += HOUR
     bring(cloud, Stage.DUE, "due-later")
     fake_time[0] += HOUR
-    assert counted() == {
+    assert count_fleet() == {
         "tracking": 3,
         "failed": 1,
         "overdue": 2,
@@ -62,28 +62,28 @@ def test_what_is_overdue_is_counted_and_how_long_the_oldest_is(
 
 
 def test_the_age_is_that_of_the_wait_that_ended(
-    cloud: Cloud, counted: Any, fake_time: list[float]
+    cloud: Cloud, count_fleet: Any, fake_time: list[float]
 ) -> None:
     bring(cloud, Stage.COOLING_DOWN)
     fake_time[0] = clock.epoch("2024-03-26T12:00:00Z")
     item = cloud.record()
     assert item
     late = int(fake_time[0]) - int(item["dueAt"])
-    assert counted() == {"cooling_down": 1, "overdue": 1, "oldestOverdueSeconds": late}
+    assert count_fleet() == {"cooling_down": 1, "overdue": 1, "oldestOverdueSeconds": late}
 
 
 def test_one_within_its_grace_is_not_overdue(
-    cloud: Cloud, counted: Any, fake_time: list[float]
+    cloud: Cloud, count_fleet: Any, fake_time: list[float]
 ) -> None:
     bring(cloud, Stage.DUE)
     fake_time[0] += GRACE_SECONDS
-    assert counted() == {"tracking": 1}
+    assert count_fleet() == {"tracking": 1}
     fake_time[0] += 1
-    assert counted()["overdue"] == 1
+    assert count_fleet()["overdue"] == 1
 
 
 def test_a_campaign_resumed_before_the_device_was_due_changes_nothing(
-    cloud: Cloud, counted: Any, fake_time: list[float]
+    cloud: Cloud, count_fleet: Any, fake_time: list[float]
 ) -> None:
     bring(cloud, Stage.COOLING_DOWN)
     cloud.resume(clock.iso(fake_time[0]))
@@ -91,43 +91,43 @@ def test_a_campaign_resumed_before_the_device_was_due_changes_nothing(
     item = cloud.record()
     assert item
     late = int(fake_time[0]) - int(item["dueAt"])
-    assert counted()["oldestOverdueSeconds"] == late
+    assert count_fleet()["oldestOverdueSeconds"] == late
 
 
 def test_one_that_was_held_is_overdue_since_its_campaign_was_resumed(
-    cloud: Cloud, counted: Any, fake_time: list[float]
+    cloud: Cloud, count_fleet: Any, fake_time: list[float]
 ) -> None:
     bring(cloud, Stage.COOLING_DOWN)
     cloud.pause()
     fake_time[0] += 2 * DAY
     cloud.resume(clock.iso(fake_time[0]))
     fake_time[0] += 600
-    assert counted() == {"cooling_down": 1, "overdue": 1, "oldestOverdueSeconds": 600}
+    assert count_fleet() == {"cooling_down": 1, "overdue": 1, "oldestOverdueSeconds": 600}
 
 
 def test_one_that_is_held_is_not_overdue(
-    cloud: Cloud, counted: Any, fake_time: list[float]
+    cloud: Cloud, count_fleet: Any, fake_time: list[float]
 ) -> None:
     bring(cloud, Stage.COOLING_DOWN)
     cloud.pause()
     fake_time[0] += 2 * DAY
-    assert counted() == {"cooling_down": 1, "held": 1}
+    assert count_fleet() == {"cooling_down": 1, "held": 1}
 
 
 @pytest.mark.parametrize(
     ("stage", "state"), [(Stage.MOVING, "cooling_down"), (Stage.MARKING, "failed")]
 )
 def test_device_whose_attributes_are_not_overwritten_in_time_is_counted(
-    cloud: Cloud, counted: Any, fake_time: list[float], stage: Stage, state: str
+    cloud: Cloud, count_fleet: Any, fake_time: list[float], stage: Stage, state: str
 ) -> None:
     bring(cloud, stage)
     bring(cloud, Stage.COOLING_DOWN, "away")
     bring(cloud, Stage.NOTIFIED, "failed")
     bring(cloud, Stage.DUE, "due")
     fake_time[0] += GRACE_SECONDS
-    assert "notAway" not in counted()
+    assert "notAway" not in count_fleet()
     fake_time[0] += 1
-    found = counted()
+    found = count_fleet()
     assert found["notAway"] == 1
     assert found[state] == 2
 
@@ -143,7 +143,7 @@ class Hurried:
 
 
 def test_a_table_that_is_too_large_for_a_pass_is_counted_in_part(
-    cloud: Cloud, counted: Any, monkeypatch: pytest.MonkeyPatch
+    cloud: Cloud, count_fleet: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     call = aws.call
 
@@ -154,12 +154,12 @@ def test_a_table_that_is_too_large_for_a_pass_is_counted_in_part(
     monkeypatch.setattr(aws, "call", small_pages)
     for number in range(4):
         bring(cloud, Stage.TRACKED, f"dev-{number}")
-    assert counted(Hurried(2)) == {"tracking": 2, "isPartial": True}
-    assert counted(Hurried(9)) == {"tracking": 4}
+    assert count_fleet(Hurried(2)) == {"tracking": 2, "isPartial": True}
+    assert count_fleet(Hurried(9)) == {"tracking": 4}
 
 
 def test_only_what_a_census_needs_is_read(
-    cloud: Cloud, counted: Any, monkeypatch: pytest.MonkeyPatch
+    cloud: Cloud, count_fleet: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The names of all counted messages would take most of the memory."""
     bring(cloud, Stage.TRACKED)
@@ -172,17 +172,17 @@ def test_only_what_a_census_needs_is_read(
         return answer
 
     monkeypatch.setattr(aws, "call", looking)
-    counted()
+    count_fleet()
     items = [item for page in pages for item in page.get("Items", ())]
     assert items
     assert "countedEvents" not in items[0]
 
 
-def test_an_item_that_is_none_of_the_packages_is_not_counted(cloud: Cloud, counted: Any) -> None:
+def test_an_item_of_another_program_is_not_counted(cloud: Cloud, count_fleet: Any) -> None:
     """The table may be one that somebody else used before."""
     cloud.dynamodb.Table(RETRIES).put_item(Item={"deviceId": "old", "RetryCounter": 10})
     bring(cloud, Stage.TRACKED)
-    assert counted() == {"tracking": 1}
+    assert count_fleet() == {"tracking": 1}
 
 
 # Which devices a pass takes

@@ -40,24 +40,24 @@ from .journey import (
 
 
 @pytest.fixture
-def cooling(cloud: Cloud) -> Recovery:
+def cool_down(cloud: Cloud) -> Recovery:
     """The input of a recovery whose device is about to be moved out."""
     return bring(cloud, Stage.DUE)
 
 
 @pytest.fixture
-def failing(cloud: Cloud) -> Recovery:
+def escalation(cloud: Cloud) -> Recovery:
     """The input of an escalation that is about to begin."""
     return bring(cloud, Stage.FAILING)
 
 
-def test_the_whole_journey(cloud: Cloud, cooling: Recovery) -> None:
-    wait = reset_retry_counter_and_move_out.handler(cooling, None)
+def test_the_whole_journey(cloud: Cloud, cool_down: Recovery) -> None:
+    wait = reset_retry_counter_and_move_out.handler(cool_down, None)
     assert wait == {"dueAt": "2024-03-25T23:57:00Z"}  # 24 h and half of the jitter's tenth
     assert cloud.attributes() == MOVED_OUT
     assert increment_retry_counter.handler(failure(50), None) == {"outcome": "cooling_down"}
 
-    assert restore_device_attributes.handler(cooling, None) == {"restored": ["FW", "model"]}
+    assert restore_device_attributes.handler(cool_down, None) == {"restored": ["FW", "model"]}
     assert cloud.attributes() == ORIGINAL
 
     escalation = use_up_a_cycle(100)
@@ -186,9 +186,9 @@ def test_the_ladder_may_be_empty(cloud: Cloud, environment: pytest.MonkeyPatch) 
 
 
 def test_a_ladder_shortened_meanwhile_still_has_a_last_step(
-    cloud: Cloud, failing: Recovery
+    cloud: Cloud, escalation: Recovery
 ) -> None:
-    assert reset_retry_counter_and_move_out.handler(failing, None) == {
+    assert reset_retry_counter_and_move_out.handler(escalation, None) == {
         "dueAt": "2024-03-25T23:57:00Z"
     }
 
@@ -203,30 +203,32 @@ def test_an_attribute_that_did_not_exist_is_removed_again(cloud: Cloud) -> None:
     assert cloud.attributes() == {"site": "7"}
 
 
-def test_what_a_person_changed_meanwhile_stays(cloud: Cloud, cooling: Recovery) -> None:
-    reset_retry_counter_and_move_out.handler(cooling, None)
+def test_an_attribute_that_a_person_changed_during_the_cool_down_stays(
+    cloud: Cloud, cool_down: Recovery
+) -> None:
+    reset_retry_counter_and_move_out.handler(cool_down, None)
     cloud.iot.update_thing(
         thingName="dev-1", attributePayload={"attributes": {"FW": "3.0"}, "merge": True}
     )
-    assert restore_device_attributes.handler(cooling, None) == {"restored": ["model"]}
+    assert restore_device_attributes.handler(cool_down, None) == {"restored": ["model"]}
     assert cloud.attributes() == {**ORIGINAL, "FW": "3.0"}
 
 
 def test_the_registry_is_the_truth_at_the_moment_of_overwriting(
-    cloud: Cloud, cooling: Recovery
+    cloud: Cloud, cool_down: Recovery
 ) -> None:
     """Somebody corrected the thing after the first failure was recorded."""
     cloud.iot.update_thing(
         thingName="dev-1", attributePayload={"attributes": {"FW": "2.27"}, "merge": True}
     )
-    reset_retry_counter_and_move_out.handler(cooling, None)
-    restore_device_attributes.handler(cooling, None)
+    reset_retry_counter_and_move_out.handler(cool_down, None)
+    restore_device_attributes.handler(cool_down, None)
     assert cloud.attributes() == {**ORIGINAL, "FW": "2.27"}
 
 
 @pytest.mark.parametrize("vanishes_before", ["move out", "restore", "mark failed", "move to group"])
 def test_a_thing_that_vanished_ends_its_episode(
-    cloud: Cloud, cooling: Recovery, vanishes_before: str
+    cloud: Cloud, cool_down: Recovery, vanishes_before: str
 ) -> None:
     steps = {
         "move out": reset_retry_counter_and_move_out,
@@ -234,7 +236,7 @@ def test_a_thing_that_vanished_ends_its_episode(
         "mark failed": reset_retry_count_to_failed_update,
         "move to group": move_device_to_failed_group,
     }
-    recovery = cooling
+    recovery = cool_down
     for name, step in steps.items():
         if name == "mark failed":
             recovery = use_up_a_cycle(100)
@@ -258,28 +260,28 @@ def test_a_thing_that_vanished_ends_its_episode(
     ],
 )
 def test_a_run_that_does_not_hold_the_device_ends_and_touches_nothing(
-    cloud: Cloud, cooling: Recovery, step: Any
+    cloud: Cloud, cool_down: Recovery, step: Any
 ) -> None:
     before = (cloud.record(), cloud.backup(), cloud.attributes())
     with pytest.raises(RecoverySupersededError):
-        step.handler({**cooling, "trackingId": "other"}, None)
+        step.handler({**cool_down, "trackingId": "other"}, None)
     assert (cloud.record(), cloud.backup(), cloud.attributes()) == before
     assert cloud.members() == []
     assert cloud.messages() == []
 
 
-def test_a_missing_backup_is_not_passed_over(cloud: Cloud, cooling: Recovery) -> None:
-    reset_retry_counter_and_move_out.handler(cooling, None)
+def test_a_missing_backup_is_not_passed_over(cloud: Cloud, cool_down: Recovery) -> None:
+    reset_retry_counter_and_move_out.handler(cool_down, None)
     cloud.dynamodb.Table(BACKUP).delete_item(Key={"deviceId": "dev-1"})
     with pytest.raises(BackupMissingError, match="no backup of dev-1 in DeviceAttributeBackup"):
-        restore_device_attributes.handler(cooling, None)
+        restore_device_attributes.handler(cool_down, None)
 
 
-def test_a_missing_group_fails_and_tells_nobody_yet(cloud: Cloud, failing: Recovery) -> None:
-    reset_retry_count_to_failed_update.handler(failing, None)
+def test_a_missing_group_fails_and_tells_nobody_yet(cloud: Cloud, escalation: Recovery) -> None:
+    reset_retry_count_to_failed_update.handler(escalation, None)
     cloud.iot.delete_thing_group(thingGroupName=GROUP)
     with pytest.raises(RequestRefusedError, match=GROUP):
-        move_device_to_failed_group.handler(failing, None)
+        move_device_to_failed_group.handler(escalation, None)
     assert cloud.record()
 
 
@@ -291,25 +293,27 @@ def test_a_device_that_was_told_of_does_not_join_the_failed_group_again(cloud: C
     assert cloud.members() == []
 
 
-def test_people_are_told_once_however_often_the_step_runs(cloud: Cloud, failing: Recovery) -> None:
-    reset_retry_count_to_failed_update.handler(failing, None)
-    send_sns_notification.handler(failing, None)
+def test_operators_are_notified_once_however_often_the_step_runs(
+    cloud: Cloud, escalation: Recovery
+) -> None:
+    reset_retry_count_to_failed_update.handler(escalation, None)
+    send_sns_notification.handler(escalation, None)
     cloud.calls.clear()
-    send_sns_notification.handler(failing, None)
+    send_sns_notification.handler(escalation, None)
     assert "sns.publish" not in cloud.calls
     assert len(cloud.messages()) == 1
 
 
 def test_settings_changed_while_a_device_is_away_do_not_lose_its_originals(
-    cloud: Cloud, cooling: Recovery, environment: pytest.MonkeyPatch
+    cloud: Cloud, cool_down: Recovery, environment: pytest.MonkeyPatch
 ) -> None:
-    reset_retry_counter_and_move_out.handler(cooling, None)
+    reset_retry_counter_and_move_out.handler(cool_down, None)
     configure(
         environment,
         MOVE_OUT_ATTRIBUTES='{"firmwareRetry": "coolingDown"}',
         FAILED_ATTRIBUTES='{"firmwareRetry": "failed"}',
     )
-    restore_device_attributes.handler(cooling, None)
+    restore_device_attributes.handler(cool_down, None)
     assert cloud.attributes() == ORIGINAL
 
 

@@ -15,7 +15,7 @@ def thing(cloud: Cloud) -> Cloud:
     return cloud
 
 
-def stored(cloud: Cloud) -> dict[str, Any]:
+def read_item(cloud: Cloud) -> dict[str, Any]:
     item = cloud.record()
     assert item
     return item
@@ -23,7 +23,7 @@ def stored(cloud: Cloud) -> dict[str, Any]:
 
 def test_an_event_begins_an_episode_whose_campaign_is_the_job(thing: Cloud) -> None:
     assert handle(job_event(1)) == "counted"
-    item = stored(thing)
+    item = read_item(thing)
     assert (item["campaign"], item["reportedBy"], item["RetryCounter"]) == ("job-1", "jobs", 1)
     assert item["countedEvents"] == {"event-1"}
 
@@ -43,9 +43,9 @@ def test_what_the_device_says_does_not_count_beside_the_events(
     thing: Cloud, fields: dict[str, str]
 ) -> None:
     handle(job_event(1))
-    before = stored(thing)
+    before = read_item(thing)
     assert handle(failure(5_000, **fields)) == "counted_by_other"
-    assert stored(thing) == before
+    assert read_item(thing) == before
 
 
 @pytest.mark.parametrize("fields", [{}, {"jobId": "job-1"}])
@@ -58,7 +58,7 @@ def test_one_failure_that_both_tell_of_counts_once_in_whatever_order(
     for number in range(1, LIMIT):
         handle(job_event(number))
         handle(failure(1 + number, **fields))
-    item = stored(thing)
+    item = read_item(thing)
     assert (item["reportedBy"], item["RetryCounter"]) == ("jobs", LIMIT)
 
 
@@ -68,7 +68,7 @@ def test_two_failures_of_which_both_tell_count_twice(thing: Cloud, order: tuple[
     events = (failure(1), job_event(0), failure(60_001), job_event(60))
     for index in order:
         handle(events[index])
-    item = stored(thing)
+    item = read_item(thing)
     is_in_order = order.index(0) < order.index(2) and order.index(1) < order.index(3)
     assert item["reportedBy"] == "jobs"
     assert item["RetryCounter"] == 2 if is_in_order else item["RetryCounter"] in (1, 2, 3)
@@ -77,10 +77,10 @@ def test_two_failures_of_which_both_tell_count_twice(thing: Cloud, order: tuple[
 def test_the_events_take_over_counters_and_cycles(cloud: Cloud) -> None:
     bring(cloud, Stage.BACK)
     handle(failure(LIMIT))
-    before = stored(cloud)
+    before = read_item(cloud)
     assert handle(job_event(60)) == "taken_over"
     assert handle(job_event(120)) in ("counted", "escalation_due")
-    item = stored(cloud)
+    item = read_item(cloud)
     assert (item["reportedBy"], item["campaign"]) == ("jobs", "job-1")
     assert item["RetryCounter"] == before["RetryCounter"] + 2
     assert item["ResetRetryCount"] == before["ResetRetryCount"] == 1
@@ -92,7 +92,7 @@ def test_an_event_of_what_the_device_has_told_is_not_counted(thing: Cloud) -> No
     handle(failure(60_001))
     assert handle(job_event(60)) == "taken_over"
     assert handle(job_event(0)) == "stale"
-    assert stored(thing)["RetryCounter"] == 2
+    assert read_item(thing)["RetryCounter"] == 2
 
 
 @pytest.mark.parametrize(("number", "counted"), [(207, 2), (208, 1)])
@@ -102,7 +102,7 @@ def test_an_event_counts_as_another_failure_a_second_after_the_device_reported(
     """AWS IoT dates an event to the second: less than one apart, both report the same failure."""
     handle(failure(number))
     assert handle(job_event(1)) == "taken_over"
-    assert stored(thing)["RetryCounter"] == counted
+    assert read_item(thing)["RetryCounter"] == counted
 
 
 @pytest.mark.parametrize(
@@ -112,9 +112,9 @@ def test_an_event_from_over_a_second_before_the_episode_takes_nothing_over(
     thing: Cloud, number: int, outcome: str
 ) -> None:
     handle(failure(number))
-    before = stored(thing)
+    before = read_item(thing)
     assert handle(job_event(1)) == outcome
-    assert (stored(thing) == before) is (outcome == "stale")
+    assert (read_item(thing) == before) is (outcome == "stale")
 
 
 def test_a_fatal_event_takes_over_and_escalates(
@@ -128,15 +128,15 @@ def test_a_fatal_event_takes_over_and_escalates(
 def test_what_is_due_stays_due_whoever_reports(cloud: Cloud) -> None:
     bring(cloud, Stage.DUE)
     assert handle(job_event(60)) == "cool_down_due"
-    assert stored(cloud)["reportedBy"] == "device"
+    assert read_item(cloud)["reportedBy"] == "device"
 
 
 @pytest.mark.parametrize("stage", [Stage.MOVING, Stage.COOLING_DOWN, Stage.MARKING, Stage.NOTIFIED])
 def test_they_do_not_take_over_in_the_middle_of_a_recovery(cloud: Cloud, stage: Stage) -> None:
     bring(cloud, stage)
-    before = (stored(cloud), cloud.attributes())
+    before = (read_item(cloud), cloud.attributes())
     assert handle(job_event(1)) == before[0]["state"]
-    assert (stored(cloud), cloud.attributes()) == before
+    assert (read_item(cloud), cloud.attributes()) == before
 
 
 def test_a_later_job_begins_an_episode_and_an_earlier_one_does_not(thing: Cloud) -> None:
@@ -144,7 +144,7 @@ def test_a_later_job_begins_an_episode_and_an_earlier_one_does_not(thing: Cloud)
     assert handle(job_event(4, "job-0")) == "stale"
     assert handle(job_event(5, "job-0")) == "stale"
     assert handle(job_event(6, "job-2")) == "counted"
-    assert (stored(thing)["campaign"], stored(thing)["RetryCounter"]) == ("job-2", 1)
+    assert (read_item(thing)["campaign"], read_item(thing)["RetryCounter"]) == ("job-2", 1)
 
 
 def test_a_device_counts_itself_again_where_the_events_were_switched_off(
@@ -153,7 +153,7 @@ def test_a_device_counts_itself_again_where_the_events_were_switched_off(
     handle(job_event(1))
     configure(environment, JOB_EVENTS_ENABLED="false")
     assert handle(failure(65_000)) == "taken_over"
-    item = stored(thing)
+    item = read_item(thing)
     assert (item["reportedBy"], item["campaign"], item["RetryCounter"]) == ("device", "2.27", 2)
     assert handle(job_event(120)) == "counted_by_other"
 

@@ -29,7 +29,7 @@ def recovery(cloud: Cloud) -> Recovery:
 
 
 @pytest.fixture
-def failed(recovery: Recovery) -> Recovery:
+def escalation(recovery: Recovery) -> Recovery:
     """The input of the escalation of a device that is marked as failed."""
     reset_retry_count_to_failed_update.handler(recovery, None)
     return recovery
@@ -40,21 +40,21 @@ def _dies(*_: Any, **__: Any) -> None:
 
 
 def test_a_death_between_telling_and_marking_adds_no_second_message(
-    cloud: Cloud, failed: Recovery, monkeypatch: pytest.MonkeyPatch
+    cloud: Cloud, escalation: Recovery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(retries_table, "mark_notified", _dies)
         with pytest.raises(TransientError):
-            send_sns_notification.handler(failed, None)
-    send_sns_notification.handler(failed, None)
+            send_sns_notification.handler(escalation, None)
+    send_sns_notification.handler(escalation, None)
     assert cloud.calls.count("sns.publish") == 2
     assert len(cloud.messages()) == 1
 
 
 def test_when_somebody_was_told_first_stays(
-    cloud: Cloud, failed: Recovery, fake_time: list[float]
+    cloud: Cloud, escalation: Recovery, fake_time: list[float]
 ) -> None:
-    run = Run.parse(failed)
+    run = Run.parse(escalation)
     retries_table.mark_notified(run)
     first = (cloud.record() or {})["notifiedAt"]
     fake_time[0] += 60

@@ -46,13 +46,13 @@ DAY, HOUR = 86_400, 3_600
 
 
 @pytest.fixture
-def cooling(cloud: Cloud) -> Recovery:
+def cool_down(cloud: Cloud) -> Recovery:
     """The input of a recovery that nobody has started."""
     return bring(cloud, Stage.DUE)
 
 
 @pytest.fixture
-def failing(cloud: Cloud) -> Recovery:
+def escalation(cloud: Cloud) -> Recovery:
     """The input of an escalation that nobody has started."""
     return bring(cloud, Stage.FAILING)
 
@@ -84,39 +84,41 @@ def reconcile() -> dict[str, int]:
 
 
 def test_nothing_due_is_nothing_done(
-    cloud: Cloud, cooling: Recovery, fake_time: list[float]
+    cloud: Cloud, cool_down: Recovery, fake_time: list[float]
 ) -> None:
     cloud.calls.clear()
     assert reconcile() == {}
-    reset_retry_counter_and_move_out.handler(cooling, None)
+    reset_retry_counter_and_move_out.handler(cool_down, None)
     fake_time[0] += HOUR
     assert reconcile() == {}
     assert "iot.update_thing" not in cloud.calls[:1]
 
 
 def test_a_recovery_that_was_never_started_is_started(
-    cloud: Cloud, cooling: Recovery, fake_time: list[float]
+    cloud: Cloud, cool_down: Recovery, fake_time: list[float]
 ) -> None:
     fake_time[0] = time.time()
     cloud.calls.clear()
     assert reconcile() == {"started": 1}
     fake_time[0] += HOUR
     assert reconcile() == {"live": 1}
-    assert runs_of(cloud, "CoolDown") == [name(cooling)]
+    assert runs_of(cloud, "CoolDown") == [name(cool_down)]
     assert "stepfunctions.describe_execution" not in cloud.calls
 
 
 def test_an_escalation_that_was_never_started_is_started(
-    cloud: Cloud, failing: Recovery, fake_time: list[float]
+    cloud: Cloud, escalation: Recovery, fake_time: list[float]
 ) -> None:
     fake_time[0] += HOUR
     assert reconcile() == {"started": 1}
-    assert runs_of(cloud, "Escalation") == [name(failing)]
+    assert runs_of(cloud, "Escalation") == [name(escalation)]
 
 
-def test_a_live_run_is_left_alone(cloud: Cloud, cooling: Recovery, fake_time: list[float]) -> None:
-    run_in(cloud, "CoolDown", cooling)
-    reset_retry_counter_and_move_out.handler(cooling, None)
+def test_a_live_run_is_left_alone(
+    cloud: Cloud, cool_down: Recovery, fake_time: list[float]
+) -> None:
+    run_in(cloud, "CoolDown", cool_down)
+    reset_retry_counter_and_move_out.handler(cool_down, None)
     fake_time[0] += 2 * DAY
     before = cloud.record()
     assert reconcile() == {"live": 1}
@@ -124,18 +126,18 @@ def test_a_live_run_is_left_alone(cloud: Cloud, cooling: Recovery, fake_time: li
 
 
 def test_a_run_within_its_grace_is_left_alone(
-    cloud: Cloud, cooling: Recovery, fake_time: list[float]
+    cloud: Cloud, cool_down: Recovery, fake_time: list[float]
 ) -> None:
-    stop(cloud, "CoolDown", cooling)
+    stop(cloud, "CoolDown", cool_down)
     fake_time[0] += GRACE_SECONDS - 1
     assert reconcile() == {}
     assert reconcile_devices.handler({"graceSeconds": 0}, None) == {"moved_out": 1}
 
 
 def test_a_run_stopped_before_its_first_step_is_finished(
-    cloud: Cloud, cooling: Recovery, fake_time: list[float]
+    cloud: Cloud, cool_down: Recovery, fake_time: list[float]
 ) -> None:
-    stop(cloud, "CoolDown", cooling)
+    stop(cloud, "CoolDown", cool_down)
     fake_time[0] += HOUR
     assert reconcile() == {"moved_out": 1}
     assert cloud.attributes() == MOVED_OUT
@@ -147,10 +149,10 @@ def test_a_run_stopped_before_its_first_step_is_finished(
 
 
 def test_a_run_stopped_while_waiting_is_finished(
-    cloud: Cloud, cooling: Recovery, fake_time: list[float]
+    cloud: Cloud, cool_down: Recovery, fake_time: list[float]
 ) -> None:
-    reset_retry_counter_and_move_out.handler(cooling, None)
-    stop(cloud, "CoolDown", cooling)
+    reset_retry_counter_and_move_out.handler(cool_down, None)
+    stop(cloud, "CoolDown", cool_down)
     fake_time[0] += 2 * DAY
     assert reconcile() == {"restored": 1}
     item = cloud.record()
@@ -159,11 +161,11 @@ def test_a_run_stopped_while_waiting_is_finished(
 
 
 def test_a_device_claimed_but_never_moved_out_still_gets_its_time_away(
-    cloud: Cloud, cooling: Recovery, fake_time: list[float]
+    cloud: Cloud, cool_down: Recovery, fake_time: list[float]
 ) -> None:
     """Its run was stopped after the claim, and found when the day was over."""
-    interrupt(reset_retry_counter_and_move_out.handler, cooling)
-    stop(cloud, "CoolDown", cooling)
+    interrupt(reset_retry_counter_and_move_out.handler, cool_down)
+    stop(cloud, "CoolDown", cool_down)
     fake_time[0] += 2 * DAY
     assert reconcile() == {"moved_out": 1}
     assert cloud.attributes() == MOVED_OUT
@@ -173,14 +175,14 @@ def test_a_device_claimed_but_never_moved_out_still_gets_its_time_away(
 
 
 def test_a_device_restored_but_not_released_is_not_moved_out_again(
-    cloud: Cloud, cooling: Recovery, fake_time: list[float], monkeypatch: pytest.MonkeyPatch
+    cloud: Cloud, cool_down: Recovery, fake_time: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reset_retry_counter_and_move_out.handler(cooling, None)
+    reset_retry_counter_and_move_out.handler(cool_down, None)
     with monkeypatch.context() as patch:
         patch.setattr("firmware_retry.retries_table.release", refuse)
         with pytest.raises(TransientError):
-            restore_device_attributes.handler(cooling, None)
-    stop(cloud, "CoolDown", cooling)
+            restore_device_attributes.handler(cool_down, None)
+    stop(cloud, "CoolDown", cool_down)
     fake_time[0] += 2 * DAY
     assert reconcile() == {"restored": 1}
     assert cloud.attributes() == ORIGINAL
@@ -213,7 +215,7 @@ def one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_pass_ends_in_time(
-    cloud: Cloud, cooling: Recovery, fake_time: list[float], monkeypatch: pytest.MonkeyPatch
+    cloud: Cloud, cool_down: Recovery, fake_time: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one_after_the_other(monkeypatch)
     for number in range(2, 5):
@@ -226,7 +228,7 @@ def test_a_pass_ends_in_time(
 
 
 def test_a_storm_of_late_recoveries_leaves_time_for_releases(
-    cloud: Cloud, cooling: Recovery, fake_time: list[float], monkeypatch: pytest.MonkeyPatch
+    cloud: Cloud, cool_down: Recovery, fake_time: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of 100 seconds after the count, the last 20: another device is started before, none after."""
     one_after_the_other(monkeypatch)
@@ -239,7 +241,7 @@ def test_a_storm_of_late_recoveries_leaves_time_for_releases(
 
 
 def test_a_pass_without_failed_devices_has_all_its_time_for_recoveries(
-    cloud: Cloud, cooling: Recovery, fake_time: list[float], monkeypatch: pytest.MonkeyPatch
+    cloud: Cloud, cool_down: Recovery, fake_time: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one_after_the_other(monkeypatch)
     bring(cloud, Stage.DUE, "dev-2")
@@ -261,15 +263,15 @@ def test_failed_devices_are_left_for_the_next_pass_when_the_time_is_over(
 
 @pytest.mark.parametrize("done", range(3))
 def test_an_escalation_stopped_at_any_state_is_finished(
-    cloud: Cloud, failing: Recovery, fake_time: list[float], done: int
+    cloud: Cloud, escalation: Recovery, fake_time: list[float], done: int
 ) -> None:
     steps: list[Handler] = [
         reset_retry_count_to_failed_update.handler,
         move_device_to_failed_group.handler,
     ]
     for step in steps[:done]:
-        step(failing, None)
-    stop(cloud, "Escalation", failing)
+        step(escalation, None)
+    stop(cloud, "Escalation", escalation)
     passes = []
     for _ in range(3):
         fake_time[0] += HOUR
@@ -282,9 +284,9 @@ def test_an_escalation_stopped_at_any_state_is_finished(
 
 
 def test_a_thing_that_vanished_ends_its_episode(
-    cloud: Cloud, cooling: Recovery, fake_time: list[float]
+    cloud: Cloud, cool_down: Recovery, fake_time: list[float]
 ) -> None:
-    reset_retry_counter_and_move_out.handler(cooling, None)
+    reset_retry_counter_and_move_out.handler(cool_down, None)
     cloud.iot.delete_thing(thingName="dev-1")
     fake_time[0] += 2 * DAY
     assert reconcile() == {"gone": 1}
@@ -292,11 +294,11 @@ def test_a_thing_that_vanished_ends_its_episode(
 
 
 def test_one_refused_device_does_not_hold_up_the_others(
-    cloud: Cloud, cooling: Recovery, fake_time: list[float]
+    cloud: Cloud, cool_down: Recovery, fake_time: list[float]
 ) -> None:
     cloud.create_thing("dev-2", **ORIGINAL)
     begin("dev-2")
-    for recovery in (cooling, use_up_a_cycle(device="dev-2")):
+    for recovery in (cool_down, use_up_a_cycle(device="dev-2")):
         reset_retry_counter_and_move_out.handler(recovery, None)
     cloud.dynamodb.Table(BACKUP).delete_item(Key={"deviceId": "dev-1"})
     fake_time[0] += 2 * DAY
@@ -323,7 +325,7 @@ def test_one_refused_device_does_not_hold_up_the_others(
 )
 def test_record_that_cannot_be_read_is_logged_and_stops_no_other(
     cloud: Cloud,
-    cooling: Recovery,
+    cool_down: Recovery,
     fake_time: list[float],
     caplog: pytest.LogCaptureFixture,
     environment: pytest.MonkeyPatch,
@@ -336,7 +338,7 @@ def test_record_that_cannot_be_read_is_logged_and_stops_no_other(
     fake_time[0] += HOUR
     with pytest.raises(ReconcileIncompleteError, match=r"1 device\(s\) could not be reconciled"):
         reconcile()
-    assert runs_of(cloud, "CoolDown") == [name(cooling)]
+    assert runs_of(cloud, "CoolDown") == [name(cool_down)]
     (line,) = (record for record in caplog.records if record.msg == "device not reconciled")
     assert vars(line)["deviceId"] == "broken"
 
@@ -367,7 +369,7 @@ def test_unforeseen_error_of_one_device_stops_no_other(
 
 def test_a_call_that_is_throttled_is_left_for_the_next_pass(
     cloud: Cloud,
-    cooling: Recovery,
+    cool_down: Recovery,
     fake_time: list[float],
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -384,7 +386,7 @@ def test_a_call_that_is_throttled_is_left_for_the_next_pass(
 
 
 def test_what_was_done_is_logged_with_the_campaign(
-    cloud: Cloud, cooling: Recovery, fake_time: list[float], caplog: pytest.LogCaptureFixture
+    cloud: Cloud, cool_down: Recovery, fake_time: list[float], caplog: pytest.LogCaptureFixture
 ) -> None:
     fake_time[0] = time.time()
     with caplog.at_level("INFO"):
@@ -393,7 +395,7 @@ def test_what_was_done_is_logged_with_the_campaign(
         assert reconcile() == {"live": 1}
     (line,) = (record for record in caplog.records if record.msg == "device reconciled")
     told = {name: getattr(line, name) for name in ("deviceId", "campaign", "done")}
-    assert told == {"deviceId": "dev-1", "campaign": cooling["campaign"], "done": "started"}
+    assert told == {"deviceId": "dev-1", "campaign": cool_down["campaign"], "done": "started"}
 
 
 def test_many_devices_are_acted_on_at_the_same_time(
@@ -415,7 +417,7 @@ def test_many_devices_are_acted_on_at_the_same_time(
 
 
 def test_no_thread_creates_a_client_of_its_own(
-    cloud: Cloud, cooling: Recovery, fake_time: list[float], monkeypatch: pytest.MonkeyPatch
+    cloud: Cloud, cool_down: Recovery, fake_time: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     creators, session = set(), aws._session()
 
@@ -431,13 +433,13 @@ def test_no_thread_creates_a_client_of_its_own(
 
 
 def test_a_device_that_goes_on_while_it_is_acted_on_is_left_alone(
-    cloud: Cloud, cooling: Recovery, fake_time: list[float], monkeypatch: pytest.MonkeyPatch
+    cloud: Cloud, cool_down: Recovery, fake_time: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reset_retry_counter_and_move_out.handler(cooling, None)
+    reset_retry_counter_and_move_out.handler(cool_down, None)
     fake_time[0] += 2 * DAY
 
     def restore_in_between(*_: Any) -> bool:
-        restore_device_attributes.handler(cooling, None)
+        restore_device_attributes.handler(cool_down, None)
         return False
 
     monkeypatch.setattr(executions, "is_live", restore_in_between)
@@ -445,15 +447,15 @@ def test_a_device_that_goes_on_while_it_is_acted_on_is_left_alone(
 
 
 def test_a_device_that_went_on_since_it_was_counted_is_left_alone(
-    cloud: Cloud, cooling: Recovery, fake_time: list[float], monkeypatch: pytest.MonkeyPatch
+    cloud: Cloud, cool_down: Recovery, fake_time: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reset_retry_counter_and_move_out.handler(cooling, None)
+    reset_retry_counter_and_move_out.handler(cool_down, None)
     bring(cloud, Stage.NOTIFIED, "dev-2")
     cloud.remove_from(GROUP, "dev-2")
     fake_time[0] += 2 * DAY
-    meanwhile(
+    act_after_count(
         monkeypatch,
-        lambda: restore_device_attributes.handler(cooling, None),
+        lambda: restore_device_attributes.handler(cool_down, None),
         lambda: clear_device_record.handler(success(1_000, deviceId="dev-2"), None),
     )
     assert reconcile() == {"superseded": 2}
@@ -467,7 +469,7 @@ def test_one_that_failed_again_since_it_was_counted_is_not_taken_for_released(
     bring(cloud, Stage.NOTIFIED)
     cloud.remove_from(GROUP)
     fake_time[0] += HOUR
-    meanwhile(monkeypatch, lambda: date_change(cloud, fake_time[0] - age_seconds))
+    act_after_count(monkeypatch, lambda: date_change(cloud, fake_time[0] - age_seconds))
     assert reconcile() == {"superseded": 1}
     assert cloud.attributes() == FAILED
 
@@ -475,13 +477,13 @@ def test_one_that_failed_again_since_it_was_counted_is_not_taken_for_released(
 @pytest.mark.parametrize("age_seconds", [0, GRACE_SECONDS])
 def test_one_that_is_due_again_since_it_was_counted_has_its_grace(
     cloud: Cloud,
-    cooling: Recovery,
+    cool_down: Recovery,
     fake_time: list[float],
     monkeypatch: pytest.MonkeyPatch,
     age_seconds: int,
 ) -> None:
     fake_time[0] += HOUR
-    meanwhile(monkeypatch, lambda: date_change(cloud, fake_time[0] - age_seconds))
+    act_after_count(monkeypatch, lambda: date_change(cloud, fake_time[0] - age_seconds))
     assert reconcile() == {"superseded": 1}
     assert runs_of(cloud, "CoolDown") == []
 
@@ -493,7 +495,7 @@ def date_change(cloud: Cloud, moment: float) -> None:
     cloud.dynamodb.Table(RETRIES).put_item(Item={**item, "timestamp": clock.iso(moment)})
 
 
-def meanwhile(monkeypatch: pytest.MonkeyPatch, *actions: Callable[[], object]) -> None:
+def act_after_count(monkeypatch: pytest.MonkeyPatch, *actions: Callable[[], object]) -> None:
     """Lets something happen after the devices were counted, and before any is acted on."""
     take = Census.take
 
@@ -506,7 +508,7 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch, *actions: Callable[[], object]) -
 
 
 def test_every_page_of_the_table_is_read(
-    cloud: Cloud, cooling: Recovery, fake_time: list[float], monkeypatch: pytest.MonkeyPatch
+    cloud: Cloud, cool_down: Recovery, fake_time: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
 
     call = aws.call

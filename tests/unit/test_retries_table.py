@@ -31,17 +31,17 @@ def begin(number: int = 1, not_before: int = 0, **fields: Any) -> str | None:
 
 
 @pytest.fixture
-def tracked(cloud: Cloud) -> Cloud:
+def episode(cloud: Cloud) -> Cloud:
     begin()
     return cloud
 
 
 @pytest.fixture
-def run(tracked: Cloud) -> Run:
+def run(episode: Cloud) -> Run:
     """The recovery of a device that used up its first cycle."""
     for number in range(LIMIT):
         count(number)
-    item = tracked.record()
+    item = episode.record()
     assert item
     return run_of(item["trackingId"])
 
@@ -64,26 +64,26 @@ def read_record(cloud: Cloud) -> dict[str, Any]:
     return item
 
 
-def test_an_episode_begins_with_counters_at_zero(tracked: Cloud) -> None:
-    item = read_record(tracked)
+def test_an_episode_begins_with_counters_at_zero(episode: Cloud) -> None:
+    item = read_record(episode)
     assert (item["RetryCounter"], item["ResetRetryCount"]) == (0, 0)
     assert (item["state"], item["campaign"]) == ("tracking", "2.27")
     assert item["timestamp"] == NOW
 
 
-def test_an_episode_that_is_on_is_not_begun_again(tracked: Cloud) -> None:
+def test_an_episode_that_is_on_is_not_begun_again(episode: Cloud) -> None:
     count()
-    before = read_record(tracked)
+    before = read_record(episode)
     begin(2)
-    assert read_record(tracked) == before
+    assert read_record(episode) == before
 
 
-def test_a_failure_is_counted_with_one_write_and_no_read(tracked: Cloud) -> None:
-    tracked.calls.clear()
+def test_a_failure_is_counted_with_one_write_and_no_read(episode: Cloud) -> None:
+    episode.calls.clear()
     assert count() is Outcome.COUNTED
-    assert tracked.calls == ["dynamodb.update_item"]
-    assert read_record(tracked)["RetryCounter"] == 1
-    assert read_record(tracked)["countedEvents"] == {message().event_ids.own}
+    assert episode.calls == ["dynamodb.update_item"]
+    assert read_record(episode)["RetryCounter"] == 1
+    assert read_record(episode)["countedEvents"] == {message().event_ids.own}
 
 
 def test_a_device_without_a_record_is_not_tracked(cloud: Cloud) -> None:
@@ -91,19 +91,19 @@ def test_a_device_without_a_record_is_not_tracked(cloud: Cloud) -> None:
     assert cloud.record() is None
 
 
-def test_a_copy_of_a_message_is_not_counted(tracked: Cloud) -> None:
+def test_a_copy_of_a_message_is_not_counted(episode: Cloud) -> None:
     assert [count(1), count(1), count(2), count(1)] == [
         Outcome.COUNTED,
         Outcome.DUPLICATE,
         Outcome.COUNTED,
         Outcome.DUPLICATE,
     ]
-    assert read_record(tracked)["RetryCounter"] == 2
+    assert read_record(episode)["RetryCounter"] == 2
 
 
 @pytest.mark.parametrize("arrivals", [(-1, 0, -1), (0, -1, 0)])
 def test_a_copy_is_not_counted_whichever_of_the_two_is_handled_first(
-    tracked: Cloud, arrivals: tuple[int, ...]
+    episode: Cloud, arrivals: tuple[int, ...]
 ) -> None:
     """Two that arrive in neighboring intervals, of a device whose clock starts at 1970."""
     boundary = 1_711_320_600_000
@@ -113,20 +113,20 @@ def test_a_copy_is_not_counted_whichever_of_the_two_is_handled_first(
     assert outcomes == [Outcome.COUNTED, Outcome.DUPLICATE, Outcome.DUPLICATE]
 
 
-def test_failures_after_reboots_count_though_the_clock_says_the_same(tracked: Cloud) -> None:
+def test_failures_after_reboots_count_though_the_clock_says_the_same(episode: Cloud) -> None:
     attempts = [1_711_320_300_000 + number * 300_000 for number in range(LIMIT)]
     outcomes = [count(timestamp="1970-01-01T00:00:03", receivedAt=arrived) for arrived in attempts]
     assert outcomes == [Outcome.COUNTED] * (LIMIT - 1) + [Outcome.COOL_DOWN_DUE]
 
 
-def test_each_message_counts_that_a_device_kept_while_it_was_offline(tracked: Cloud) -> None:
+def test_each_message_counts_that_a_device_kept_while_it_was_offline(episode: Cloud) -> None:
     arrived = 1_711_320_300_000
     kept = [str(arrived - day * 86_400_000) for day in range(2, 2 + LIMIT)]
     outcomes = [count(timestamp=sent, receivedAt=arrived) for sent in kept]
     assert outcomes == [Outcome.COUNTED] * (LIMIT - 1) + [Outcome.COOL_DOWN_DUE]
 
 
-def test_the_failure_that_reaches_the_limit_makes_the_recovery_due(tracked: Cloud) -> None:
+def test_the_failure_that_reaches_the_limit_makes_the_recovery_due(episode: Cloud) -> None:
     outcomes = [count(number) for number in range(LIMIT)]
     assert outcomes == [Outcome.COUNTED] * (LIMIT - 1) + [Outcome.COOL_DOWN_DUE]
 
@@ -138,11 +138,11 @@ def test_the_recovery_stays_due_until_it_has_begun(run: Run, cloud: Cloud) -> No
     assert read_record(cloud)["RetryCounter"] == LIMIT
 
 
-def test_failures_at_once_are_counted_exactly(tracked: Cloud) -> None:
-    tracked.dynamodb.Table(RETRIES)  # one table for all threads
+def test_concurrent_failures_are_counted_exactly(episode: Cloud) -> None:
+    episode.dynamodb.Table(RETRIES)  # one table for all threads
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(count, [number % 2 for number in range(16)]))
-    assert read_record(tracked)["RetryCounter"] == 2
+    assert read_record(episode)["RetryCounter"] == 2
 
 
 def test_the_last_cycle_makes_the_escalation_due(run: Run, cloud: Cloud) -> None:
@@ -209,9 +209,9 @@ def test_a_late_failure_of_an_earlier_campaign_counts_for_nothing_in_every_state
     assert read_record(cloud) == before
 
 
-def test_a_failure_that_names_no_campaign_is_of_the_one_that_is_on(tracked: Cloud) -> None:
+def test_a_failure_that_names_no_campaign_is_of_the_one_that_is_on(episode: Cloud) -> None:
     assert count(2, fw="") is Outcome.COUNTED
-    assert read_record(tracked)["campaign"] == "2.27"
+    assert read_record(episode)["campaign"] == "2.27"
 
 
 def test_nor_does_it_change_the_campaign_in_the_middle_of_a_recovery(run: Run) -> None:
@@ -227,11 +227,11 @@ def test_an_episode_of_another_campaign_does_not_replace_the_one_that_is_on(
     assert read_record(cloud) == before
 
 
-def test_the_reason_of_the_last_failure_is_kept(tracked: Cloud) -> None:
+def test_the_reason_of_the_last_failure_is_kept(episode: Cloud) -> None:
     count(1, reason="battery low", errorCode=7)
-    assert read_record(tracked)["lastReason"] == "7, battery low"
+    assert read_record(episode)["lastReason"] == "7, battery low"
     count(2)
-    assert read_record(tracked)["lastReason"] == ""
+    assert read_record(episode)["lastReason"] == ""
 
 
 @pytest.mark.parametrize("cycles", [0, 1])
@@ -253,19 +253,19 @@ def test_a_fatal_failure_makes_the_escalation_due_in_every_cycle(
     assert (claimed.state, claimed.reset_retry_count) == (State.FAILED, cycles + 1)
 
 
-def test_the_escalation_of_a_fatal_failure_stays_due_until_it_has_begun(tracked: Cloud) -> None:
+def test_the_escalation_of_a_fatal_failure_stays_due_until_it_has_begun(episode: Cloud) -> None:
     retries_table.count(message(2), is_fatal=True)
     assert [count(2), count(3)] == [Outcome.ESCALATION_DUE] * 2
-    assert read_record(tracked)["RetryCounter"] == 1
+    assert read_record(episode)["RetryCounter"] == 1
 
 
-def test_only_who_tells_of_an_episode_counts_in_it(tracked: Cloud) -> None:
+def test_only_the_reporter_of_an_episode_counts_in_it(episode: Cloud) -> None:
     job = Message.parse(job_event())
     assert retries_table.count(job)[0] is Outcome.TAKEN_OVER
-    assert read_record(tracked)["RetryCounter"] == 0
-    tracked.dynamodb.Table(RETRIES).delete_item(Key={"deviceId": "dev-1"})
+    assert read_record(episode)["RetryCounter"] == 0
+    episode.dynamodb.Table(RETRIES).delete_item(Key={"deviceId": "dev-1"})
     retries_table.create(job, 0, LatestEnd())
-    assert read_record(tracked)["reportedBy"] == "jobs"
+    assert read_record(episode)["reportedBy"] == "jobs"
     assert count(2) is Outcome.COUNTED_BY_OTHER
     assert count(3, jobId="job-1") is Outcome.COUNTED_BY_OTHER
     assert retries_table.count(job)[0] is Outcome.COUNTED
@@ -280,12 +280,12 @@ def test_a_stale_worker_does_not_put_off_what_is_done(run: Run, cloud: Cloud) ->
     assert read_record(cloud) == before
 
 
-def test_only_the_run_that_holds_a_device_puts_it_off(tracked: Cloud) -> None:
-    before = read_record(tracked)
+def test_only_the_run_that_holds_a_device_puts_it_off(episode: Cloud) -> None:
+    before = read_record(episode)
     for device_id in ("dev-1", "gone"):
         with pytest.raises(RecoverySupersededError):
             retries_table.postpone(run_of(before["trackingId"], device_id=device_id), 60)
-    assert read_record(tracked) == before
+    assert read_record(episode) == before
 
 
 @pytest.mark.parametrize(
@@ -299,15 +299,15 @@ def test_only_the_run_that_holds_a_device_puts_it_off(tracked: Cloud) -> None:
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_a_takeover_is_bound_to_what_was_read(tracked: Cloud, meanwhile: dict[str, Any]) -> None:
+def test_a_takeover_is_bound_to_what_was_read(episode: Cloud, meanwhile: dict[str, Any]) -> None:
     record = retries_table.read("dev-1")
     assert record
-    table = tracked.dynamodb.Table(RETRIES)
-    table.put_item(Item={**read_record(tracked), **meanwhile})
-    before = read_record(tracked)
+    table = episode.dynamodb.Table(RETRIES)
+    table.put_item(Item={**read_record(episode), **meanwhile})
+    before = read_record(episode)
     with pytest.raises(TransientError, match="went on meanwhile"):
         retries_table.take_over(record, Message.parse(job_event(60)))
-    assert read_record(tracked) == before
+    assert read_record(episode) == before
 
 
 def test_a_takeover_keeps_what_is_of_the_past_and_counts_the_event(cloud: Cloud) -> None:
@@ -363,20 +363,20 @@ def test_each_change_is_dated(
         assert read_record(cloud)["timestamp"] == clock.iso(fake_time[0])
 
 
-def test_a_census_reads_the_attributes_that_it_needs_only(tracked: Cloud) -> None:
+def test_a_census_reads_the_attributes_that_it_needs_only(episode: Cloud) -> None:
     ((item,),) = retries_table.read_all()
     record = Record.of(item)
     assert (record.device_id, record.state, record.campaign) == ("dev-1", "tracking", "2.27")
     assert record.tracking_id == ""
 
 
-def test_an_episode_that_another_reports_meanwhile_is_not_ended(tracked: Cloud) -> None:
+def test_an_episode_that_another_reporter_took_over_is_not_ended(episode: Cloud) -> None:
     record = retries_table.read("dev-1")
     assert record
     retries_table.take_over(record, Message.parse(job_event(60)))
     with pytest.raises(RecoverySupersededError):
         retries_table.end(record, "any", 0)
-    assert read_record(tracked)["reportedBy"] == "jobs"
+    assert read_record(episode)["reportedBy"] == "jobs"
 
 
 def test_a_run_claims_the_device_and_turns_the_cycle(run: Run, cloud: Cloud) -> None:
@@ -425,20 +425,20 @@ def test_a_run_that_is_not_due_claims_nothing(run: Run, cloud: Cloud, other: Any
     assert read_record(cloud) == before
 
 
-def test_a_run_below_the_limit_claims_nothing(tracked: Cloud) -> None:
+def test_a_run_below_the_limit_claims_nothing(episode: Cloud) -> None:
     count()
     with pytest.raises(RecoverySupersededError):
-        claim(run_of(read_record(tracked)["trackingId"]))
+        claim(run_of(read_record(episode)["trackingId"]))
 
 
-def test_a_device_that_failed_for_good_is_claimed_by_nobody_else(tracked: Cloud) -> None:
+def test_a_device_that_failed_for_good_is_claimed_by_nobody_else(episode: Cloud) -> None:
     retries_table.count(message(2), is_fatal=True)
-    run = run_of(read_record(tracked)["trackingId"])
+    run = run_of(read_record(episode)["trackingId"])
     claim(run, State.FAILED)
-    before = read_record(tracked)
+    before = read_record(episode)
     with pytest.raises(RecoverySupersededError):
         claim(run_of(run.tracking_id, 2), State.FAILED)
-    assert read_record(tracked) == before
+    assert read_record(episode) == before
 
 
 def test_a_finished_run_claims_nothing(run: Run, cloud: Cloud) -> None:
@@ -523,7 +523,7 @@ def test_an_episode_does_not_end_on_an_old_reading(run: Run, cloud: Cloud) -> No
     assert read_record(cloud) == before
 
 
-def test_an_episode_does_not_end_on_a_reading_of_the_one_before(tracked: Cloud) -> None:
+def test_an_episode_does_not_end_on_a_reading_of_the_one_before(episode: Cloud) -> None:
     record = retries_table.read("dev-1")
     assert record
     retries_table.end(record, Cause.SUCCEEDED, 0)
@@ -531,7 +531,7 @@ def test_an_episode_does_not_end_on_a_reading_of_the_one_before(tracked: Cloud) 
     assert retries_table.create(message(), 0, latest)
     with pytest.raises(RecoverySupersededError):
         retries_table.end(record, Cause.SUCCEEDED, 0)
-    assert tracked.record()
+    assert episode.record()
 
 
 def test_the_first_wish_to_end_stays(run: Run, cloud: Cloud) -> None:

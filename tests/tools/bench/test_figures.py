@@ -15,8 +15,8 @@ from pricing.recorded_usage import Figures, Measured
 COUNTED: Figures = {"lambda_invocations": 1, "write_units": 1}
 
 
-def texts(measured: Measured, recorded: Measured) -> list[str]:
-    return [str(difference) for difference in recorded_usage.differences(measured, recorded)]
+def texts(measured: Measured, baseline: Measured) -> list[str]:
+    return [str(difference) for difference in recorded_usage.differences(measured, baseline)]
 
 
 def test_the_same_figures_differ_in_nothing() -> None:
@@ -67,7 +67,7 @@ def test_figures_are_counted_units_and_pay_the_same_bill() -> None:
 
 
 @pytest.fixture
-def recorded(monkeypatch: pytest.MonkeyPatch) -> Measured:
+def baseline(monkeypatch: pytest.MonkeyPatch) -> Measured:
     """What is recorded in this project; the command finds it, and no local cloud is started."""
     measured = recorded_usage.read()
     monkeypatch.setattr(command, "_measure", lambda tell: (measured, {}))
@@ -82,23 +82,23 @@ def run_command(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
 
 
 def test_the_command_succeeds_with_what_is_recorded(
-    recorded: Measured, monkeypatch: pytest.MonkeyPatch
+    baseline: Measured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert run_command(monkeypatch) == 0
 
 
 def test_the_command_fails_on_a_worse_figure_and_names_it(
-    recorded: Measured, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    baseline: Measured, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    recorded["recovered"]["write_units"] += 1
+    baseline["recovered"]["write_units"] += 1
     assert run_command(monkeypatch) == 1
     assert "worse: write_units of recovered was" in capsys.readouterr().out
 
 
 def test_the_command_tells_of_a_better_figure_and_asks_to_record_it(
-    recorded: Measured, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    baseline: Measured, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    recorded["recovered"]["write_units"] -= 1
+    baseline["recovered"]["write_units"] -= 1
     assert run_command(monkeypatch) == 0
     told = capsys.readouterr().out
     assert "better: write_units of recovered was" in told
@@ -122,9 +122,9 @@ def test_the_command_refuses_what_cannot_be_before_it_measures(
 
 
 def test_what_is_complained_of_is_not_recorded(
-    recorded: Measured, monkeypatch: pytest.MonkeyPatch
+    baseline: Measured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recorded["counted"]["read_units"] = 1
+    baseline["counted"]["read_units"] = 1
     for module in (recorded_usage, docs_writer):
         monkeypatch.setattr(module, "write", lambda _: pytest.fail("it wrote"))
     monkeypatch.setattr(docs_writer, "write_one", lambda *_: pytest.fail("it wrote"))
@@ -132,19 +132,19 @@ def test_what_is_complained_of_is_not_recorded(
 
 
 def test_the_command_fails_on_a_missed_target_though_it_is_recorded(
-    recorded: Measured, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    baseline: Measured, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    recorded["counted"]["read_units"] = 1
-    monkeypatch.setattr(recorded_usage, "read", lambda: recorded)
+    baseline["counted"]["read_units"] = 1
+    monkeypatch.setattr(recorded_usage, "read", lambda: baseline)
     assert run_command(monkeypatch) == 1
     assert "read_units of counted is 1, the target is 0" in capsys.readouterr().out
 
 
 def test_the_command_fails_where_a_cost_grows_with_the_fleet(
-    recorded: Measured, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    baseline: Measured, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    recorded["escalated" + run.BESIDE]["read_units"] += 0.5
-    monkeypatch.setattr(recorded_usage, "read", lambda: recorded)
+    baseline["escalated" + run.BESIDE]["read_units"] += 0.5
+    monkeypatch.setattr(recorded_usage, "read", lambda: baseline)
     assert run_command(monkeypatch) == 1
     assert "read_units of escalated is" in capsys.readouterr().out
 
@@ -165,12 +165,12 @@ def test_the_price_is_a_target_too() -> None:
 
 
 def test_each_failure_costs_the_same_but_for_the_recovery_after_the_last_of_a_cycle() -> None:
-    recorded, counted = (
+    baseline, counted = (
         recorded_usage.read(),
         recorded_usage.usage_of(recorded_usage.read()["counted"]),
     )
     usage = {
-        failures: recorded_usage.usage_of(recorded[f"failures_{failures}"])
+        failures: recorded_usage.usage_of(baseline[f"failures_{failures}"])
         for failures in (1, 5, 9, 10, 15, 19, 20)
     }
     # A line of the log is a digit or a name longer or shorter.
@@ -186,11 +186,11 @@ def test_the_size_of_the_fleet_costs_a_device_nothing() -> None:
 
 
 def test_a_pass_over_records_at_rest_reads_them_and_does_nothing_else() -> None:
-    recorded = recorded_usage.read()
+    baseline = recorded_usage.read()
     for records in run.AT_REST:
-        usage = recorded[f"reconcile_{records}"]
+        usage = baseline[f"reconcile_{records}"]
         assert usage["lambda_invocations"] == 1
         assert usage["items_changed"] == 0
         assert usage["dynamodb_calls"] == usage["dynamodb_reads"]
-    none, few, many = (recorded[f"reconcile_{records}"]["read_units"] for records in run.AT_REST)
+    none, few, many = (baseline[f"reconcile_{records}"]["read_units"] for records in run.AT_REST)
     assert many - none == pytest.approx(10 * (few - none), rel=0.15)

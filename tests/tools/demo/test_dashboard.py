@@ -50,7 +50,7 @@ class Known:
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> str:
+def svg(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The picture as SVG whose text is text."""
     import matplotlib as mpl  # noqa: PLC0415 -- slow
 
@@ -76,12 +76,12 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> str:
         "late",
     ],
 )
-def test_each_widget_shows_what_it_has(drawn: str, text: str) -> None:
-    assert f">{text}<" in drawn
+def test_each_widget_shows_what_it_has(svg: str, text: str) -> None:
+    assert f">{text}<" in svg
 
 
-def test_a_widget_without_figures_says_so(drawn: str) -> None:
-    assert drawn.count(">no data<") == 1
+def test_a_widget_without_figures_shows_no_data(svg: str) -> None:
+    assert svg.count(">no data<") == 1
 
 
 def test_a_picture_is_small(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def text_of(name: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def diagrams(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert RENDERER.exists(), "the renderer of the pictures is not here: run `make pictures`"
     target = tmp_path_factory.mktemp("images")
     path = f"{os.environ['PATH']}:{Path(sys.executable).parent}"
@@ -38,13 +38,13 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
-def test_every_diagram_is_drawn(rendered: Path) -> None:
-    assert sorted(path.stem for path in rendered.iterdir()) == NAMES
+def test_every_diagram_is_drawn(diagrams: Path) -> None:
+    assert sorted(path.stem for path in diagrams.iterdir()) == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_picture_is_what_its_source_says(rendered: Path, name: str) -> None:
-    drawn, kept = (folder / f"{name}.svg" for folder in (rendered, IMAGES))
+def test_a_picture_is_what_its_source_says(diagrams: Path, name: str) -> None:
+    drawn, kept = (folder / f"{name}.svg" for folder in (diagrams, IMAGES))
     assert kept.read_text() == drawn.read_text(), "run `make pictures`"
 
 
