@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from firmware_retry.backup_table import Backup
+from firmware_retry.backup_table import Backup, list_readable
 from fleet_retry import tables
 from fleet_retry.deployment import Deployment
 
@@ -28,4 +28,4 @@ def read_all(deployment: Deployment) -> Iterator[Backup]:
     """
     table = deployment.settings.backup_table
     items = tables.scan(deployment, table, FilterExpression="attribute_exists(written)")
-    yield from map(Backup.of, items)
+    yield from list_readable(items)

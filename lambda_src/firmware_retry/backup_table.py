@@ -26,16 +26,19 @@ The values written are stored beside the originals, and not taken from the setti
 change while a device is moved out.
 """
 
-from collections.abc import Container, Iterator, Mapping
+import logging
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 from firmware_retry import aws, clock
 from firmware_retry.aws import ConditionFailedError
-from firmware_retry.errors import TransientError
+from firmware_retry.errors import TransientError, UnreadableRecordError
 from firmware_retry.registry import Thing
 from firmware_retry.settings import settings
+
+_logger = logging.getLogger(__name__)
 
 _YEAR = 365 * 86_400
 _ALERT_ATTRIBUTES = ("model", "FW")
@@ -65,8 +68,17 @@ class Backup:
         """Read an item in DynamoDB's typed JSON.
 
         Raises:
-            KeyError: an attribute is missing.
+            UnreadableRecordError: an attribute is missing, or has another type.
         """
+        try:
+            return cls._parse(item)
+        except (KeyError, TypeError, AttributeError) as error:
+            name = item.get("deviceId", {}).get("S", "")
+            message = f"the backup of {name} cannot be read: {type(error).__name__}: {error}"
+            raise UnreadableRecordError(message) from error
+
+    @classmethod
+    def _parse(cls, item: dict[str, Any]) -> "Backup":
         rest = item.get("rest")
         return cls(
             device_id=item["deviceId"]["S"].partition("#")[0],
@@ -124,7 +136,16 @@ def read_all() -> Iterator[list[Backup]]:
     """
     for page in aws.scan(TableName=settings().backup_table):
         # Items of another program have none: see docs/migrating-from-cdk.md.
-        yield [Backup.of(item) for item in page if "written" in item]
+        yield list(list_readable(item for item in page if "written" in item))
+
+
+def list_readable(items: Iterable[dict[str, Any]]) -> Iterator[Backup]:
+    """Yield the backups of items, without those that cannot be read."""
+    for item in items:
+        try:
+            yield Backup.of(item)
+        except UnreadableRecordError as error:
+            _logger.warning("backup left out", exc_info=error)
 
 
 def store(thing: Thing, overwriting: Mapping[str, str] = MappingProxyType({})) -> None:

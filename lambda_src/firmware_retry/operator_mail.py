@@ -50,10 +50,10 @@ def mail_pending(seconds_left: Callable[[], float]) -> dict[str, int]:
         TransientError, RequestRefusedError: see ``aws.call``; what was not sent stays in the queue.
     """
     tally: Counter[str] = Counter()
+    if settings().operator_queue_url:
+        _require_subscriber()
     while settings().operator_queue_url:
         queued = list(_receive_alerts(seconds_left))
-        if queued:
-            _require_subscriber()
         _mail_alerts(queued, tally)
         if len(queued) < emails.MOST_DEVICES:
             break  # later alerts wait for the next pass, so that a storm is one digest per pass
@@ -83,6 +83,10 @@ def _receive_alerts(seconds_left: Callable[[], float]) -> Iterator[QueuedAlert]:
 def _require_subscriber() -> None:
     """Raise NoSubscriberError if no subscription of the operator topic is confirmed.
 
+    Before anything is received: SQS leaves a message that was received three times out of the age
+    of the oldest one, and the alarm on waiting alerts would end while they wait.
+
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
     https://docs.aws.amazon.com/sns/latest/api/API_GetTopicAttributes.html
     """
     topic = settings().operator_topic_arn

@@ -89,13 +89,22 @@ def restore_all(marked: Marked, is_over: IsOver) -> Counter[str]:
     try:
         if marked.failure:
             raise marked.failure
-        found = _find_strays(_choose(marked.unexplained), is_over)
+        tables = _list_other_instances() if marked.unexplained else []
+        results: Counter[str] = Counter()
+        found = []
+        for name in _choose(marked.unexplained):
+            stray = "left" if is_over() else _find_stray(name, tables)
+            if isinstance(stray, Thing):
+                found.append(stray)
+            elif stray:
+                results[stray] += 1
         candidates = _find_candidates(found, marked.names)
     except FirmwareRetryError as error:
         return Counter({_log_failure("things that hold marks", error): 1})
-    results = Counter(_restore(thing, candidates[thing.name]) for thing in found)
-    # On each pass, so that the metric falls to 0.
-    _logger.info("strays counted", extra={"strays": results["stray"]})
+    results += Counter(_restore(thing, candidates[thing.name]) for thing in found)
+    # On each pass that looked at all it chose, so that the metric falls to 0 and no sooner.
+    if results["stray"] or not results["left"]:
+        _logger.info("strays counted", extra={"strays": results["stray"]})
     return results
 
 
@@ -104,28 +113,22 @@ def _choose(names: set[str]) -> list[str]:
     return sorted(sorted(names), key=lambda _: clock.share())[:MOST_STRAYS]
 
 
-def _find_strays(names: list[str], is_over: IsOver) -> list[Thing]:
-    """Return the things that hold marks, and that no record explains, until the time is over."""
-    if not names:
-        return []
-    tables = _list_other_instances()
-    found = (_find_stray(name, tables) for name in names if not is_over())
-    return [thing for thing in found if thing]
-
-
-def _find_stray(name: str, tables: list[str]) -> Thing | None:
+def _find_stray(name: str, tables: list[str]) -> Thing | str:
     """Return the thing of a name if it holds marks, and no record explains them.
 
-    The thing is read before and after its records. If it has the same version both times, it held
-    the marks at the moment at which its records were read.
+    Otherwise return ``left`` or ``refused`` after an error, or "". The thing is read before and
+    after its records. If it has the same version both times, it held the marks at the moment at
+    which its records were read.
     """
     try:
         thing = registry.describe(name)
         is_marked = marks.holds_any(thing, settings().marks)
         is_stray = is_marked and not _is_explained(thing, tables)
-        return thing if is_stray and registry.describe(name) == thing else None
+        return thing if is_stray and registry.describe(name) == thing else ""
     except ThingNotFoundError:
-        return None
+        return ""
+    except FirmwareRetryError as error:
+        return _log_failure(name, error)
 
 
 def _is_explained(thing: Thing, tables: list[str]) -> bool:

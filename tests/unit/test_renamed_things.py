@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from firmware_retry import aws, retries_table
+from firmware_retry import aws, retries_table, strays
 from firmware_retry.errors import (
     ReconcileIncompleteError,
     RequestRefusedError,
@@ -324,6 +324,24 @@ def test_thing_whose_record_cannot_be_read_is_no_stray_and_stops_no_other(cloud:
         reconcile()
     assert cloud.attributes("new") == ORIGINAL
     assert cloud.attributes("broken") == MOVED_OUT
+
+
+def test_a_backup_that_cannot_be_read_stops_no_other(cloud: Cloud) -> None:
+    bring(cloud, Stage.COOLING_DOWN)
+    rename(cloud, "dev-1", "new")
+    cloud.dynamodb.Table(BACKUP).put_item(Item={"deviceId": "broken", "written": {}})
+    reconcile()
+    assert cloud.attributes("new") == ORIGINAL
+
+
+def test_strays_are_not_counted_as_none_where_no_time_was_left(
+    cloud: Cloud, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    cloud.create_thing("stray", **MOVED_OUT)
+    found = strays.list_marked()
+    assert strays.restore_all(found, lambda: True) == {"left": 1}
+    assert lines_of(caplog, "strays counted") == []
 
 
 def test_a_part_of_the_marks_is_none(cloud: Cloud) -> None:
