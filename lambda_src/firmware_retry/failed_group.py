@@ -8,11 +8,12 @@ Then no operator has decided about the device, and it is put back.
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from firmware_retry import registry
+from firmware_retry import history_table, registry
 from firmware_retry.settings import settings
 
 MOST_REMOVED = 10
-"""So many devices may be removed between two passes, or a tenth of all if that is more."""
+"""So many devices may be removed between two passes, or a tenth of all if that is more. Events of
+removal release no more within an hour."""
 
 
 @dataclass(frozen=True)
@@ -50,16 +51,20 @@ def review(settled: Collection[Settled]) -> Review:
     name = settings().failed_thing_group_name
     # First: a group that is replaced in between has another id than that of its members.
     group_id = registry.group_id(name) or ""
-    return sort(settled, group_id, registry.members_of(name))
+    listed = registry.members_of(name)
+    return sort(settled, group_id, listed, history_table.read_removals())
 
 
-def sort(settled: Collection[Settled], group_id: str, listed: Collection[str]) -> Review:
+def sort(
+    settled: Collection[Settled], group_id: str, listed: Collection[str], released: int = 0
+) -> Review:
     """Sort the settled devices by the id of the failed group and the listing of its members.
 
     Args:
         settled: as recorded.
         group_id: the id of the present group.
         listed: the names of its members.
+        released: how many devices events of removal have released within the hour.
     """
 
     def names(*, is_listed: bool, is_recorded: bool) -> list[str]:
@@ -72,7 +77,7 @@ def sort(settled: Collection[Settled], group_id: str, listed: Collection[str]) -
 
     of_another_group = names(is_listed=False, is_recorded=False)
     removed = names(is_listed=False, is_recorded=True)
-    is_emptied = len(removed) > max(MOST_REMOVED, len(settled) // 10)
+    is_emptied = bool(removed) and len(removed) + released > max(MOST_REMOVED, len(settled) // 10)
     return Review(
         group_id=group_id,
         members=names(is_listed=True, is_recorded=True),

@@ -247,6 +247,42 @@ def _expiry(moment: float, history_days: int) -> dict[str, str]:
     return {"N": str(int(moment) + history_days * _DAY)}
 
 
+def count_removal() -> int:
+    """Count a removal from the failed group that an event reported; return those of this hour.
+
+    Raises:
+        TransientError, RequestRefusedError: see ``aws.call``.
+    """
+    answer = aws.call(
+        "dynamodb",
+        "update_item",
+        TableName=settings().history_table,
+        Key=_key_of_removals(),
+        UpdateExpression="SET expiresAt = :expires ADD removals :one",
+        ExpressionAttributeValues={
+            ":expires": {"N": str(int(clock.now()) + _DAY)},
+            ":one": {"N": "1"},
+        },
+        ReturnValues="UPDATED_NEW",
+    )
+    return int(answer["Attributes"]["removals"]["N"])
+
+
+def read_removals() -> int:
+    """Read how many removals from the failed group events have reported in this hour.
+
+    Raises:
+        TransientError, RequestRefusedError: see ``aws.call``.
+    """
+    item = aws.get_item(settings().history_table, _key_of_removals())
+    return int(item["removals"]["N"]) if item else 0
+
+
+def _key_of_removals() -> dict[str, Any]:
+    # No thing has such a name.
+    return {"deviceId": {"S": "#removals"}, "at": {"S": clock.iso(clock.now())[:13]}}
+
+
 def _key_of_end(device_id: str) -> dict[str, Any]:
     return {"deviceId": {"S": device_id}, "at": {"S": _LATEST_END}}
 

@@ -118,14 +118,17 @@ locals {
   ])
 
   # IoT SQL has no "is this an object", so this looks at the payload's base64 text: it starts with
-  # "{" and ends with "}", with or without a newline. What "}" looks like depends on how many bytes
-  # come before it, modulo 3, as does the newline after it:
-  #   }    fQ==   [HXn3]0=   [BFJNRVZdhlptx159]9
-  #   }\n  fQo=   [HXn3]0K   [BFJNRVZdhlptx159]9Cg==
-  # In e30= and e30K, which are {} and {}\n, both ends share a character.
+  # "{" and ends with "}", with or without one end of a line or blank after it. What "}" looks like
+  # depends on how many bytes come before it, modulo 3, as does what follows it:
+  #   }      fQ==   [HXn3]0=        [BFJNRVZdhlptx159]9
+  #   }\n    fQo=   [HXn3]0K        [BFJNRVZdhlptx159]9Cg==
+  #   }\r\n  fQ0K   [HXn3]0NCg==    [BFJNRVZdhlptx159]9DQo=
+  #   }+blank   fSA=   [HXn3]0g        [BFJNRVZdhlptx159]9IA==
+  # In what begins with e30, which are {} and the same with something after it, both ends share a
+  # character.
   object_in_base64 = join("", [
-    "(^e30[=K]$|^e[w-z0-9+/].*(",
-    join("|", ["fQ==", "fQo=", "[HXn3]0[=K]", "[BFJNRVZdhlptx159]9(Cg==)?"]),
+    "(^e30([=Kg]|NCg==)$|^e[w-z0-9+/].*(",
+    join("|", ["fQ==", "fQo=", "fQ0K", "fSA=", "[HXn3]0([=Kg]|NCg==)", "[BFJNRVZdhlptx159]9((Cg|IA)==|DQo=)?"]),
     ")$)",
   ])
 

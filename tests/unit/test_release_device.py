@@ -13,6 +13,7 @@ from firmware_retry.errors import (
 )
 from firmware_retry.handlers import (
     move_device_to_failed_group,
+    reconcile_devices,
     release_device,
     reset_retry_count_to_failed_update,
     reset_retry_counter_and_move_out,
@@ -270,6 +271,22 @@ def test_event_of_removal_that_no_operator_decided_releases_no_device(
     before = cloud.record()
     assert report_removal() == {"not_settled": ["dev-1"]}
     assert (cloud.record(), cloud.attributes()) == (before, FAILED)
+
+
+def test_events_release_no_more_devices_of_an_emptied_group_than_a_pass_does(
+    cloud: Cloud, fake_time: list[float]
+) -> None:
+    names = [f"dev-{number}" for number in range(14)]
+    for name in names:
+        bring(cloud, Stage.NOTIFIED, name)
+    for name in names:
+        cloud.remove_from(GROUP, name)
+        report_removal(name=name)
+    kept = {name for name in names if cloud.record(name)}
+    assert len(kept) == 4
+    fake_time[0] += 600
+    assert reconcile_devices.handler({}, None)["put_back"] == 4
+    assert set(cloud.members()) == kept
 
 
 def test_nor_is_one_before_people_were_told(cloud: Cloud) -> None:

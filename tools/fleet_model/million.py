@@ -270,7 +270,7 @@ def figures(reports: list[Report]) -> Table:
     rows: list[tuple[str, Callable[[Report], str]]] = [
         ("devices that failed", lambda report: f"{report.audit['devices']:,}"),
         ("recovered in a later cycle", lambda report: f"{report.audit['recovered']:,}"),
-        ("in the failed group, people updates", lambda report: f"{report.audit['escalated']:,}"),
+        ("in the failed group, notified", lambda report: f"{report.audit['escalated']:,}"),
         ("**devices lost**", lambda report: f"**{report.audit['lost']:,}**"),
         ("messages arrived", lambda report: f"{report.events['arrived']:,}"),
         ("failures that happened", lambda report: f"{report.audit['failures']:,}"),

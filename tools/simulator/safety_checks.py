@@ -177,7 +177,7 @@ class SafetyChecks:
             if table == HISTORY and call.run.step == "ClearDeviceRecord":
                 name = call.parameters["Item"]["endId"]["S"]
                 self._model.succeed(parse_report(call.run.event), name)
-            elif table != BACKUP and not _is_of_stray(call):
+            elif table != BACKUP and not (_is_of_stray(call) or _counts_removals(call)):
                 self._checks.violate("unasked", f"{call.run} {call.operation} on {table}")
             return perform(call)
         function, (record, *details) = call.intent
@@ -431,6 +431,10 @@ class SafetyChecks:
             self._checks.violate("told", f"{message.group} was told of again")
         else:
             episode.notifications += 1
+
+
+def _counts_removals(call: Call) -> bool:
+    return call.operation == "update_item" and call.parameters["TableName"] == HISTORY
 
 
 def _is_of_stray(call: Call) -> bool:
