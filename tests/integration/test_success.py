@@ -132,3 +132,13 @@ def test_a_success_ends_what_a_clock_of_1970_began_though_its_own_is_minutes_beh
     sent = str(int(time.time() * 1000) - 180_000)
     quickstart.succeed("minutes-behind", 0, timestamp=sent)
     assert quickstart.record("minutes-behind") is None
+
+
+def test_a_success_of_new_firmware_ends_the_episode_though_it_set_the_clock_back_by_days(
+    second: Fleet,
+) -> None:
+    second.add_thing("set-back", **ORIGINAL)
+    second.fail("set-back", [1])
+    sent = str(int((time.time() - 10 * 86_400) * 1000))
+    second.succeed("set-back", 2, status="SUCCEEDED", timestamp=sent, FW="9.9")
+    assert second.record("set-back") is None

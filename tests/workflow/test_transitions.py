@@ -37,6 +37,7 @@ CALM = 1 + 10
 """Attempts of a step that waits for AWS IoT to follow."""
 
 KEPT = "KeepDeadLetter"
+POSTPONED = "RecoveryPostponed"
 FAILS = None
 """The execution fails under the error's own name, so that it can be redriven."""
 
@@ -182,13 +183,15 @@ LASTING: Mapping[tuple[Machine, str], Mapping[str, str | None]] = {
 # Tasks that call a service: state, error, attempts, next state.
 INTEGRATIONS: tuple[tuple[str, str, int, str | None], ...] = (
     ("StartCoolDown", "StepFunctions.ExecutionAlreadyExistsException", ONCE, "MessageHandled"),
-    ("StartCoolDown", "StepFunctions.ThrottlingException", QUICK, "RecoveryPostponed"),
-    ("StartCoolDown", "StepFunctions.ExecutionLimitExceeded", QUICK, "RecoveryPostponed"),
+    ("StartCoolDown", "StepFunctions.ThrottlingException", QUICK, POSTPONED),
+    ("StartCoolDown", "StepFunctions.ExecutionLimitExceeded", QUICK, POSTPONED),
+    ("StartCoolDown", "StepFunctions.ExecutionLimitExceededException", QUICK, POSTPONED),
     ("StartCoolDown", "StepFunctions.StateMachineDoesNotExistException", QUICK, KEPT),
     ("StartCoolDown", "States.Timeout", QUICK, KEPT),
     ("StartEscalation", "StepFunctions.ExecutionAlreadyExistsException", ONCE, "MessageHandled"),
-    ("StartEscalation", "StepFunctions.ThrottlingException", QUICK, "RecoveryPostponed"),
-    ("StartEscalation", "StepFunctions.ExecutionLimitExceeded", QUICK, "RecoveryPostponed"),
+    ("StartEscalation", "StepFunctions.ThrottlingException", QUICK, POSTPONED),
+    ("StartEscalation", "StepFunctions.ExecutionLimitExceeded", QUICK, POSTPONED),
+    ("StartEscalation", "StepFunctions.ExecutionLimitExceededException", QUICK, POSTPONED),
     ("StartEscalation", "StepFunctions.StateMachineDoesNotExistException", QUICK, KEPT),
     ("StartEscalation", "States.Timeout", QUICK, KEPT),
     ("KeepDeadLetter", "SQS.SdkClientException", LAST, FAILS),

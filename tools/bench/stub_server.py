@@ -22,6 +22,12 @@ _PUBLISHED = (
     b'<PublishResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><PublishResult>'
     b"<MessageId>m</MessageId></PublishResult></PublishResponse>"
 )
+_SUBSCRIBED = (
+    b'<GetTopicAttributesResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/">'
+    b"<GetTopicAttributesResult><Attributes><entry><key>SubscriptionsConfirmed</key>"
+    b"<value>1</value></entry></Attributes></GetTopicAttributesResult>"
+    b"</GetTopicAttributesResponse>"
+)
 
 
 class Answers:
@@ -40,7 +46,7 @@ class Answers:
         """Return the answer to a request."""
         service, operation, parameters = _parse(headers, body)
         if service == "sns":
-            return _PUBLISHED
+            return _SUBSCRIBED if b"Action=GetTopicAttributes" in body else _PUBLISHED
         return json.dumps(self._answer(service, operation, parameters)).encode()
 
     def _answer(self, service: str, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
