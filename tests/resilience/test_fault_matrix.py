@@ -295,7 +295,9 @@ def _every_fault(fleet: Fleet, clean: Clean) -> list[DeviceUnderTest]:
         for fault in Fault.every(call, ""):
             add(fault)
         if call.origin is Origin.MACHINE:
-            add(_outage(fleet, call, ""), needs_reconcile=call.caller != intake)
+            # A start that is throttled for good is left to the scheduled pass.
+            is_start = call.operation == "StartExecution"
+            add(_outage(fleet, call, ""), needs_reconcile=is_start or call.caller != intake)
     for call in clean.letter_calls:
         for fault in Fault.every(call, ""):
             add(clean.outage, fault)
