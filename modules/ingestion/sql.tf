@@ -71,19 +71,36 @@ locals {
 
   # A status that is almost one of those above is "unclear", which the handlers refuse: otherwise a
   # device that says "success" for "succeeded" would be ignored, and nobody would know. Almost is
-  # another case, other signs around or between the words, or another form of the last word.
-  signs     = "[^a-z0-9\"]*" # the text of an array or object has quotes
-  statuses  = { failed = var.failure_statuses, succeeded = var.success_statuses }
-  word_ends = "eeded|eeds|eed|essfully|essful|ess|ures|ure|ing|ed|es|e|s"
-  stems = {
+  # another case, other signs between words, other words around them, another form of the last word,
+  # or a letter that is doubled or single by mistake. The text of an array or object has quotes, and is
+  # none.
+  signs        = "[^a-z0-9\"]"
+  word_ends    = "e+d+(e+d+|s)?|e+s+(e+d+|f+u+l+y*)?|u+r+e+s?|i+n+g+|e+|[ds]"
+  statuses     = { failed = var.failure_statuses, succeeded = var.success_statuses }
+  status_words = "lower(regexp_replace(status, '([a-z])([A-Z])', '$1 $2'))"
+  status_stems = { # each as a list of its letters, digits, and signs between words
     for kind, statuses in local.statuses : kind => distinct([
-      for status in statuses :
-      replace(replace(lower(status), "/^(.{3,}?)(${local.word_ends})$/", "$1"), "/[^a-z0-9]+/", local.signs)
+      for status in statuses : regexall("[a-z0-9]|[^a-z0-9]+", replace(
+        lower(replace(status, "/([a-z])([A-Z])/", "$1 $2")), "/^(.{3,}?)(${local.word_ends})$/", "$1",
+      ))
     ])
   }
+  stem_patterns = { # f+a+i+l+ for "fail"; one of two characters is no word that may have others around
+    for kind, stems in local.status_stems : kind => [
+      for stem in stems : join("", concat(
+        [length(stem) < 3 ? "${local.signs}*" : "([^\"]{0,64}${local.signs})?"],
+        [
+          for number, character in stem :
+          can(regex("[a-z]", character)) ? "${character}+" : can(regex("[0-9]", character)) ? character : "${local.signs}*"
+          if !can(regex("[a-z]", character)) || character != try(stem[number - 1], "")
+        ],
+        ["(${local.word_ends})?", length(stem) < 3 ? "${local.signs}*" : "(${local.signs}[^\"]{0,64})?"],
+      ))
+    ]
+  }
   unclear_sql = {
-    for kind, stems in local.stems : kind => join(" AND ", concat(
-      ["regexp_matches(lower(status), '^${local.signs}(${join("|", stems)})(${local.word_ends})?${local.signs}$')"],
+    for kind, patterns in local.stem_patterns : kind => join(" AND ", concat(
+      ["regexp_matches(${local.status_words}, '^(${join("|", patterns)})$')"],
       [for status in concat(values(local.statuses)...) : "status <> '${status}'"],
     ))
   }

@@ -205,7 +205,7 @@ def test_fields_that_nobody_asked_for_are_not_passed_on(quickstart: Fleet, sende
     assert "padding" not in line
 
 
-@pytest.mark.parametrize("status", ["in_progress", "fail over", "in progress", 1, ["failed"]])
+@pytest.mark.parametrize("status", ["in_progress", "failover", "in progress", 1, ["failed"]])
 def test_a_message_of_another_status_starts_nothing(
     quickstart: Fleet, sender: str, status: object
 ) -> None:
@@ -215,7 +215,9 @@ def test_a_message_of_another_status_starts_nothing(
     assert quickstart.failures_logged(f'"{sender}"') == []
 
 
-@pytest.mark.parametrize("status", ["FAILED", "failure", "fail\n", "success", "Succeeded."])
+@pytest.mark.parametrize(
+    "status", ["FAILED", "failled", "fail\n", "UpdateFailed", "success", "succeded: 2.28"]
+)
 def test_status_that_resembles_a_configured_one_is_refused(
     quickstart: Fleet, sender: str, status: str
 ) -> None:

@@ -569,7 +569,7 @@ run "ingestion" {
   assert {
     condition = (
       startswith(aws_iot_topic_rule.this["failed"].sql, "SELECT CASE status WHEN 'failed' THEN 'failed' WHEN 'timed out' THEN 'failed' ELSE 'unclear' END AS kind, 'device' AS reportedBy, ")
-      && strcontains(aws_iot_topic_rule.this["failed"].sql, " FROM 'iot/+/data' WHERE status = 'failed' OR status = 'timed out' OR (regexp_matches(lower(status), '")
+      && strcontains(aws_iot_topic_rule.this["failed"].sql, " FROM 'iot/+/data' WHERE status = 'failed' OR status = 'timed out' OR (regexp_matches(lower(regexp_replace(status, '([a-z])([A-Z])', '$1 $2')), '")
       && endswith(aws_iot_topic_rule.this["failed"].sql, "AND status <> 'failed' AND status <> 'timed out' AND status <> 'succeeded')")
       && strcontains(aws_iot_topic_rule.this["failed"].sql, "CASE cast(regexp_matches(_id_, '([^a-zA-Z0-9:_-]|.{129})') AS String) WHEN 'false' THEN _id_ ELSE '[refused]' END AS deviceId,")
       && alltrue([
@@ -578,6 +578,31 @@ run "ingestion" {
       ])
     )
     error_message = "The rule selects the configured statuses and those that resemble them, and fields by name, each as a printable line of bounded length, from the topic filter."
+  }
+
+  assert {
+    condition = alltrue(flatten([
+      for kind, statuses in {
+        failed = [
+          "FAILED", "failure", "fail\n", "failling", "faild", "failled", "update failed", "UpdateFailed", "FAILED_TIMEOUT",
+          "failed: no space", "Timed-Out", "TIMED_OUT", "timedout",
+        ]
+        succeeded = [
+          "success", "Succeeded.", "successful", "succeded", "suceeded", "successed", "unsure: succeeds", "update_succeeded",
+          "jobSucceeded", "succeeded: 2.28",
+        ]
+      } :
+      [for status in statuses : can(regex("^(${join("|", local.stem_patterns[kind])})$", lower(replace(status, "/([a-z])([A-Z])/", "$1 $2"))))]
+    ]))
+    error_message = "A status resembles one that is configured in any case, with other signs and words around, with another ending, and with letters doubled or single by mistake."
+  }
+
+  assert {
+    condition = !anytrue(flatten([
+      for pattern in concat(values(local.stem_patterns)...) :
+      [for status in ["", "in_progress", "failover", "prefail", "timer out", "1", "[\"failed\"]", "{\"failed\":1}", "sucks", "succinct"] : can(regex("^(${pattern})$", status))]
+    ]))
+    error_message = "Other words resemble none, nor does the text of an array or object."
   }
 
   assert {
