@@ -48,7 +48,7 @@ _FRESH = 300_000
 
 UNKNOWN_CAMPAIGN = "unknown"
 
-_LINE_LENGTH = 1024
+_LINE_LENGTH = 1000
 """How much is read of a field; the rules pass on no more, see ``modules/ingestion/sql.tf``."""
 _CAMPAIGN_LENGTH = 128
 _REASON_LENGTH = 256
@@ -94,7 +94,7 @@ class Message:
     """Whether the campaign is a job."""
     reported_by: Reporter
     reasons: tuple[str, ...]
-    """Why it failed, in the device's words."""
+    """Why it failed, in the device's words, as much as is read."""
     received_at: int
     """When the message arrived, milliseconds since the epoch."""
     sent_at: int
@@ -109,13 +109,13 @@ class Message:
             event: the state input, an object that the IoT rule made.
 
         Raises:
-            InvalidMessageError: no object, an unclear status, or no thing can have this device id.
-                The error contains no value of the message: nothing that was not validated may reach
-                the log.
+            InvalidMessageError: no object, neither a failure nor a success, or no thing can have
+                this device id. The error contains no value of the message: nothing that was not
+                validated may reach the log.
         """
         if not isinstance(event, dict):
             raise InvalidMessageError("the message is not a JSON object")
-        _check_status(event)
+        _check_kind(event)
         received_at, reasons = _parse_received_at(event), _parse_reasons(event)
         return cls(
             device_id=_parse_device_id(event),
@@ -153,7 +153,7 @@ class Message:
 
     @property
     def reason(self) -> str:
-        """Return why it failed, in one line; empty when unknown."""
+        """Return why it failed, in one line, as much as is kept; empty when unknown."""
         return _cut(", ".join(self.reasons))
 
     def has_reason_among(self, patterns: Iterable[str]) -> bool:
@@ -167,7 +167,7 @@ class Message:
 
 def _parse_reasons(event: dict[str, Any]) -> tuple[str, ...]:
     names = ["errorCode", "reason", *(name for name in event if name.startswith("reason_"))]
-    lines = (_cut(_to_line(event.get(name), _REASON_LENGTH + 1)) for name in names)
+    lines = (_to_line(event.get(name)) for name in names)
     return tuple(dict.fromkeys(line for line in lines if line))
 
 
@@ -175,7 +175,7 @@ def _cut(reason: str) -> str:
     return reason if len(reason) <= _REASON_LENGTH else reason[:_REASON_LENGTH] + _CUT
 
 
-def _to_line(value: Any, length: int = _LINE_LENGTH) -> str:
+def _to_line(value: Any) -> str:
     """Return what a device wrote as one printable line; empty when it cannot be read.
 
     An array or object becomes its JSON. Control characters and all that is not ASCII become blanks,
@@ -187,7 +187,7 @@ def _to_line(value: Any, length: int = _LINE_LENGTH) -> str:
         text = value if isinstance(value, str) else _to_json(value)
     except (ValueError, RecursionError):  # a number of thousands of digits; nested too deeply
         return ""
-    return " ".join(_UNPRINTABLE.sub(" ", text[:length]).split())
+    return " ".join(_UNPRINTABLE.sub(" ", text[:_LINE_LENGTH]).split())
 
 
 def _to_json(value: Any) -> str:
@@ -218,11 +218,17 @@ def _parse_device_id(event: dict[str, Any]) -> str:
     )
 
 
-def _check_status(event: dict[str, Any]) -> None:
-    """Raise InvalidMessageError for a status that is almost one of those configured."""
-    if event.get("kind") != "unclear":
+def _check_kind(event: dict[str, Any]) -> None:
+    """Raise InvalidMessageError for what is neither a failure nor a success.
+
+    That is a status that is almost one of those configured, or a message that no rule has made: a
+    success that was taken for a failure would move a device out that is up to date.
+    """
+    if event.get("kind") in ("failed", "succeeded"):
         return
-    status = re.sub(r"[^a-zA-Z0-9_ .-]", "?", str(event.get("status")))[:64]
+    if event.get("kind") != "unclear":
+        raise InvalidMessageError(f"kind is missing or not valid ({_describe_origin(event)})")
+    status = re.sub(r"[^a-zA-Z0-9_ .:-]", "?", str(event.get("status")))[:64]
     message = f"the status is almost one that is configured: {status!r} ({_describe_origin(event)})"
     raise InvalidMessageError(message)
 

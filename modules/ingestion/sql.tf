@@ -23,17 +23,17 @@ locals {
 
   # No other field refuses a failure, so each becomes one printable line, as in message.py: the
   # functions turn numbers, arrays and objects into text, and leave out what is missing or null.
-  field_lengths = { timestamp = 1024, model = 1024, FW = 1024, jobId = 1024, status = 64 }
+  field_lengths = { timestamp = 1000, model = 1000, FW = 1000, jobId = 1000, status = 64 }
 
   field_sql = [
     for name, length in local.field_lengths :
     "regexp_substr(regexp_replace(${name}, '[^ -~]', ' '), '^.{1,${length}}') AS ${name}"
   ]
 
-  # A reason is cut one character longer than the handlers keep it, so that they mark the cut. They
-  # take for a reason what is named reason, errorCode or reason_*. A key with a hyphen or digit needs
+  # The handlers compare a reason with patterns, and keep its first 256 characters. They take for a
+  # reason what is named reason, errorCode or reason_*. A key with a hyphen or digit needs
   # get(): https://docs.aws.amazon.com/iot/latest/developerguide/iot-sql-json.html
-  reason_length = 257
+  reason_length = 1000
   reason_values = {
     device = [for key in var.reason_keys : can(regex("^[a-zA-Z_]+$", key)) ? key : "get(*, '${key}')"]
     jobs   = [for key in var.reason_keys : "get(statusDetails, '${key}')"]

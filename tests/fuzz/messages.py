@@ -24,7 +24,7 @@ COUNTED = "counted"
 UNKNOWN = "ThingNotFoundError"
 NO_DEVICE = "deviceId is not valid"
 
-_LENGTHS = {"timestamp": 1024, "model": 1024, "FW": 1024, "jobId": 1024}
+_LENGTHS = {"timestamp": 1000, "model": 1000, "FW": 1000, "jobId": 1000}
 """How much the rule passes on of a field."""
 
 

@@ -21,7 +21,7 @@ from tests.fuzz.messages import CANARY, CORPUS, COUNTED, Hostile, generate_messa
 
 GENERATED = 150
 LONGEST_LINE = 10_000
-"""Characters of the longest log line: four fields of 1,024, where each may be escaped."""
+"""Characters of the longest log line: four fields of 1,000, where each may be escaped."""
 SENDER_FIELDS = {"topic", "clientId", "receivedAt"}
 
 

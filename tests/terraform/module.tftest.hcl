@@ -574,7 +574,7 @@ run "ingestion" {
       && strcontains(aws_iot_topic_rule.this["failed"].sql, "CASE cast(regexp_matches(_id_, '([^a-zA-Z0-9:_-]|.{129})') AS String) WHEN 'false' THEN _id_ ELSE '[refused]' END AS deviceId,")
       && alltrue([
         for name in ["timestamp", "model", "FW", "jobId"] :
-        strcontains(aws_iot_topic_rule.this["failed"].sql, "regexp_substr(regexp_replace(${name}, '[^ -~]', ' '), '^.{1,1024}') AS ${name},")
+        strcontains(aws_iot_topic_rule.this["failed"].sql, "regexp_substr(regexp_replace(${name}, '[^ -~]', ' '), '^.{1,1000}') AS ${name},")
       ])
     )
     error_message = "The rule selects the configured statuses and those that resemble them, and fields by name, each as a printable line of bounded length, from the topic filter."
@@ -690,8 +690,8 @@ run "job_events" {
     condition = aws_iot_topic_rule.this["job_timed_out"].sql == join(" ", [
       "SELECT 'failed' AS kind, 'jobs' AS reportedBy, regexp_substr(thingArn, '[^/]+$') AS deviceId,",
       "eventId AS eventId, timestamp AS timestamp, status AS status, jobId AS jobId,",
-      "regexp_substr(regexp_replace(get(statusDetails, 'reason'), '[^ -~]', ' '), '^.{1,257}') AS reason,",
-      "regexp_substr(regexp_replace(get(statusDetails, 'deployment-failure-cause'), '[^ -~]', ' '), '^.{1,257}') AS reason_deployment_failure_cause,",
+      "regexp_substr(regexp_replace(get(statusDetails, 'reason'), '[^ -~]', ' '), '^.{1,1000}') AS reason,",
+      "regexp_substr(regexp_replace(get(statusDetails, 'deployment-failure-cause'), '[^ -~]', ' '), '^.{1,1000}') AS reason_deployment_failure_cause,",
       "topic() AS topic, timestamp() AS receivedAt",
       "FROM '$aws/events/jobExecution/+/timed_out'",
       "WHERE regexp_matches(jobId, '^(firmware-.*|fw_2-.*-beta)$')",
@@ -701,8 +701,8 @@ run "job_events" {
 
   assert {
     condition = (
-      strcontains(aws_iot_topic_rule.this["failed"].sql, "regexp_substr(regexp_replace(reason, '[^ -~]', ' '), '^.{1,257}') AS reason,")
-      && strcontains(aws_iot_topic_rule.this["failed"].sql, "regexp_substr(regexp_replace(get(*, 'deployment-failure-cause'), '[^ -~]', ' '), '^.{1,257}') AS reason_deployment_failure_cause,")
+      strcontains(aws_iot_topic_rule.this["failed"].sql, "regexp_substr(regexp_replace(reason, '[^ -~]', ' '), '^.{1,1000}') AS reason,")
+      && strcontains(aws_iot_topic_rule.this["failed"].sql, "regexp_substr(regexp_replace(get(*, 'deployment-failure-cause'), '[^ -~]', ' '), '^.{1,1000}') AS reason_deployment_failure_cause,")
     )
     error_message = "A message is looked at for the same keys as statusDetails; one with a hyphen needs get()."
   }

@@ -6,7 +6,12 @@ from firmware_retry import clock
 from firmware_retry.errors import InvalidMessageError
 from firmware_retry.message import EventIds, Message, Reporter, parse_thing_name
 
-GOOD: dict[str, Any] = {"deviceId": "3hwC2y7", "timestamp": "1711320208793", "FW": "2.27"}
+GOOD: dict[str, Any] = {
+    "kind": "failed",
+    "deviceId": "3hwC2y7",
+    "timestamp": "1711320208793",
+    "FW": "2.27",
+}
 
 
 def parse(**changes: Any) -> Message:
@@ -237,6 +242,13 @@ def test_status_that_is_almost_a_configured_one_is_refused(status: Any, shown: s
     assert "x" * 65 not in str(refused.value)
 
 
+@pytest.mark.parametrize("kind", [None, "", "removed", "FAILED", {}])
+def test_message_of_any_other_kind_is_refused(kind: Any) -> None:
+    """A success that is taken for a failure moves a device out that is up to date."""
+    with pytest.raises(InvalidMessageError, match="kind is missing or not valid"):
+        parse(kind=kind, clientId="d")
+
+
 def test_a_refusal_names_the_sender_and_repeats_nothing_of_the_payload() -> None:
     with pytest.raises(InvalidMessageError) as refused:
         parse(deviceId="evil\nline", topic="iot/device/data", clientId="c\n1", receivedAt=5)
@@ -292,6 +304,7 @@ def test_when_it_was_sent_is_the_devices_word_or_else_the_brokers(
 
 def test_an_event_of_aws_iot_jobs_is_read() -> None:
     event = {
+        "kind": "failed",
         "reportedBy": "jobs",
         "deviceId": "3hwC2y7",
         "eventId": "cca89fa5-8a7f-4ced-8c20-5e653afb3572",
@@ -343,6 +356,14 @@ def test_a_reason_is_one_printable_line_and_never_refuses_the_message(
     fields: Any, reason: str
 ) -> None:
     assert parse(**fields).reason == reason
+
+
+@pytest.mark.parametrize("length", [257, 1000])
+def test_patterns_see_more_of_a_reason_than_is_kept(length: int) -> None:
+    """The cause is often at the end of a stack or of stderr."""
+    message = parse(reason_stderr="E_KEY".rjust(length, "x"))
+    assert "E_KEY" not in message.reason
+    assert message.has_reason_among(["*e_key"])
 
 
 @pytest.mark.parametrize(
