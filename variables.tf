@@ -506,7 +506,7 @@ variable "existing_alerts_topic" {
 
 variable "existing_operator_topic" {
   description = <<-EOT
-    Your own standard topic for e-mail to operators and for alarms, instead of `alert_emails`. Several fleets may share it. The module does not change its policy, which must let cloudwatch.amazonaws.com publish.
+    Your own standard topic for e-mail to operators and for alarms, instead of `alert_emails`. Several fleets may share it. The module does not change its policy, which must let cloudwatch.amazonaws.com publish and, in another account, the role of `MailOperators` publish and call `sns:GetTopicAttributes`.
     - `arn`: ARN of the topic, encrypted with `kms_key_arn` or without a customer managed key.
   EOT
   type        = object({ arn = string })

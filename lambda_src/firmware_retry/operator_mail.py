@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from firmware_retry import aws, emails
 from firmware_retry.emails import Alert, Mail
-from firmware_retry.errors import NoSubscriberError, RequestRefusedError
+from firmware_retry.errors import NoSubscriberError
 from firmware_retry.settings import settings
 
 _logger = logging.getLogger(__name__)
@@ -84,18 +84,14 @@ def _require_subscriber() -> None:
     """Raise NoSubscriberError if no subscription of the operator topic is confirmed.
 
     Before anything is received: SQS leaves a message that was received three times out of the age
-    of the oldest one, and the alarm on waiting alerts would end while they wait.
+    of the oldest one, and the alarm on waiting alerts would end while they wait. A refused call
+    is raised as well, since an unknown number may be none.
 
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
     https://docs.aws.amazon.com/sns/latest/api/API_GetTopicAttributes.html
     """
     topic = settings().operator_topic_arn
-    try:
-        attributes = aws.call("sns", "get_topic_attributes", TopicArn=topic)["Attributes"]
-    except RequestRefusedError as error:
-        # The role's boundary, or the policy of another account's topic, may grant only Publish.
-        _logger.warning("confirmed subscriptions are unknown", exc_info=error)
-        return
+    attributes = aws.call("sns", "get_topic_attributes", TopicArn=topic)["Attributes"]
     if int(attributes["SubscriptionsConfirmed"]) == 0:
         raise NoSubscriberError(f"no subscription of {topic} is confirmed: its alerts wait")
 

@@ -445,8 +445,31 @@ resource "aws_cloudwatch_metric_alarm" "alerts_lost" {
   }
 }
 
-# Covers errors of MailOperators, a schedule that does not run it, and a topic that refuses its mails:
-# all of them leave alerts in the queue.
+# As the alarm on ReconcileDevices: a pass may take five minutes, and after one that failed the alarm
+# stays on until one succeeds. The age of the queue below does not suffice, since SQS leaves out what
+# was received three times:
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
+resource "aws_cloudwatch_metric_alarm" "mail" {
+  count = var.operator_queue_name == null ? 0 : 1
+
+  alarm_name          = "${local.alarm_prefix}mail-failing"
+  alarm_description   = "${var.function_names["MailOperators"]} could not send e-mail to operators; its log group has the error. ${local.runbook}mail-failing"
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  evaluation_periods  = 2
+  datapoints_to_alarm = 1
+  namespace           = "AWS/Lambda"
+  metric_name         = "Errors"
+  dimensions          = { FunctionName = var.function_names["MailOperators"] }
+  period              = 300
+  statistic           = "Sum"
+  treat_missing_data  = "ignore" # between two passes it stays as the last one left it
+  alarm_actions       = local.alarm_actions
+  ok_actions          = var.ok_actions
+  tags                = var.tags
+}
+
+# Covers what the alarm above cannot see: passes that do not run, or leave alerts behind.
 resource "aws_cloudwatch_metric_alarm" "queued_alerts" {
   count = var.operator_queue_name == null ? 0 : 1
 

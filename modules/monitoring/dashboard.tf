@@ -15,6 +15,7 @@ locals {
       aws_cloudwatch_metric_alarm.tables_throttled.arn,
       aws_cloudwatch_metric_alarm.alerts_lost.arn,
     ],
+    aws_cloudwatch_metric_alarm.mail[*].arn,
     aws_cloudwatch_metric_alarm.queued_alerts[*].arn,
     aws_cloudwatch_metric_alarm.messages_refused[*].arn,
     values(aws_cloudwatch_metric_alarm.messages_lost)[*].arn,

@@ -45,6 +45,12 @@ def _mails(fleet: Fleet, mark: int) -> list[dict[str, Any]]:
     return [call.parameters for call in calls if call.parameters["TopicArn"] == topic]
 
 
+def _is_on(fleet: Fleet, alarm: str) -> bool:
+    names = [f"{fleet.prefix}FirmwareRetry-{alarm}"]
+    (found,) = fleet.client("cloudwatch").describe_alarms(AlarmNames=names)["MetricAlarms"]
+    return bool(found["StateValue"] == "ALARM")
+
+
 def test_one_device_is_one_clear_mail(fleet: Fleet) -> None:
     mark = fleet.mark()
     fleet.add_thing("mailed", model="gw:v3", FW="2.26")
@@ -91,6 +97,7 @@ def test_alerts_wait_until_an_operator_has_confirmed(fleet: Fleet) -> None:
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "360"})
     fleet.cloud.confirm_addresses()
     assert refused.get("errorType") == "NoSubscriberError"
+    assert _is_on(fleet, "mail-failing")
     assert _mails(fleet, mark) == []
 
     assert eventually(lambda: fleet.invoke("MailOperators") == {"mails": 1, "devices": 1})

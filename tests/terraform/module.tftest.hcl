@@ -801,7 +801,7 @@ run "monitoring_acts_on_the_operator_topic" {
       for alarm in concat(
         values(aws_cloudwatch_metric_alarm.executions), values(aws_cloudwatch_metric_alarm.messages_lost),
         values(aws_cloudwatch_metric_alarm.gauges), aws_cloudwatch_metric_alarm.queued_alerts,
-        aws_cloudwatch_metric_alarm.messages_refused, [
+        aws_cloudwatch_metric_alarm.mail, aws_cloudwatch_metric_alarm.messages_refused, [
           aws_cloudwatch_metric_alarm.intake_timed_out, aws_cloudwatch_metric_alarm.dead_letters,
           aws_cloudwatch_metric_alarm.handlers, aws_cloudwatch_metric_alarm.reconcile,
           aws_cloudwatch_metric_alarm.throttled, aws_cloudwatch_metric_alarm.tables_throttled,
@@ -887,6 +887,16 @@ run "monitoring_acts_on_the_operator_topic" {
     condition     = aws_cloudwatch_metric_alarm.queued_alerts[0].threshold < 14 * 86400
     error_message = "With the longest interval the alarm on late mails goes off before the queue drops them."
   }
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.mail[0].dimensions == tomap({ FunctionName = "fleet-b-MailOperators" })
+      && aws_cloudwatch_metric_alarm.mail[0].datapoints_to_alarm == 1
+      && aws_cloudwatch_metric_alarm.mail[0].treat_missing_data == "ignore"
+      && aws_cloudwatch_metric_alarm.mail[0].period * aws_cloudwatch_metric_alarm.mail[0].evaluation_periods >= 300 + 300
+    )
+    error_message = "A pass that cannot mail shows in an alarm until one can, however long passes are apart and whatever SQS leaves out of the queue's age."
+  }
+
 
   assert {
     condition     = toset(keys(aws_cloudwatch_metric_alarm.messages_lost)) == toset(var.rule_names)
@@ -988,8 +998,8 @@ run "monitoring_without_operators" {
   }
 
   assert {
-    condition     = length(aws_cloudwatch_metric_alarm.queued_alerts) == 0
-    error_message = "Where nobody is mailed, no mail can be late."
+    condition     = length(aws_cloudwatch_metric_alarm.queued_alerts) == 0 && length(aws_cloudwatch_metric_alarm.mail) == 0
+    error_message = "Where nobody is mailed, no mail can be late or fail."
   }
 
   assert {

@@ -336,7 +336,7 @@ def test_one_confirmed_subscription_is_enough(cloud: Cloud, operators: Operators
     assert cloud.calls.count("sns.get_topic_attributes") == 1
 
 
-def test_where_subscriptions_must_not_be_counted_mail_is_sent(
+def test_where_subscriptions_must_not_be_counted_all_alerts_wait(
     cloud: Cloud, operators: Operators, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The boundary of a role, or another account's topic, may allow it to publish and no more."""
@@ -349,7 +349,9 @@ def test_where_subscriptions_must_not_be_counted_mail_is_sent(
 
     monkeypatch.setattr(aws, "call", refuse)
     tell(cloud, ALERT)
-    assert mail() == {"mails": 1, "devices": 1}
+    with pytest.raises(RequestRefusedError):
+        mail()
+    assert operators.waiting() == 1
 
 
 # Many devices

@@ -59,7 +59,12 @@ def sample_queues() -> None:
     now = time.time()
     for queue in list(sqs._queues.values()):
         sqs._refresh_counts(queue)
-        waiting = [message["sent_at"] for message in queue["messages"]]
+        # One that was received three times and is still there is not part of the age.
+        waiting = [
+            message["sent_at"]
+            for message in queue["messages"]
+            if message.get("receive_count", 0) < 3
+        ]
         dimensions = {"QueueName": queue["name"]}
         visible = float(queue["attributes"]["ApproximateNumberOfMessages"])
         age = now - min(waiting) if waiting else 0.0
