@@ -113,6 +113,7 @@ module "monitoring" {
   table_names            = { for table, entry in module.tables.tables : table => entry.name }
   function_names         = module.handlers.function_names
   rule_names             = module.ingestion.rule_names
+  message_rule_name      = module.ingestion.message_rule_name
   dead_letter_queue_name = module.ingestion.dead_letter_queue_name
   failure_log_group_name = module.ingestion.failure_log_group_name
   refused_messages_alarm = var.refused_messages_alarm

@@ -36,6 +36,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "dead letters": notifications.check_dead_letters,
         "undelivered alerts": notifications.check_undelivered,
         "refused messages": messages.check_refused_messages,
+        "successes": messages.check_successes,
         "records": notifications.check_records,
         "overdue devices": notifications.check_overdue,
         "devices not away": notifications.check_devices_not_away,

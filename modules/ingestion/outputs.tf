@@ -3,6 +3,11 @@ output "rule_names" {
   value       = [for rule in aws_iot_topic_rule.this : rule.name]
 }
 
+output "message_rule_name" {
+  description = "Name of a rule that reads what devices report; null where none does."
+  value       = try(aws_iot_topic_rule.this["failed"].name, aws_iot_topic_rule.this["succeeded"].name, null)
+}
+
 output "failed_thing_group_name" {
   description = "Name of the static thing group for failed devices."
   value       = local.failed_group_name

@@ -176,7 +176,9 @@ resource "aws_cloudwatch_metric_alarm" "messages_lost" {
   }
 }
 
-# One device with a bug is one message per attempt; a slip of a whole fleet is many.
+# One device with a bug is one message per attempt; a slip of a whole fleet is many. AWS IoT counts what
+# is not JSON, which also is a MessagesRefused unless it has braces around: hence the larger of the two.
+# https://docs.aws.amazon.com/iot/latest/developerguide/metrics_dimensions.html
 resource "aws_cloudwatch_metric_alarm" "messages_refused" {
   count = var.refused_messages_alarm == null ? 0 : 1
 
@@ -185,14 +187,39 @@ resource "aws_cloudwatch_metric_alarm" "messages_refused" {
   comparison_operator = "GreaterThanOrEqualToThreshold"
   threshold           = var.refused_messages_alarm
   evaluation_periods  = 1
-  namespace           = local.namespace
-  metric_name         = "MessagesRefused"
-  period              = 300
-  statistic           = "Sum"
   treat_missing_data  = "notBreaching"
   alarm_actions       = local.alarm_actions
   ok_actions          = var.ok_actions
   tags                = var.tags
+
+  metric_query {
+    id          = "most"
+    label       = "Messages refused"
+    expression  = "MAX(METRICS())"
+    return_data = true
+  }
+
+  dynamic "metric_query" {
+    for_each = merge(
+      { refused = { namespace = local.namespace, name = "MessagesRefused", dimensions = null } },
+      {
+        for rule in var.message_rule_name[*] :
+        "unparsed" => { namespace = "AWS/IoT", name = "ParseError", dimensions = { RuleName = rule } }
+      },
+    )
+
+    content {
+      id = metric_query.key
+
+      metric {
+        namespace   = metric_query.value.namespace
+        metric_name = metric_query.value.name
+        dimensions  = metric_query.value.dimensions
+        period      = 300
+        stat        = "Sum"
+      }
+    }
+  }
 }
 
 # A process that dies is started anew for hours before its execution fails; this says so earlier. A

@@ -22,6 +22,12 @@ variable "rule_names" {
   nullable    = false
 }
 
+variable "message_rule_name" {
+  description = "Name of the IoT rule whose errors of parsing JSON count as refused messages. null where devices report nothing."
+  type        = string
+  default     = null
+}
+
 variable "failure_log_group_name" {
   description = "Name of the log group that keeps each failure message, and names payloads that cannot be read."
   type        = string

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
@@ -100,7 +101,19 @@ def test_a_function_that_is_not_there_or_cannot_run(healthy: Fleet) -> None:
     assert missing["what"] == "there is no function ReleaseDevice"
 
 
-def refused(fleet: Fleet, lines: dict[str, list[Any]]) -> None:
+def measure(fleet: Fleet, **metrics: dict[datetime, float]) -> None:
+    """Give metrics values, by the start of their period."""
+
+    def answer(asked: dict[str, Any]) -> dict[str, Any]:
+        (query,) = asked["MetricDataQueries"]
+        values = metrics.get(query["MetricStat"]["Metric"]["MetricName"], {})
+        result = {"Timestamps": list(values), "Values": list(values.values())}
+        return {"MetricDataResults": [result]}
+
+    fleet.answers["GetMetricData"] = answer
+
+
+def log(fleet: Fleet, lines: dict[str, list[Any]]) -> None:
     """Give logs lines: many pages, since AWS may answer with empty ones."""
 
     def answer(asked: dict[str, Any]) -> dict[str, Any]:
@@ -111,10 +124,14 @@ def refused(fleet: Fleet, lines: dict[str, list[Any]]) -> None:
     fleet.answers["FilterLogEvents"] = answer
 
 
+LATEST = datetime(2026, 11, 24, 10, 5, tzinfo=UTC)
+
+
 def test_refused_messages_with_their_commonest_cause(healthy: Fleet) -> None:
     invalid = {"errorType": "InvalidMessageError", "errorMessage": "deviceId is missing: it should"}
     unknown = {"errorType": "ThingNotFoundError", "errorMessage": "no thing AA:BB"}
-    refused(
+    measure(healthy, MessagesRefused={LATEST: 4, LATEST - timedelta(hours=20): 3000})
+    log(
         healthy,
         {
             "/aws/lambda/IncrementRetryCounter": [invalid, {"errorType": "TransientError"}],
@@ -124,22 +141,64 @@ def test_refused_messages_with_their_commonest_cause(healthy: Fleet) -> None:
     )
     finding = only(healthy, "refused messages")
     assert finding["what"] == (
-        "4 message(s) were refused within 24 hours, 2 of them because the registry has no thing of"
-        " that name; the last of these: no thing AA:BB"
+        "3004 message(s) were refused within 24 hours, 2 of the latest 4 because the registry has"
+        " no thing of that name; the last of these: no thing AA:BB"
     )
 
 
-def test_refused_messages_are_looked_for_with_a_few_calls(healthy: Fleet) -> None:
-    refused(healthy, {"iot_failed_updates": [{"refused": "no JSON object"}] * 100})
-    assert only(healthy, "refused messages")["what"].startswith("5 message(s) were refused")
+def test_causes_of_refusals_are_looked_for_with_a_few_calls_where_the_latest_are(
+    healthy: Fleet,
+) -> None:
+    """In a busy log a page may have no line that matches."""
+    measure(healthy, MessagesRefused={LATEST - timedelta(hours=20): 1, LATEST: 100})
+    log(healthy, {"iot_failed_updates": [{"refused": "no JSON object"}] * 100})
+    what = only(healthy, "refused messages")["what"]
+    assert what.startswith("101 message(s) were refused within 24 hours, 5 of the latest 5 because")
     asked = healthy.has_asked("FilterLogEvents")
     assert len(asked) == 4 * 5
+    start = int(LATEST.timestamp()) * 1000
+    assert {(call["startTime"], call["endTime"]) for call in asked} == {(start, start + 300_000)}
     assert {call["logGroupName"]: call["filterPattern"] for call in asked} == {
         "/aws/lambda/IncrementRetryCounter": '{ $.errorType = "InvalidMessageError" }',
         "/aws/lambda/ClearDeviceRecord": '{ $.errorType = "InvalidMessageError" }',
         "/aws/lambda/CheckIfDeviceExists": '{ $.errorType = "ThingNotFoundError" }',
         "iot_failed_updates": '{ $.refused = "*" }',
     }
+
+
+def test_refused_messages_of_which_no_log_has_the_cause(healthy: Fleet) -> None:
+    measure(healthy, MessagesRefused={LATEST: 4})
+    what = only(healthy, "refused messages")["what"]
+    assert what == "4 message(s) were refused within 24 hours"
+
+
+def test_json_with_a_fault_inside_its_braces(healthy: Fleet) -> None:
+    """Only the metric of AWS IoT notices it."""
+    measure(healthy, ParseError={LATEST: 7})
+    assert only(healthy, "refused messages")["what"] == (
+        "AWS IoT could not read 7 message(s) of the rule FailedFirmwareUpdateRule as JSON within 24"
+        " hours"
+    )
+    dimensions = [{"Name": "RuleName", "Value": "FailedFirmwareUpdateRule"}]
+    metrics = [
+        asked["MetricDataQueries"][0]["MetricStat"]["Metric"]
+        for asked in healthy.has_asked("GetMetricData")
+    ]
+    metric = {"Namespace": "AWS/IoT", "MetricName": "ParseError", "Dimensions": dimensions}
+    assert metric in metrics
+
+
+@pytest.mark.parametrize(
+    ("failures", "successes", "is_found"), [(10, 0, True), (9, 0, False), (900, 1, False)]
+)
+def test_failures_without_any_success(
+    healthy: Fleet, failures: int, successes: int, is_found: bool
+) -> None:
+    """No list of words has all that a device may say for success."""
+    measure(healthy, FailuresCounted={LATEST: failures}, UpdatesSucceeded={LATEST: successes})
+    found = findings(healthy).get("successes", [])
+    assert len(found) == is_found
+    assert not found or found[0]["what"].startswith("10 failure(s) were counted within 7 days")
 
 
 @pytest.mark.parametrize("name", MACHINES.values())

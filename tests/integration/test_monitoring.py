@@ -123,6 +123,17 @@ def test_a_slip_of_many_devices_raises_an_alarm_and_the_doctor_knows_the_commone
     assert find_faults(second, {finding}) == {finding}
 
 
+def test_json_with_a_fault_inside_its_braces_is_noticed(second: Fleet) -> None:
+    with second.connect("sprintf") as connection:
+        for _ in range(5):
+            second.publish(connection, b'{"_id_":"any","status":"failed","reason":"bad "x""}')
+    second.settle()
+    assert alarms(second)["messages-refused"]["StateValue"] == "ALARM"
+    rule = "rule second_FailedFirmwareUpdateRule as JSON"
+    finding = ("refused messages", rule)
+    assert find_faults(second, {finding}) == {finding}
+
+
 def test_a_device_that_has_no_room_for_the_attributes_is_found_and_can_be_freed(
     second: Fleet,
 ) -> None:

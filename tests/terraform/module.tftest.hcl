@@ -781,6 +781,7 @@ run "monitoring_acts_on_the_operator_topic" {
     ] : step => "fleet-b-${step}" }
     table_names            = { retries = "fleet-b-DeviceFirmwareRetries" }
     rule_names             = ["fleet_b_FailedFirmwareUpdateRule", "fleet_b_Other"]
+    message_rule_name      = "fleet_b_FailedFirmwareUpdateRule"
     dead_letter_queue_name = "dead-letters"
     failure_log_group_name = "fleet-b-iot_failed_updates"
     refused_messages_alarm = 7
@@ -821,10 +822,13 @@ run "monitoring_acts_on_the_operator_topic" {
   assert {
     condition = (
       aws_cloudwatch_metric_alarm.messages_refused[0].threshold == 7
+      && {
+        for query in aws_cloudwatch_metric_alarm.messages_refused[0].metric_query : query.metric[0].metric_name => try(query.metric[0].dimensions["RuleName"], "none") if length(query.metric) > 0
+      } == { MessagesRefused = "none", ParseError = "fleet_b_FailedFirmwareUpdateRule" }
       && aws_cloudwatch_log_metric_filter.this["MessagesRefused-FailureLog"].log_group_name == "fleet-b-iot_failed_updates"
       && aws_cloudwatch_log_metric_filter.this["MessagesRefused-CheckIfDeviceExists"].log_group_name == "/aws/lambda/fleet-b-CheckIfDeviceExists"
     )
-    error_message = "Messages that are refused, of unknown things or unreadable are one metric, with an alarm at the rate given."
+    error_message = "Messages that are refused, of unknown things or unreadable are one metric, with an alarm at the rate given, which what is no JSON raises as well."
   }
 
   assert {
@@ -884,10 +888,6 @@ run "monitoring_acts_on_the_operator_topic" {
   }
 
   assert {
-    condition     = aws_cloudwatch_metric_alarm.queued_alerts[0].threshold < 14 * 86400
-    error_message = "With the longest interval the alarm on late mails goes off before the queue drops them."
-  }
-  assert {
     condition = (
       aws_cloudwatch_metric_alarm.mail[0].dimensions == tomap({ FunctionName = "fleet-b-MailOperators" })
       && aws_cloudwatch_metric_alarm.mail[0].datapoints_to_alarm == 1
@@ -897,6 +897,10 @@ run "monitoring_acts_on_the_operator_topic" {
     error_message = "A pass that cannot mail shows in an alarm until one can, however long passes are apart and whatever SQS leaves out of the queue's age."
   }
 
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.queued_alerts[0].threshold < 14 * 86400
+    error_message = "With the longest interval the alarm on late mails goes off before the queue drops them."
+  }
 
   assert {
     condition     = toset(keys(aws_cloudwatch_metric_alarm.messages_lost)) == toset(var.rule_names)

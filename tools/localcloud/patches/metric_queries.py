@@ -9,7 +9,7 @@ expressions are metric math
 MiniStack 1.5.33: answers no expression; a metric without dimensions includes those that have some;
 what is recorded while it takes old values away is lost.
 
-Here, of expressions, what this project's alarms and dashboard use: ``SUM(METRICS())``,
+Here, of expressions, what this project's alarms and dashboard use: ``SUM(METRICS())`` and ``MAX``,
 ``SELECT SUM(…) FROM SCHEMA(…) WHERE … = '…'`` and ``SEARCH('{…} …', 'Sum', 300)``. Any other is
 refused.
 """
@@ -19,7 +19,7 @@ from __future__ import annotations
 import re
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -31,6 +31,8 @@ from localcloud.patches.patch import around
 Series = dict[float, float]
 """The start of a period, epoch seconds, to the value in it."""
 
+_COMBINED = re.compile(r"(?P<how>SUM|MAX)\(METRICS\(\)\)")
+_HOW: dict[str, Callable[[list[float]], float]] = {"SUM": sum, "MAX": max}
 _SELECT = re.compile(
     r"""SELECT\s+(?P<stat>SUM|MAX)\((?P<name>\w+)\)\s+FROM\s+SCHEMA\("(?P<namespace>[^"]+)",\s*
         (?P<dimensions>[\w,\s]+)\)\s+WHERE\s+(?P<dimension>\w+)\s*=\s*'(?P<value>[^']+)'""",
@@ -132,8 +134,8 @@ def _of_expression(
     query: dict[str, Any], metrics: dict[str, Series], span: Span
 ) -> Iterator[tuple[str, Series]]:
     expression = query["Expression"].strip()
-    if expression == "SUM(METRICS())":
-        yield expression, _sum(metrics.values())
+    if combined := _COMBINED.fullmatch(expression):
+        yield expression, _combine(_HOW[combined["how"]], metrics.values())
     elif select := _SELECT.fullmatch(expression):
         wanted = {select["dimension"]: {select["value"]}}
         matched = _matching(select["namespace"], {select["name"]}, select["dimensions"], wanted)
@@ -182,12 +184,12 @@ def _in_periods(points: list[dict[str, Any]], stat: str, period: int, span: Span
     return {at: value for at, value in values.items() if value is not None}
 
 
-def _sum(several: Iterable[Series]) -> Series:
-    total: Series = defaultdict(float)
+def _combine(how: Callable[[list[float]], float], several: Iterable[Series]) -> Series:
+    values: dict[float, list[float]] = defaultdict(list)
     for series in several:
         for at, value in series.items():
-            total[at] += value
-    return dict(sorted(total.items()))
+            values[at].append(value)
+    return {at: how(values[at]) for at in sorted(values)}
 
 
 def _document(result: Result, newest_first: bool) -> dict[str, Any]:

@@ -185,11 +185,23 @@ def _watch_rules() -> None:
             _count("AWS/IoT", f"{kind}Success", dimensions)
 
     @around(iot, "_run_rule_actions")
-    async def run(original: Any, account: str, region: str, rule: Any, *rest: Any) -> None:
+    async def run(
+        original: Any, account: str, region: str, rule: Any, payload: bytes, *rest: Any
+    ) -> None:
         if rule and not rule.get("ruleDisabled"):
             with request_scope(account, region):
                 _count("AWS/IoT", "TopicMatch", {"RuleName": rule["ruleName"]})
-        await original(account, region, rule, *rest)
+                if not _is_json(payload):
+                    _count("AWS/IoT", "ParseError", {"RuleName": rule["ruleName"]})
+        await original(account, region, rule, payload, *rest)
+
+
+def _is_json(payload: bytes) -> bool:
+    try:
+        json.loads(payload)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _count(namespace: str, name: str, dimensions: dict[str, str], value: float = 1) -> None:
