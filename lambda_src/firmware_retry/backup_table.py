@@ -59,7 +59,7 @@ class Backup:
     written: Mapping[str, frozenset[str]]
     """Name to the values that were, or are about to be, written over the original."""
     rest: Mapping[str, str] | None = None
-    """Name to value of all other attributes; None in a backup of an earlier version."""
+    """Name to value of all other attributes; None in the backup of an adopted device."""
     thing_type: str = ""
     is_orphan: bool = False
 

@@ -69,9 +69,9 @@ def explains(item: dict[str, Any] | None, thing: Thing, read_backup: ReadBackup)
     if item is None or not may_overwrite(item):
         return False
     try:
-        if "state" not in item or Record.of(item).away_since:
+        if Record.of(item).away_since:
             return True
-    except UnreadableRecordError:
+    except UnreadableRecordError:  # of the CDK stack, or broken
         return True
     # Between the overwriting and the next write of its step, the backup explains the marks. A
     # device that was claimed while it held marks of unknown origin has none.

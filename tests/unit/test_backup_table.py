@@ -1,11 +1,14 @@
+from typing import Any
+
 import pytest
 
 from firmware_retry import backup_table, registry
+from firmware_retry.backup_table import Backup
 from firmware_retry.errors import TransientError
 from firmware_retry.registry import Thing
 from firmware_retry.settings import settings
 
-from .conftest import Cloud, configure
+from .conftest import BACKUP, Cloud, configure
 
 
 def store(cloud: Cloud, **overwriting: str) -> dict[str, str | None]:
@@ -141,5 +144,97 @@ def test_a_later_thing_of_the_same_name_starts_afresh(cloud: Cloud) -> None:
     assert store(cloud) == {"FW": "2.27"}
 
 
+def test_originals_of_an_earlier_thing_are_kept_when_a_later_one_is_stored(cloud: Cloud) -> None:
+    """It may live on under another name."""
+    backup_table.store(Thing("dev-1", "earlier", 40, {"model": "wo:v7"}), {"model": "moveOut"})
+    cloud.create_thing(model="wo:v8")
+    store(cloud)
+    store(cloud)
+    (orphan,) = [backup for page in backup_table.read_all() for backup in page if backup.is_orphan]
+    assert (orphan.device_id, orphan.thing_id) == ("dev-1", "earlier")
+    assert orphan.attributes["model"] == "wo:v7"
+
+
+def test_absent_attribute_is_stored_as_absent_though_no_mark_has_its_name(
+    cloud: Cloud, environment: pytest.MonkeyPatch
+) -> None:
+    marks = {"MOVE_OUT_ATTRIBUTES": '{"state": "out"}', "FAILED_ATTRIBUTES": '{"state": "failed"}'}
+    configure(environment, **marks)
+    cloud.create_thing(model="wo:v8")
+    assert store(cloud) == {"model": "wo:v8", "FW": None, "state": None}
+
+
 def test_there_may_be_none(cloud: Cloud) -> None:
     assert backup_table.read("dev-1") is None
+    backup_table.keep("dev-1")
+    assert list(backup_table.read_all()) == [[]]
+
+
+def test_items_of_another_program_are_left_out(cloud: Cloud) -> None:
+    cloud.create_thing(model="wo:v8")
+    store(cloud)
+    cloud.dynamodb.Table(BACKUP).put_item(Item={"deviceId": "old", "model": "wo:v7"})
+    assert [backup.device_id for page in backup_table.read_all() for backup in page] == ["dev-1"]
+
+
+# Whose backup it is
+
+WRITTEN = {"model": {"SS": ["moveOut"]}}
+ITEM: dict[str, Any] = {
+    "deviceId": {"S": "dev-1"},
+    "thingId": {"S": "id"},
+    "attributes": {"M": {"model": {"S": "wo:v8"}}},
+    "written": {"M": WRITTEN},
+    "rest": {"M": {"site": {"S": "7"}}},
+    "thingType": {"S": "washer"},
+}
+LEFT = {"model": "moveOut", "site": "7"}
+
+
+@pytest.mark.parametrize(
+    ("change", "thing", "resembles"),
+    [
+        pytest.param({}, Thing("new", "new", 1, LEFT, "washer"), True, id="only renamed"),
+        pytest.param({}, Thing("new", "new", 1, LEFT), False, id="another type"),
+        pytest.param({}, Thing("new", "new", 1, {"model": "moveOut"}, "washer"), False, id="rest"),
+        pytest.param(
+            {}, Thing("new", "new", 1, {**LEFT, "model": "v9"}, "washer"), False, id="no mark"
+        ),
+        pytest.param(
+            {"written": {"M": {}}, "rest": {"M": {name: {"S": LEFT[name]} for name in LEFT}}},
+            Thing("new", "new", 1, LEFT, "washer"),
+            False,
+            id="never overwritten",
+        ),
+    ],
+)
+def test_thing_resembles_the_one_that_was_backed_up_if_only_its_name_differs(
+    change: dict[str, Any], thing: Thing, resembles: bool
+) -> None:
+    assert Backup.of(ITEM | change).resembles(thing) is resembles
+
+
+@pytest.mark.parametrize(
+    ("thing", "is_of"),
+    [
+        (Thing("dev-1", "id", 1, {}), True),
+        (Thing("dev-1", "new", 1, LEFT, "washer"), True),
+        (Thing("other", "new", 1, LEFT, "washer"), False),
+        (Thing("dev-1", "new", 1, {"model": "wo:v8"}, "washer"), False),
+    ],
+)
+def test_backup_is_of_the_same_thing_or_of_one_created_again_as_it_was_left(
+    thing: Thing, is_of: bool
+) -> None:
+    assert Backup.of(ITEM).is_of(thing) is is_of
+
+
+def test_backup_of_an_adopted_device_resembles_no_other_thing() -> None:
+    backup = Backup.of({name: ITEM[name] for name in ITEM if name not in ("rest", "thingType")})
+    assert not backup.resembles(Thing("new", "new", 1, {"model": "moveOut"}))
+    assert backup.is_of(Thing("dev-1", "id", 1, {}))
+
+
+def test_value_that_was_written_over_no_known_original_has_none() -> None:
+    backup = Backup.of(ITEM | {"attributes": {"M": {}}})
+    assert backup.originals_over(Thing("dev-1", "id", 1, LEFT)) == {}

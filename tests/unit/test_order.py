@@ -122,6 +122,13 @@ def test_a_campaign_never_seen_before_is_not_stale_though_the_clock_is_days_behi
     assert counter(alone) == 2
 
 
+def test_late_failure_of_an_update_that_succeeded_is_stale_though_it_has_no_history(
+    alone: Cloud,
+) -> None:
+    handle(success(1, jobId="job-2"))
+    assert handle(failure(-3 * DAY, jobId="job-2")) == "of the past"
+
+
 def test_it_ends_the_episode_of_the_campaign_before(alone: Cloud) -> None:
     handle(failure(1))
     assert handle(failure(-3 * DAY, jobId="job-2")) == "counted"
