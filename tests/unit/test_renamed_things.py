@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from firmware_retry import aws, retries_table, strays
+from firmware_retry import aws, clock, registry, retries_table, strays
 from firmware_retry.errors import (
     ReconcileIncompleteError,
     RequestRefusedError,
@@ -18,6 +18,8 @@ from firmware_retry.handlers import (
     reset_retry_counter_and_move_out,
     restore_device_attributes,
 )
+from firmware_retry.registry import Thing
+from firmware_retry.strays import Marked
 
 from .conftest import BACKUP, RETRIES, Cloud, success
 from .journey import FAILED, MOVED_OUT, ORIGINAL, Stage, begin, bring, use_up_a_cycle
@@ -238,6 +240,14 @@ def test_a_copy_of_a_device_that_still_cools_down_is_reported(cloud: Cloud) -> N
     assert cloud.attributes("copy") == MOVED_OUT
 
 
+def test_a_copy_of_a_device_that_was_restored_is_reported(cloud: Cloud) -> None:
+    recovery = bring(cloud, Stage.COOLING_DOWN)
+    cloud.create_thing("copy", **cloud.attributes())
+    restore_device_attributes.handler(recovery, None)
+    assert reconcile() == {"stray": 1}
+    assert cloud.attributes("copy") == MOVED_OUT
+
+
 def test_a_thing_created_again_with_marks_and_other_attributes_gets_its_originals(
     cloud: Cloud,
 ) -> None:
@@ -247,6 +257,8 @@ def test_a_thing_created_again_with_marks_and_other_attributes_gets_its_original
     assert reconcile() == {"unmarked": 1}
     assert cloud.attributes() == {**ORIGINAL, "site": "8"}
     assert cloud.steps()[-1][:2] == ("tracking", "tracking")
+    *_, claimed, restored = cloud.history()
+    assert (restored["trackingId"], restored["campaign"]) == (claimed["trackingId"], "2.27")
 
 
 def test_a_thing_that_was_never_known_is_reported(
@@ -342,6 +354,56 @@ def test_strays_are_not_counted_as_none_where_no_time_was_left(
     found = strays.list_marked()
     assert strays.restore_all(found, lambda: True) == {"left": 1}
     assert lines_of(caplog, "strays counted") == []
+
+
+def test_a_thing_that_vanished_since_it_was_listed_is_left_out(cloud: Cloud) -> None:
+    assert strays.restore_all(Marked({"gone"}, {"gone"}), lambda: False) == {}
+
+
+@pytest.mark.parametrize(
+    ("error", "result"),
+    [(TransientError, "left"), (RequestRefusedError, "refused"), (ThingNotFoundError, "gone")],
+)
+def test_a_stray_that_cannot_be_restored_stops_no_other(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, error: type[Exception], result: str
+) -> None:
+    bring_two(cloud, ORIGINAL, {**ORIGINAL, "site": "8"})
+    for number in (1, 2):
+        rename(cloud, f"dev-{number}", f"new-{number}")
+    update = registry.update
+
+    def refuse_first(thing: Thing, changes: dict[str, str | None]) -> None:
+        if thing.name == "new-1":
+            raise error("new-1")
+        update(thing, changes)
+
+    monkeypatch.setattr(registry, "update", refuse_first)
+    names = {"new-1", "new-2"}
+    assert strays.restore_all(Marked(names, names), lambda: False) == {result: 1, "unmarked": 1}
+
+
+def test_a_pass_lists_pages_of_things_up_to_a_limit(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pages = [[(f"marked-{number}", MOVED_OUT)] for number in range(3)]
+    monkeypatch.setattr(registry, "list_with_attribute", lambda *_: iter(pages))
+    monkeypatch.setattr(strays, "MOST_PAGES", 2)
+    assert strays.list_marked().names == {"marked-0", "marked-1"}
+    assert lines_of(caplog, "not all things that hold marks were listed")
+
+
+def test_a_pass_looks_at_some_things_by_chance(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    cloud.create_thing("unknown-1", **FAILED)
+    cloud.create_thing("unknown-2", **FAILED)
+    monkeypatch.setattr(strays, "MOST_STRAYS", 1)
+    shares = iter([0.9, 0.1])
+    monkeypatch.setattr(clock, "share", lambda: next(shares))
+    names = {"unknown-1", "unknown-2"}
+    strays.restore_all(Marked(names, names), lambda: False)
+    (line,) = lines_of(caplog, "thing holds marks, and its originals are unknown")
+    assert line["deviceId"] == "unknown-2"
 
 
 def test_a_part_of_the_marks_is_none(cloud: Cloud) -> None:
