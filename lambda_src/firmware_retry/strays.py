@@ -86,18 +86,11 @@ def restore_all(marked: Marked, is_over: IsOver) -> Counter[str]:
         The number of strays by result: ``unmarked``; ``stray`` where the originals are unknown;
         ``left`` or ``refused`` after an error.
     """
+    results: Counter[str] = Counter()
     try:
         if marked.failure:
             raise marked.failure
-        tables = _list_other_instances() if marked.unexplained else []
-        results: Counter[str] = Counter()
-        found = []
-        for name in _choose(marked.unexplained):
-            stray = "left" if is_over() else _find_stray(name, tables)
-            if isinstance(stray, Thing):
-                found.append(stray)
-            elif stray:
-                results[stray] += 1
+        found = _find_strays(marked.unexplained, is_over, results)
         candidates = _find_candidates(found, marked.names)
     except FirmwareRetryError as error:
         return Counter({_log_failure("things that hold marks", error): 1})
@@ -113,22 +106,38 @@ def _choose(names: set[str]) -> list[str]:
     return sorted(sorted(names), key=lambda _: clock.share())[:MOST_STRAYS]
 
 
-def _find_stray(name: str, tables: list[str]) -> Thing | str:
+def _find_strays(names: set[str], is_over: IsOver, results: Counter[str]) -> list[Thing]:
+    """Return the things that hold marks, and that no record explains.
+
+    Count in ``results`` those at which it could not look.
+    """
+    tables = _list_other_instances() if names else []
+    found = []
+    for name in _choose(names):
+        if is_over():
+            results["left"] += 1
+            continue
+        try:
+            if stray := _find_stray(name, tables):
+                found.append(stray)
+        except FirmwareRetryError as error:
+            results[_log_failure(name, error)] += 1
+    return found
+
+
+def _find_stray(name: str, tables: list[str]) -> Thing | None:
     """Return the thing of a name if it holds marks, and no record explains them.
 
-    Otherwise return ``left`` or ``refused`` after an error, or "". The thing is read before and
-    after its records. If it has the same version both times, it held the marks at the moment at
-    which its records were read.
+    The thing is read before and after its records. If it has the same version both times, it held
+    the marks at the moment at which its records were read.
     """
     try:
         thing = registry.describe(name)
         is_marked = marks.holds_any(thing, settings().marks)
         is_stray = is_marked and not _is_explained(thing, tables)
-        return thing if is_stray and registry.describe(name) == thing else ""
+        return thing if is_stray and registry.describe(name) == thing else None
     except ThingNotFoundError:
-        return ""
-    except FirmwareRetryError as error:
-        return _log_failure(name, error)
+        return None
 
 
 def _is_explained(thing: Thing, tables: list[str]) -> bool:
