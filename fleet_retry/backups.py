@@ -10,14 +10,15 @@ from fleet_retry.deployment import Deployment
 
 
 def read(deployment: Deployment, name: str) -> Backup | None:
-    """Read the backup of a device; None when the module has stored none.
+    """Read the backup of a device; None when the module has stored none, or it is unreadable.
 
     Raises:
         DeploymentError: the module is not deployed.
     """
     item = tables.get(deployment, deployment.settings.backup_table, name)
     # A backup of the CDK stack has another form until `fleet-retry adopt` has taken it over.
-    return Backup.of(item) if item and "written" in item else None
+    items = [item] if item and "written" in item else []
+    return next(list_readable(items), None)
 
 
 def read_all(deployment: Deployment) -> Iterator[Backup]:

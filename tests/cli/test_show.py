@@ -66,6 +66,12 @@ def test_backup_of_the_cdk_stack_shows_no_originals(fleet: Fleet) -> None:
     assert show(fleet)["originals"] == {}
 
 
+def test_backup_that_cannot_be_read_shows_no_originals(fleet: Fleet) -> None:
+    put_away(fleet)
+    fleet.table(BACKUP).put_item(Item={"deviceId": "pump-1", "written": {}})
+    assert show(fleet)["originals"] == {}
+
+
 def test_as_json_it_has_everything(fleet: Fleet) -> None:
     put_away(fleet)
     known = show(fleet)

@@ -155,6 +155,13 @@ def test_originals_of_an_earlier_thing_are_kept_when_a_later_one_is_stored(cloud
     assert orphan.attributes["model"] == "wo:v7"
 
 
+def test_originals_of_a_thing_that_is_stored_again_are_kept_once(cloud: Cloud) -> None:
+    cloud.create_thing(model="wo:v8", FW="2.27")
+    overwrite(cloud, model="moveOut")
+    store(cloud)
+    assert [backup.is_orphan for page in backup_table.read_all() for backup in page] == [False]
+
+
 def test_absent_attribute_is_stored_as_absent_though_no_mark_has_its_name(
     cloud: Cloud, environment: pytest.MonkeyPatch
 ) -> None:
@@ -170,11 +177,14 @@ def test_there_may_be_none(cloud: Cloud) -> None:
     assert list(backup_table.read_all()) == [[]]
 
 
-def test_items_of_another_program_are_left_out(cloud: Cloud) -> None:
+def test_items_of_another_program_are_left_out_without_a_warning(
+    cloud: Cloud, caplog: pytest.LogCaptureFixture
+) -> None:
     cloud.create_thing(model="wo:v8")
     store(cloud)
     cloud.dynamodb.Table(BACKUP).put_item(Item={"deviceId": "old", "model": "wo:v7"})
     assert [backup.device_id for page in backup_table.read_all() for backup in page] == ["dev-1"]
+    assert caplog.records == []
 
 
 # Whose backup it is
