@@ -77,7 +77,7 @@ def sort(
 
     of_another_group = names(is_listed=False, is_recorded=False)
     removed = names(is_listed=False, is_recorded=True)
-    is_emptied = bool(removed) and len(removed) + released > max(MOST_REMOVED, len(settled) // 10)
+    is_emptied = len(removed) + released > max(MOST_REMOVED, len(settled) // 10)
     return Review(
         group_id=group_id,
         members=names(is_listed=True, is_recorded=True),

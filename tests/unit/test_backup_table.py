@@ -4,7 +4,7 @@ import pytest
 
 from firmware_retry import backup_table, registry
 from firmware_retry.backup_table import Backup
-from firmware_retry.errors import TransientError
+from firmware_retry.errors import TransientError, UnreadableRecordError
 from firmware_retry.registry import Thing
 from firmware_retry.settings import settings
 
@@ -243,6 +243,20 @@ def test_backup_of_an_adopted_device_resembles_no_other_thing() -> None:
     backup = Backup.of({name: ITEM[name] for name in ITEM if name not in ("rest", "thingType")})
     assert not backup.resembles(Thing("new", "new", 1, {"model": "moveOut"}))
     assert backup.is_of(Thing("dev-1", "id", 1, {}))
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        pytest.param({"written": {}}, id="no map"),
+        pytest.param({"rest": {"S": "7"}}, id="another type"),
+        pytest.param({"attributes": {"M": {"model": "wo:v8"}}}, id="an untyped value"),
+        pytest.param({"written": {"M": {"model": {"SS": None}}}}, id="no set"),
+    ],
+)
+def test_backup_of_another_form_is_unreadable(broken: dict[str, Any]) -> None:
+    with pytest.raises(UnreadableRecordError, match="the backup of dev-1 cannot be read: "):
+        Backup.of(ITEM | broken)
 
 
 def test_value_that_was_written_over_no_known_original_has_none() -> None:

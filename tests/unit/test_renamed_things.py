@@ -356,6 +356,37 @@ def test_strays_are_not_counted_as_none_where_no_time_was_left(
     assert lines_of(caplog, "strays counted") == []
 
 
+def test_strays_are_counted_where_one_was_found_before_the_time_was_over(
+    cloud: Cloud, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    for number in (1, 2):
+        cloud.create_thing(f"stray-{number}", **MOVED_OUT)
+    is_over = iter([False, True])
+    found = strays.list_marked()
+    assert strays.restore_all(found, lambda: next(is_over)) == {"stray": 1, "left": 1}
+    assert [line["strays"] for line in lines_of(caplog, "strays counted")] == [1]
+
+
+@pytest.mark.parametrize(
+    ("error", "result"), [(TransientError, "left"), (RequestRefusedError, "refused")]
+)
+def test_a_thing_that_cannot_be_read_stops_no_other(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, error: type[Exception], result: str
+) -> None:
+    cloud.create_thing("stray", **MOVED_OUT)
+    describe = registry.describe
+
+    def refuse_other(name: str) -> Thing:
+        if name == "other":
+            raise error("other")
+        return describe(name)
+
+    monkeypatch.setattr(registry, "describe", refuse_other)
+    names = {"other", "stray"}
+    assert strays.restore_all(Marked(names, names), lambda: False) == {result: 1, "stray": 1}
+
+
 def test_a_thing_that_vanished_since_it_was_listed_is_left_out(cloud: Cloud) -> None:
     assert strays.restore_all(Marked({"gone"}, {"gone"}), lambda: False) == {}
 
