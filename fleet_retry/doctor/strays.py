@@ -9,6 +9,7 @@ from functools import partial
 from itertools import islice
 
 from firmware_retry import marks
+from firmware_retry.marks import Holders
 from firmware_retry.registry import Thing
 from fleet_retry import backups, registry, tables
 from fleet_retry.doctor.context import SAMPLE_SIZE, Context
@@ -19,26 +20,37 @@ _MOST_EXAMPLES = 3
 
 def check_strays(context: Context) -> Iterator[Finding]:
     """No thing holds move_out_attributes or failed_attributes without an episode."""
-    unexplained = sorted(_list_marked(context) - context.census.overwritten)
-    others = _list_other_instances(context)
-    for name in unexplained[:SAMPLE_SIZE]:
+    holders, others = _list_holders(context), _list_other_instances(context)
+    explained = context.census.overwritten | _list_held(context, holders, others)
+    # Those with a part of the marks last: they may be what they were.
+    whole, part = holders.whole - explained, holders.part - holders.whole - explained
+    names = sorted(whole) + sorted(part)
+    for name in names[:SAMPLE_SIZE]:
         thing = registry.read_thing(context.deployment, name)
         if thing and _is_stray(context, thing, others):
-            yield _describe(context, thing)
-    if len(unexplained) > SAMPLE_SIZE:
+            yield from _describe(context, thing)
+    if len(names) > SAMPLE_SIZE:
         yield note(
-            f"of {len(unexplained)} things that hold marks and have no record, only {SAMPLE_SIZE}"
+            f"of {len(names)} things that hold marks and have no record, only {SAMPLE_SIZE}"
             " were looked at"
         )
 
 
-def _list_marked(context: Context) -> set[str]:
-    list_things = partial(registry.list_with_attribute, context.deployment)
+def _list_holders(context: Context) -> Holders:
+    holders = Holders()
+    for mark in marks.list_pairs(context.settings.known_marks):
+        for page in registry.list_with_attribute(context.deployment, *mark):
+            holders.add(page, context.settings.marks)
+    return holders
+
+
+def _list_held(context: Context, holders: Holders, others: list[str]) -> set[str]:
+    names = sorted(holders.whole | holders.part)
     return {
-        name
-        for kind in context.settings.marks
-        for page in marks.list_holders(kind, list_things)
-        for name in page
+        item["deviceId"]["S"]
+        for table in others
+        for item in tables.get_many(context.deployment, table, names)
+        if marks.may_overwrite(item)
     }
 
 
@@ -52,7 +64,7 @@ def _is_stray(context: Context, thing: Thing, others: list[str]) -> bool:
     deployment = context.deployment
     item = tables.get(deployment, context.settings.retries_table, thing.name)
     return (
-        marks.holds_any(thing, context.settings.marks)
+        marks.holds_part(thing.attributes, context.settings.known_marks)
         and not marks.explains(item, thing, partial(backups.read, deployment))
         and not any(
             marks.may_overwrite(tables.get(deployment, table, thing.name)) for table in others
@@ -60,20 +72,18 @@ def _is_stray(context: Context, thing: Thing, others: list[str]) -> bool:
     )
 
 
-def _describe(context: Context, thing: Thing) -> Finding:
-    written = {
-        name: f"<{name}>"
-        for kind in context.settings.marks
-        for name in kind
-        if thing.attributes.get(name) == kind[name]
-    }
+def _describe(context: Context, thing: Thing) -> Iterator[Finding]:
     known = list(islice(_find_originals(context, thing), _MOST_EXAMPLES))
+    if not known and not marks.holds_any(thing.attributes, context.settings.marks):
+        return
+    pairs = marks.list_pairs(context.settings.known_marks)
+    written = {name: f"<{name}>" for name, value in pairs if thing.attributes.get(name) == value}
     payload = json.dumps({"attributes": written, "merge": True})
     command = (
         f"aws iot update-thing --thing-name={thing.name} --attribute-payload {shlex.quote(payload)}"
     )
     kept = "; originals that may be its own: " + ", ".join(known) if known else ""
-    return fault(
+    yield fault(
         f"{thing.name} holds attributes that this module writes, and has no episode",
         "it stays out of its dynamic groups, since no recovery restores it",
         f"{command}, with what it had before{kept}",

@@ -133,6 +133,30 @@ def get_item(table: str, key: dict[str, Any]) -> dict[str, Any] | None:
     return answer.get("Item")
 
 
+def get_items(
+    table: str, keys: list[dict[str, Any]], **projection: Any
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Read up to 100 items, with all that was written before the call.
+
+    Args:
+        table: its name.
+        keys: those of the items, in DynamoDB's typed JSON.
+        projection: which attributes to read, as for DynamoDB.
+
+    Returns:
+        The items that exist, and the keys that DynamoDB did not get to.
+
+    Raises:
+        TransientError, RequestRefusedError: see ``call``.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
+    """
+    wanted = {table: {"Keys": keys, "ConsistentRead": True, **projection}}
+    answer = call("dynamodb", "batch_get_item", RequestItems=wanted)
+    left = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
+    return answer["Responses"].get(table, []), left
+
+
 def scan(**parameters: Any) -> Iterator[list[dict[str, Any]]]:
     """Read a whole table.
 

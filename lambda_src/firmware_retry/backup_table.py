@@ -13,13 +13,14 @@ An item:
 ``thingId``       S     of the thing as read
 ``thingVersion``  N     of the thing as read
 ``timestamp``     S     ISO 8601, UTC
-``orphanedAt``    S     when its thing was found gone, ISO 8601, UTC
+``orphanedAt``    S     when it was kept aside, ISO 8601, UTC
 ``expiresAt``     N     a year later, epoch seconds
 ================  ====  ======================================================================
 
-A thing may vanish while it is overwritten, and live on under another name or id, with the values
-written: AWS IoT cannot rename a thing. So its backup becomes an orphan: the key gets ``#`` and the
-thingId, and no later backup of the name replaces it. No thing has ``#`` in its name:
+The values written may live on in another thing, although the one that was overwritten is gone or
+restored: AWS IoT cannot rename a thing, so tools copy it and delete it later. So a backup that is
+deleted or replaced is kept aside where anything was written over its originals: the key gets ``#``
+and the thingId, and no later backup of the name replaces it. No thing has ``#`` in its name:
 https://docs.aws.amazon.com/iot/latest/apireference/API_CreateThing.html
 
 The values written are stored beside the originals, and not taken from the settings: those may
@@ -61,7 +62,6 @@ class Backup:
     rest: Mapping[str, str] | None = None
     """Name to value of all other attributes; None in the backup of an adopted device."""
     thing_type: str = ""
-    is_orphan: bool = False
 
     @classmethod
     def of(cls, item: dict[str, Any]) -> "Backup":
@@ -87,7 +87,6 @@ class Backup:
             written={name: frozenset(value["SS"]) for name, value in item["written"]["M"].items()},
             rest=rest and {name: value["S"] for name, value in rest["M"].items()},
             thing_type=item.get("thingType", {}).get("S", ""),
-            is_orphan="orphanedAt" in item,
         )
 
     def is_of(self, thing: Thing) -> bool:
@@ -96,11 +95,13 @@ class Backup:
         return is_same or self.thing_id == thing.thing_id
 
     def resembles(self, thing: Thing) -> bool:
-        """Return whether a thing is as the workflow left the one that was backed up."""
-        holds = all(thing.attributes.get(name) in values for name, values in self.written.items())
-        rest = _without(self.written, thing)
-        as_left = rest == self.rest and thing.thing_type == self.thing_type
-        return bool(self.written) and holds and as_left
+        """Return whether a thing is as the workflow left the one that was backed up.
+
+        Its device may have written some of the attributes since, when it booted, but not all.
+        """
+        holds = any(thing.attributes.get(name) in values for name, values in self.written.items())
+        as_left = _without(self.written, thing) == self.rest and thing.thing_type == self.thing_type
+        return holds and as_left
 
     def originals_to_restore(self, thing: Thing) -> dict[str, str | None]:
         """Return the originals of the attributes that still have a value that was written."""
@@ -166,9 +167,9 @@ def store(thing: Thing, overwriting: Mapping[str, str] = MappingProxyType({})) -
         RequestRefusedError: see ``aws.call``.
     """
     previous = read(thing.name) or Backup(thing.name, thing.thing_id, {}, {})
-    if not previous.is_of(thing):
-        keep(thing.name)
     kept = previous.originals_to_restore(thing)
+    if kept.keys() != previous.written.keys():
+        keep(thing.name)
     originals = _collect_originals(thing, overwriting, kept)
     written = {name: previous.written[name] for name in kept}
     for name, value in overwriting.items():
@@ -229,7 +230,7 @@ def _make_item(
 
 
 def keep(device_id: str) -> None:
-    """Keep the backup of a thing that is gone, and may live on under another name or id.
+    """Keep a backup that is about to be deleted or replaced: another thing may need it.
 
     Does nothing where no value was written over an original. Safe to repeat.
 
@@ -237,7 +238,7 @@ def keep(device_id: str) -> None:
         TransientError, RequestRefusedError: see ``aws.call``.
     """
     item = aws.get_item(settings().backup_table, _key(device_id))
-    if item is None or not item["written"]["M"]:
+    if item is None or not item.get("written", {}).get("M"):
         return
     now = clock.now()
     orphan = {
@@ -255,8 +256,7 @@ def _key(device_id: str) -> dict[str, Any]:
 
 def _is_mark(name: str, thing: Thing) -> bool:
     value = thing.attributes.get(name)
-    known = (*settings().marks, *settings().foreign_marks)
-    return value is not None and any(marks.get(name) == value for marks in known)
+    return value is not None and any(marks.get(name) == value for marks in settings().known_marks)
 
 
 def _without(names: Container[str], thing: Thing) -> dict[str, str]:

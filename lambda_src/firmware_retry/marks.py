@@ -4,7 +4,8 @@ They are ``move_out_attributes`` and ``failed_attributes``. A thing holds them w
 record explains them: of this instance, or of another one over the same registry.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from firmware_retry.backup_table import Backup
@@ -16,25 +17,38 @@ _TABLE = "DeviceFirmwareRetries"
 """How the name of each instance's table of records ends."""
 
 Marks = Mapping[str, str]
-ListThings = Callable[[str, str], Iterable[list[tuple[str, Mapping[str, str]]]]]
+Page = list[tuple[str, Mapping[str, str]]]
 ReadBackup = Callable[[str], Backup | None]
 
 
-def list_holders(marks: Marks, list_things: ListThings) -> Iterator[list[str]]:
-    """Yield the names of the things that hold marks, page by page.
+@dataclass
+class Holders:
+    """The names of the things that hold marks, as listed."""
 
-    Args:
-        marks: all of them, name to value.
-        list_things: yields the names and attributes of the things that have a value of an
-            attribute, page by page; it gets name and value.
-    """
-    for page in list_things(*min(marks.items())):
-        yield [name for name, attributes in page if marks.items() <= attributes.items()]
+    whole: set[str] = field(default_factory=set)
+    """Of those that hold all marks of a kind of this instance."""
+    part: set[str] = field(default_factory=set)
+    """Of those that hold some, or foreign ones: not necessarily ones that this instance wrote."""
+
+    def add(self, page: Page, kinds: Sequence[Marks]) -> None:
+        """Add a page of things that hold a mark: their names and attributes."""
+        for name, attributes in page:
+            (self.whole if holds_any(attributes, kinds) else self.part).add(name)
 
 
-def holds_any(thing: Thing, kinds: Iterable[Marks]) -> bool:
-    """Return whether a thing holds all marks of a kind."""
-    return any(marks.items() <= thing.attributes.items() for marks in kinds)
+def list_pairs(kinds: Iterable[Marks]) -> list[tuple[str, str]]:
+    """Return each attribute of marks with its value, once."""
+    return sorted({pair for marks in kinds for pair in marks.items()})
+
+
+def holds_any(attributes: Mapping[str, str], kinds: Iterable[Marks]) -> bool:
+    """Return whether the attributes of a thing contain all marks of a kind."""
+    return any(marks.items() <= attributes.items() for marks in kinds)
+
+
+def holds_part(attributes: Mapping[str, str], kinds: Iterable[Marks]) -> bool:
+    """Return whether the attributes of a thing contain any mark of a kind."""
+    return any(marks.items() & attributes.items() for marks in kinds)
 
 
 def select_other_instances(tables: Iterable[str], own: str) -> list[str]:
@@ -59,7 +73,7 @@ def may_overwrite(item: dict[str, Any] | None) -> bool:
 
 
 def explains(item: dict[str, Any] | None, thing: Thing, read_backup: ReadBackup) -> bool:
-    """Return whether the record of a thing in this instance explains its marks, or cannot be read.
+    """Return whether a thing's record in this instance explains its marks, or cannot be read.
 
     Args:
         item: the record in DynamoDB's typed JSON; None where there is none.
@@ -71,9 +85,9 @@ def explains(item: dict[str, Any] | None, thing: Thing, read_backup: ReadBackup)
     try:
         if Record.of(item).away_since:
             return True
+        # Between the overwriting and the next write of its step, the backup explains the marks. A
+        # device that was claimed while it held marks of unknown origin has none.
+        backup = read_backup(thing.name)
     except UnreadableRecordError:  # of the CDK stack, or broken
         return True
-    # Between the overwriting and the next write of its step, the backup explains the marks. A
-    # device that was claimed while it held marks of unknown origin has none.
-    backup = read_backup(thing.name)
     return bool(backup and backup.originals_to_restore(thing))

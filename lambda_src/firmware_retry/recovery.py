@@ -13,8 +13,8 @@ either the overwriting step itself or the requester.
 All steps take the recovery run and may raise:
 
 - RecoverySupersededError: the run does not own the device (any more)
-- ThingNotFoundError: the thing is gone; its record was deleted, and its backup kept if the
-  attributes were overwritten
+- ThingNotFoundError: the thing is gone; its record was deleted, and its backup kept aside if
+  the attributes were overwritten
 - TransientError: the thing was changed since it was read, or see ``aws.call``
 - RequestRefusedError: see ``registry.update`` and ``registry.add_to_group``
 """
@@ -123,7 +123,7 @@ def restore(run: Run) -> list[str]:
         reason = _reason_to_restore(run, record) if is_away else Cause.COOLED_DOWN
         registry.update(thing, originals)
     if record.ending:
-        retries_table.end(record, record.ending, record.ending_up_to)
+        _end(record, record.ending, record.ending_up_to)
     else:
         retries_table.release(run, reason)
     return sorted(originals)
@@ -155,8 +155,6 @@ def _reason_to_restore(run: Run, record: Record) -> str:
 def _originals_to_restore(run: Run, thing: Thing) -> dict[str, str | None]:
     backup = backup_table.read(run.device_id)
     if backup is not None:
-        if not backup.is_of(thing):
-            backup_table.keep(run.device_id)
         return backup.originals_to_restore(thing)
     retries_table.read_owned(run)  # a concurrent duplicate may have ended the episode
     if _is_overwritten(thing):
@@ -236,7 +234,7 @@ def end_episode(record: Record, cause: Cause, up_to: int) -> bool:
         RecoverySupersededError: the record was changed since it was read.
     """
     if record.state is State.TRACKING:
-        retries_table.end(record, cause, up_to)
+        _end(record, cause, up_to)
         return True
     run = record.present_run
     if not retries_table.ask_to_end(run, cause, up_to).away_since:
@@ -255,7 +253,14 @@ def finish(run: Run) -> None:
         registry.update(thing, _originals_to_restore(run, thing))
     if record.is_notified and record.ending == Cause.SUCCEEDED:
         alerts.notify_healed(run, record)
-    retries_table.end(record, record.ending, record.ending_up_to)
+    _end(record, record.ending, record.ending_up_to)
+
+
+def _end(record: Record, cause: str, up_to: int) -> None:
+    if record.reset_retry_count:
+        # First: a copy of the thing may hold what was written over the originals.
+        backup_table.keep(record.device_id)
+    retries_table.end(record, cause, up_to)
 
 
 @contextmanager

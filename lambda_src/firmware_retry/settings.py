@@ -108,6 +108,11 @@ class Settings:
         return self.move_out_attributes, self.failed_attributes
 
     @property
+    def known_marks(self) -> tuple[Mapping[str, str], ...]:
+        """Return ``marks`` and those that were, or are, written by others or earlier."""
+        return (*self.marks, *self.foreign_marks)
+
+    @property
     def names_to_overwrite(self) -> tuple[str, ...]:
         """Return the names of all attributes that the workflow may overwrite, sorted."""
         return tuple(sorted({*self.move_out_attributes, *self.failed_attributes}))

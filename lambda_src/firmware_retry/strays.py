@@ -6,14 +6,19 @@ record explains, of this instance or of another one over the same registry. A st
 originals back where exactly one backup can be its own: of a thing of the same name, or of one that
 is gone and was the same but for its name.
 
+A thing that holds only a part of the marks, since its device wrote the others at boot, is reported
+where a backup can be its own. So is one with former marks of this instance, which ``foreign_marks``
+list, and it is restored where it holds all of them. Without a backup either may be what it was.
+
 The registry answers consistently, without fleet indexing:
 https://docs.aws.amazon.com/iot/latest/apireference/API_ListThings.html
 """
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 from firmware_retry import aws, backup_table, clock, history_table, marks, registry, retries_table
 from firmware_retry.backup_table import Backup
@@ -24,7 +29,7 @@ from firmware_retry.errors import (
     TransientError,
 )
 from firmware_retry.history_table import Transition
-from firmware_retry.marks import Marks
+from firmware_retry.marks import Holders
 from firmware_retry.record import Cause
 from firmware_retry.registry import Thing
 from firmware_retry.settings import settings
@@ -32,9 +37,12 @@ from firmware_retry.settings import settings
 _logger = logging.getLogger(__name__)
 
 MOST_PAGES = 200
-"""Pages of 250 things that a pass lists of each kind of marks."""
+"""Pages of 250 things that a pass lists of each mark."""
 MOST_STRAYS = 100
-"""Things without a record that a pass looks at; the next pass looks at others."""
+"""Things without a record that a pass looks at, with all marks and with a part of them each; the
+next pass looks at others."""
+_MOST_KEYS = 100
+"""https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html"""
 
 IsOver = Callable[[], bool]
 Originals = Mapping[str, str | None]
@@ -44,7 +52,7 @@ Originals = Mapping[str, str | None]
 class Marked:
     """The things that hold marks, as listed."""
 
-    names: set[str] = field(default_factory=set)
+    holders: Holders = field(default_factory=Holders)
     unexplained: set[str] = field(default_factory=set)
     """Those that no record of this instance explains, as far as its records were read."""
     failure: FirmwareRetryError | None = None
@@ -56,22 +64,20 @@ def list_marked() -> Marked:
 
     A device that is moved out has a claimed record before it has marks.
     """
-    marked = Marked()
+    holders = Holders()
     try:
-        for kind in settings().marks:
-            marked.names.update(_list_holders(kind))
+        for mark in marks.list_pairs(settings().known_marks):
+            _list_holders(holders, mark)
     except FirmwareRetryError as error:
         return Marked(failure=error)
-    marked.unexplained = set(marked.names)
-    return marked
+    return Marked(holders, holders.whole | holders.part)
 
 
-def _list_holders(kind: Marks) -> Iterator[str]:
-    pages = marks.list_holders(kind, registry.list_with_attribute)
-    for number, names in enumerate(pages, start=1):
-        yield from names
+def _list_holders(holders: Holders, mark: tuple[str, str]) -> None:
+    for number, page in enumerate(registry.list_with_attribute(*mark), start=1):
+        holders.add(page, settings().marks)
         if number == MOST_PAGES:
-            _logger.warning("not all things that hold marks were listed", extra={"marks": kind})
+            _logger.warning("not all things that hold marks were listed", extra={"mark": mark})
             return
 
 
@@ -84,36 +90,47 @@ def restore_all(marked: Marked, is_over: IsOver) -> Counter[str]:
 
     Returns:
         The number of strays by result: ``unmarked``; ``stray`` where the originals are unknown;
-        ``left`` or ``refused`` after an error.
+        ``left`` or ``refused`` after an error, or for lack of time.
     """
     results: Counter[str] = Counter()
     try:
         if marked.failure:
             raise marked.failure
-        found = _find_strays(marked.unexplained, is_over, results)
-        candidates = _find_candidates(found, marked.names)
+        found = _find_strays(marked, is_over, results)
+        candidates = _find_candidates(found, is_over)
     except FirmwareRetryError as error:
         return Counter({_log_failure("things that hold marks", error): 1})
-    results += Counter(_restore(thing, candidates[thing.name]) for thing in found)
+    results += Counter(filter(None, (_restore(thing, candidates[thing.name]) for thing in found)))
     # On each pass that looked at all it chose, so that the metric falls to 0 and no sooner.
     if results["stray"] or not results["left"]:
         _logger.info("strays counted", extra={"strays": results["stray"]})
     return results
 
 
-def _choose(names: set[str]) -> list[str]:
-    """Return names in random order, so that none keeps the others waiting for ever."""
-    return sorted(sorted(names), key=lambda _: clock.share())[:MOST_STRAYS]
+def _choose(marked: Marked, tables: list[str]) -> list[str]:
+    """Return the things to look at, in random order, so that none hides another one for ever.
+
+    Without those that other instances hold: thousands of them would hide a stray.
+    """
+    names = set(marked.unexplained)
+    for table in tables:
+        names -= _find_held(table, sorted(names))
+    parts = names - marked.holders.whole
+    return _shuffle(names - parts)[:MOST_STRAYS] + _shuffle(parts)[:MOST_STRAYS]
 
 
-def _find_strays(names: set[str], is_over: IsOver, results: Counter[str]) -> list[Thing]:
+def _shuffle(names: set[str]) -> list[str]:
+    return sorted(sorted(names), key=lambda _: clock.share())
+
+
+def _find_strays(marked: Marked, is_over: IsOver, results: Counter[str]) -> list[Thing]:
     """Return the things that hold marks, and that no record explains.
 
     Count in ``results`` those at which it could not look.
     """
-    tables = _list_other_instances() if names else []
+    tables = _list_other_instances() if marked.unexplained else []
     found = []
-    for name in _choose(names):
+    for name in _choose(marked, tables):
         if is_over():
             results["left"] += 1
             continue
@@ -133,7 +150,7 @@ def _find_stray(name: str, tables: list[str]) -> Thing | None:
     """
     try:
         thing = registry.describe(name)
-        is_marked = marks.holds_any(thing, settings().marks)
+        is_marked = marks.holds_part(thing.attributes, settings().known_marks)
         is_stray = is_marked and not _is_explained(thing, tables)
         return thing if is_stray and registry.describe(name) == thing else None
     except ThingNotFoundError:
@@ -143,7 +160,7 @@ def _find_stray(name: str, tables: list[str]) -> Thing | None:
 def _is_explained(thing: Thing, tables: list[str]) -> bool:
     item = aws.get_item(settings().retries_table, {"deviceId": {"S": thing.name}})
     is_own = marks.explains(item, thing, backup_table.read)
-    return is_own or any(_may_overwrite(table, thing.name) for table in tables)
+    return is_own or any(_find_held(table, [thing.name]) for table in tables)
 
 
 def _list_other_instances() -> list[str]:
@@ -152,32 +169,45 @@ def _list_other_instances() -> list[str]:
     return marks.select_other_instances(names, settings().retries_table)
 
 
-def _may_overwrite(table: str, name: str) -> bool:
-    """Return whether the record of another instance explains the marks, or cannot be read."""
+def _find_held(table: str, names: list[str]) -> set[str]:
+    """Return the things whose marks another instance explains, or whose records cannot be read."""
+    keys = [{"deviceId": {"S": name}} for name in names]
+    held = set()
     try:
-        item = aws.get_item(table, {"deviceId": {"S": name}})
+        for first in range(0, len(keys), _MOST_KEYS):
+            items, left = aws.get_items(table, keys[first : first + _MOST_KEYS])
+            holding = filter(marks.may_overwrite, items)
+            held |= {key["deviceId"]["S"] for key in (*holding, *left)}
     except RequestRefusedError as error:
         _logger.warning("records of another instance cannot be read", exc_info=error)
-        return True
-    return marks.may_overwrite(item)
+        return set(names)
+    return held
 
 
-def _find_candidates(found: list[Thing], marked: set[str]) -> dict[str, list[Originals]]:
-    """Return the different originals that each stray may have, by its name."""
+def _find_candidates(found: list[Thing], is_over: IsOver) -> dict[str, list[Originals]]:
+    """Return the different originals that each stray may have, by its name.
+
+    Raises:
+        TransientError: there is no time to look at all backups, or see ``aws.call``.
+        RequestRefusedError: see ``aws.call``.
+    """
     candidates: dict[str, list[Originals]] = {thing.name: [] for thing in found}
     if not found:
         return candidates
+    read_id = cache(_read_id)
     pairs = (
         (backup, thing) for page in backup_table.read_all() for backup in page for thing in found
     )
     for backup, thing in pairs:
+        if is_over():
+            raise TransientError("no time was left to find the originals of strays")
         originals, known = backup.originals_over(thing), candidates[thing.name]
-        if originals and originals not in known and _may_be_of(backup, thing, marked):
+        if originals and originals not in known and _may_be_of(backup, thing, read_id):
             known.append(originals)
     return candidates
 
 
-def _may_be_of(backup: Backup, thing: Thing, marked: set[str]) -> bool:
+def _may_be_of(backup: Backup, thing: Thing, read_id: Callable[[str], str]) -> bool:
     """Return whether a backup can be that of a stray.
 
     It can if it has the name of the thing, or is of a thing that is gone and was the same but for
@@ -185,21 +215,22 @@ def _may_be_of(backup: Backup, thing: Thing, marked: set[str]) -> bool:
     """
     if backup.device_id == thing.name:
         return True
-    return backup.resembles(thing) and (
-        backup.is_orphan or (backup.device_id not in marked and _is_gone(backup.device_id))
-    )
+    return backup.resembles(thing) and read_id(backup.device_id) != backup.thing_id
 
 
-def _is_gone(name: str) -> bool:
+def _read_id(name: str) -> str:
+    """Return the id of the thing that has a name now, or "" where there is none."""
     try:
-        registry.describe(name)
+        return registry.describe(name).thing_id
     except ThingNotFoundError:
-        return True
-    return False
+        return ""
 
 
 def _restore(thing: Thing, candidates: list[Originals]) -> str:
-    if len(candidates) != 1:
+    if not candidates and not marks.holds_any(thing.attributes, settings().marks):
+        return ""
+    is_whole = marks.holds_any(thing.attributes, settings().known_marks)
+    if len(candidates) != 1 or not is_whole:
         _logger.warning(
             "thing holds marks, and its originals are unknown",
             extra={"deviceId": thing.name, "candidates": len(candidates)},

@@ -101,7 +101,7 @@ locals {
     ReconcileDevices = {
       Registry     = ["iot:DescribeThing", "iot:UpdateThing", "iot:ListThingGroupsForThing"]
       Lists        = ["iot:ListThings", "dynamodb:ListTables"]
-      OtherRecords = ["dynamodb:GetItem"]
+      OtherRecords = ["dynamodb:BatchGetItem"]
       ThingGroups  = ["iot:DescribeThingGroup"]
       FailedGroup  = ["iot:AddThingToThingGroup", "iot:RemoveThingFromThingGroup"]
       FailedThings = ["iot:ListThingsInThingGroup"]

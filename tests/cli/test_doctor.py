@@ -617,6 +617,19 @@ def make_thing(name: str, **attributes: str) -> None:
     boto3.client("iot").create_thing(thingName=name, attributePayload={"attributes": attributes})
 
 
+def keep_originals(healthy: Fleet, written: dict[str, set[str]]) -> None:
+    """Those of a thing that is gone."""
+    item = {
+        "deviceId": "old#id",
+        "thingId": "id",
+        "attributes": {"FW": "2.26", "model": "wo:v8"},
+        "written": written,
+        "rest": {"site": "7"},
+        "thingType": "",
+    }
+    healthy.table("DeviceAttributeBackup").put_item(Item=item)
+
+
 def test_a_thing_with_marks_and_no_episode_is_found(healthy: Fleet) -> None:
     make_thing("stray", FW="moveOut", model="moveOut")
     said = only(healthy, "things with marks")
@@ -626,16 +639,7 @@ def test_a_thing_with_marks_and_no_episode_is_found(healthy: Fleet) -> None:
 
 def test_originals_that_may_be_its_own_are_named(healthy: Fleet) -> None:
     make_thing("stray", FW="moveOut", model="moveOut", site="7")
-    healthy.table("DeviceAttributeBackup").put_item(
-        Item={
-            "deviceId": "old#id",
-            "thingId": "id",
-            "attributes": {"FW": "2.26", "model": "wo:v8"},
-            "written": {"FW": {"moveOut"}, "model": {"moveOut"}},
-            "rest": {"site": "7"},
-            "thingType": "",
-        }
-    )
+    keep_originals(healthy, {"FW": {"moveOut"}, "model": {"moveOut"}})
     assert '{"FW": "2.26", "model": "wo:v8"} of old' in only(healthy, "things with marks")["do"]
 
 
@@ -658,23 +662,49 @@ def test_record_explains_marks_as_for_reconcile_devices(
     assert ("things with marks" in findings(healthy)) is is_stray
 
 
-def test_thing_that_holds_a_part_of_the_marks_is_no_stray(healthy: Fleet) -> None:
-    make_thing("other", FW="0", model="moveOut")
-    assert findings(healthy) == {}
+@pytest.mark.parametrize(
+    ("attributes", "is_stray"),
+    [
+        ({"FW": "0", "model": "moveOut", "site": "7"}, True),
+        ({"FW": "0", "model": "moveOut", "site": "8"}, False),
+        ({"FW": "formerOut", "site": "7"}, True),
+    ],
+)
+def test_a_part_of_the_marks_is_found_where_a_backup_can_be_of_the_thing(
+    healthy: Fleet, attributes: dict[str, str], *, is_stray: bool
+) -> None:
+    healthy.environment["FOREIGN_MARKS"] = '[{"FW": "formerOut"}]'
+    make_thing("stray", **attributes)
+    keep_originals(healthy, {"FW": {"moveOut", "formerOut"}, "model": {"moveOut"}})
+    assert ("things with marks" in findings(healthy)) is is_stray
+
+
+def test_a_backup_that_cannot_be_read_does_not_end_the_doctor(healthy: Fleet) -> None:
+    make_thing("pump-17", FW="moveOut", model="moveOut")
+    healthy.put("pump-17", "cooling_down", awaySince=None)
+    healthy.table("DeviceAttributeBackup").put_item(Item={"deviceId": "pump-17", "written": {}})
+    assert "things with marks" not in findings(healthy)
 
 
 @pytest.mark.parametrize("table", ["DeviceFirmwareRetries", "other-DeviceFirmwareRetries"])
 def test_a_device_that_is_away_is_no_such_thing(healthy: Fleet, table: str) -> None:
     make_thing("pump-17", FW="moveOut", model="moveOut")
     if table.startswith("other-"):
-        boto3.client("dynamodb").create_table(
-            TableName=table,
-            KeySchema=[{"AttributeName": "deviceId", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "deviceId", "AttributeType": "S"}],
-            BillingMode="PAY_PER_REQUEST",
-        )
+        make_records_of_another_instance(table)
         item = {"deviceId": "pump-17", "state": "failed"}
         healthy.table(table).put_item(Item=item)
     else:
         healthy.put("pump-17", "cooling_down")
     assert findings(healthy) == {}
+
+
+# Other instances
+
+
+def make_records_of_another_instance(table: str) -> None:
+    boto3.client("dynamodb").create_table(
+        TableName=table,
+        KeySchema=[{"AttributeName": "deviceId", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "deviceId", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )

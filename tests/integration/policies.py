@@ -153,6 +153,11 @@ def find_needed(
             for kind, write in item.items()
             for permission in find_needed(cloud, service, f"{kind}Item", write)
         }
+    if operation == "BatchGetItem":
+        return {
+            Permission("dynamodb:BatchGetItem", _arn(cloud, service, "table/{}", table))
+            for table in parameters["RequestItems"]
+        }
     operation = _ACTIONS.get(operation, operation)
     if (permission := Permission(f"{service}:{operation}", "*")) in LISTS:
         return {permission}

@@ -1,12 +1,13 @@
 """Marks: which things hold them, and which records explain them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from firmware_retry import marks
 from firmware_retry.backup_table import Backup
+from firmware_retry.marks import Holders
 from firmware_retry.registry import Thing
 
 MARKS = {"model": "moveOut", "FW": "moveOut"}
@@ -31,24 +32,33 @@ def make_record(**values: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("attributes", "holds"),
+    ("attributes", "whole", "part"),
     [
-        (MARKS, True),
-        ({**MARKS, "site": "7"}, True),
-        ({"model": "moveOut", "FW": "2.26"}, False),
-        ({"FW": "moveOut"}, False),
-        ({}, False),
+        (MARKS, True, True),
+        ({**MARKS, "site": "7"}, True, True),
+        ({"model": "moveOut", "FW": "2.26"}, False, True),
+        ({"FW": "moveOut"}, False, True),
+        ({}, False, False),
     ],
 )
-def test_thing_holds_marks_if_it_has_all_of_a_kind(attributes: dict[str, str], holds: bool) -> None:
-    def list_things(name: str, value: str) -> Iterator[list[tuple[str, Mapping[str, str]]]]:
-        assert MARKS[name] == value
-        yield [("dev-1", attributes)]
-        yield []
-
-    assert list(marks.list_holders(MARKS, list_things)) == [["dev-1"] if holds else [], []]
+def test_thing_holds_marks_if_it_has_all_of_a_kind_or_some(
+    attributes: dict[str, str], *, whole: bool, part: bool
+) -> None:
     kinds = [{"FW": "failed"}, MARKS]
-    assert marks.holds_any(make_thing(attributes), kinds) is holds
+    assert marks.holds_any(attributes, kinds) is whole
+    assert marks.holds_part(attributes, kinds) is part
+
+
+def test_holders_are_sorted_by_whether_they_hold_all_marks() -> None:
+    holders = Holders()
+    holders.add([("whole", MARKS), ("part", {"FW": "moveOut"})], [{"FW": "failed"}, MARKS])
+    holders.add([("part", {"FW": "moveOut"})], [MARKS])
+    assert holders == Holders(whole={"whole"}, part={"part"})
+
+
+def test_each_mark_is_listed_once() -> None:
+    pairs = marks.list_pairs([MARKS, {"FW": "moveOut", "model": "failed"}])
+    assert pairs == [("FW", "moveOut"), ("model", "failed"), ("model", "moveOut")]
 
 
 def test_tables_of_other_instances_have_the_same_name_behind_a_prefix() -> None:

@@ -1,5 +1,6 @@
 """Things that are renamed or created again while the workflow has overwritten their attributes."""
 
+import json
 from typing import Any
 
 import pytest
@@ -15,13 +16,14 @@ from firmware_retry.handlers import (
     clear_device_record,
     reconcile_devices,
     release_device,
+    reset_retry_count_to_failed_update,
     reset_retry_counter_and_move_out,
     restore_device_attributes,
 )
 from firmware_retry.registry import Thing
 from firmware_retry.strays import Marked
 
-from .conftest import BACKUP, RETRIES, Cloud, success
+from .conftest import BACKUP, RETRIES, Cloud, configure, success
 from .journey import FAILED, MOVED_OUT, ORIGINAL, Stage, begin, bring, use_up_a_cycle
 
 TEMPLATE = {"model": "wo:v8", "FW": "2.20"}
@@ -233,11 +235,26 @@ def test_two_things_with_the_same_originals_need_no_distinction(cloud: Cloud) ->
     assert reconcile() == {"unmarked": 2}
 
 
-def test_a_copy_of_a_device_that_still_cools_down_is_reported(cloud: Cloud) -> None:
-    bring(cloud, Stage.COOLING_DOWN)
+@pytest.mark.parametrize("until", ["success", "release", "next cycle"])
+def test_copy_of_an_overwritten_device_gets_its_originals_once_the_device_is_gone(
+    cloud: Cloud, until: str
+) -> None:
+    """The copy comes first: whatever happens before the device is deleted, its backup is kept."""
+    recovery = bring(cloud, Stage.COOLING_DOWN)
     cloud.create_thing("copy", **MOVED_OUT)
     assert reconcile() == {"stray": 1}
+    if until == "success":
+        clear_device_record.handler(success(LATER), None)
+    elif until == "release":
+        release_device.handler({"deviceId": "dev-1"}, None)
+    else:
+        restore_device_attributes.handler(recovery, None)
+        reset_retry_count_to_failed_update.handler(use_up_a_cycle(LATER), None)
+    assert "stray" in reconcile()
     assert cloud.attributes("copy") == MOVED_OUT
+    cloud.iot.delete_thing(thingName="dev-1")
+    assert reconcile()["unmarked"] == 1
+    assert cloud.attributes("copy") == ORIGINAL
 
 
 def test_a_copy_of_a_device_that_was_restored_is_reported(cloud: Cloud) -> None:
@@ -384,11 +401,11 @@ def test_a_thing_that_cannot_be_read_stops_no_other(
 
     monkeypatch.setattr(registry, "describe", refuse_other)
     names = {"other", "stray"}
-    assert strays.restore_all(Marked(names, names), lambda: False) == {result: 1, "stray": 1}
+    assert strays.restore_all(Marked(unexplained=names), lambda: False) == {result: 1, "stray": 1}
 
 
 def test_a_thing_that_vanished_since_it_was_listed_is_left_out(cloud: Cloud) -> None:
-    assert strays.restore_all(Marked({"gone"}, {"gone"}), lambda: False) == {}
+    assert strays.restore_all(Marked(unexplained={"gone"}), lambda: False) == {}
 
 
 @pytest.mark.parametrize(
@@ -409,8 +426,8 @@ def test_a_stray_that_cannot_be_restored_stops_no_other(
         update(thing, changes)
 
     monkeypatch.setattr(registry, "update", refuse_first)
-    names = {"new-1", "new-2"}
-    assert strays.restore_all(Marked(names, names), lambda: False) == {result: 1, "unmarked": 1}
+    marked = Marked(unexplained={"new-1", "new-2"})
+    assert strays.restore_all(marked, lambda: False) == {result: 1, "unmarked": 1}
 
 
 def test_a_pass_lists_pages_of_things_up_to_a_limit(
@@ -419,7 +436,7 @@ def test_a_pass_lists_pages_of_things_up_to_a_limit(
     pages = [[(f"marked-{number}", MOVED_OUT)] for number in range(3)]
     monkeypatch.setattr(registry, "list_with_attribute", lambda *_: iter(pages))
     monkeypatch.setattr(strays, "MOST_PAGES", 2)
-    assert strays.list_marked().names == {"marked-0", "marked-1"}
+    assert strays.list_marked().holders.whole == {"marked-0", "marked-1"}
     assert lines_of(caplog, "not all things that hold marks were listed")
 
 
@@ -432,15 +449,45 @@ def test_a_pass_looks_at_some_things_by_chance(
     shares = iter([0.9, 0.1])
     monkeypatch.setattr(clock, "share", lambda: next(shares))
     names = {"unknown-1", "unknown-2"}
-    strays.restore_all(Marked(names, names), lambda: False)
+    strays.restore_all(Marked(unexplained=names), lambda: False)
     (line,) = lines_of(caplog, "thing holds marks, and its originals are unknown")
     assert line["deviceId"] == "unknown-2"
 
 
-def test_a_part_of_the_marks_is_none(cloud: Cloud) -> None:
-    """``FW = 0`` may be what a factory writes."""
-    cloud.create_thing("other", model="moveOut", FW="0")
-    assert reconcile() == {}
+@pytest.mark.parametrize(
+    ("attributes", "found"),
+    [
+        ({"model": "moveOut", "FW": "2.27", "site": "7"}, {"stray": 1}),
+        # ``FW = moveOut`` may be what a factory writes: a backup has to have the other attributes.
+        ({"model": "wo:v8", "FW": "moveOut", "site": "8"}, {}),
+    ],
+)
+def test_thing_with_a_part_of_the_marks_is_reported_where_a_backup_can_be_its_own(
+    cloud: Cloud, attributes: dict[str, str], found: dict[str, int]
+) -> None:
+    recovery = bring(cloud, Stage.COOLING_DOWN)
+    cloud.iot.delete_thing(thingName="dev-1")
+    with pytest.raises(ThingNotFoundError):
+        restore_device_attributes.handler(recovery, None)
+    cloud.create_thing("new", **attributes)
+    assert reconcile() == found
+    assert cloud.attributes("new") == attributes
+
+
+@pytest.mark.parametrize("is_backed_up", [True, False])
+def test_former_marks_are_restored_where_a_backup_can_be_of_the_thing(
+    cloud: Cloud, environment: pytest.MonkeyPatch, *, is_backed_up: bool
+) -> None:
+    if is_backed_up:
+        bring(cloud, Stage.COOLING_DOWN)
+        rename(cloud, "dev-1", "new")
+    else:
+        cloud.create_thing("new", **MOVED_OUT)
+    former = json.dumps([{"model": "moveOut", "FW": "moveOut"}])
+    other = {"MOVE_OUT_ATTRIBUTES": '{"retry": "out"}', "FAILED_ATTRIBUTES": '{"retry": "failed"}'}
+    configure(environment, FOREIGN_MARKS=former, **other)
+    reconcile()
+    assert cloud.attributes("new") == (ORIGINAL if is_backed_up else MOVED_OUT)
 
 
 def test_a_refused_listing_fails_the_pass_at_its_end_only(
@@ -498,14 +545,42 @@ def test_a_device_of_an_instance_whose_records_cannot_be_read_is_left_alone(
     """Its tables may have a key of their own."""
     create_instance(cloud, state="tracking")
     cloud.create_thing("dev-2", **MOVED_OUT)
-    get_item = aws.get_item
 
-    def refusing(table: str, key: dict[str, Any]) -> Any:
-        if table.startswith("other-"):
-            raise RequestRefusedError("no permission", "AccessDeniedException")
-        return get_item(table, key)
+    def refusing(*_: Any) -> Any:
+        raise RequestRefusedError("no permission", "AccessDeniedException")
 
-    monkeypatch.setattr(aws, "get_item", refusing)
+    monkeypatch.setattr(aws, "get_items", refusing)
+    assert reconcile() == {}
+
+
+def test_thousands_of_devices_that_another_instance_holds_hide_no_stray(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(strays, "MOST_STRAYS", 1)
+    monkeypatch.setattr(strays, "_MOST_KEYS", 2)
+    monkeypatch.setattr("firmware_retry.clock.share", lambda: 0.5)
+    create_instance(cloud, state="cooling_down")
+    other = cloud.dynamodb.Table("other-DeviceFirmwareRetries")
+    for number in range(5):
+        cloud.create_thing(f"dev-{number}", **MOVED_OUT)
+        other.put_item(Item={"deviceId": f"dev-{number}", "state": "failed"})
+    cloud.create_thing("stray", **MOVED_OUT)
+    assert reconcile() == {"stray": 1}
+
+
+def test_devices_whose_records_dynamodb_did_not_get_to_are_left_to_the_next_pass(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create_instance(cloud, state="tracking")
+    cloud.create_thing("dev-2", **MOVED_OUT)
+    call = aws.call
+
+    def throttled(service: str, operation: str, **parameters: Any) -> Any:
+        if operation == "batch_get_item":
+            return {"Responses": {}, "UnprocessedKeys": parameters["RequestItems"]}
+        return call(service, operation, **parameters)
+
+    monkeypatch.setattr(aws, "call", throttled)
     assert reconcile() == {}
 
 
