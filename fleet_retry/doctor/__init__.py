@@ -29,6 +29,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "group queries": registry.check_group_queries,
         "devices that stayed": registry.check_devices_that_stayed,
         "things with marks": strays.check_strays,
+        "marks of other instances": strays.check_marks_of_others,
         "job events": registry.check_job_events,
         "membership events": registry.check_membership_events,
         "subscriptions": notifications.check_subscriptions,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 
@@ -12,6 +13,7 @@ from firmware_retry import marks
 from firmware_retry.marks import Holders
 from firmware_retry.registry import Thing
 from fleet_retry import backups, registry, tables
+from fleet_retry.deployment import DeploymentError
 from fleet_retry.doctor.context import SAMPLE_SIZE, Context
 from fleet_retry.doctor.findings import Finding, fault, note
 
@@ -34,6 +36,34 @@ def check_strays(context: Context) -> Iterator[Finding]:
             f"of {len(names)} things that hold marks and have no record, only {SAMPLE_SIZE}"
             " were looked at"
         )
+
+
+def check_marks_of_others(context: Context) -> Iterator[Finding]:
+    """No other instance overwrites attributes with values that foreign_marks should list."""
+    own = context.settings
+    known = marks.list_pairs(own.known_marks)
+    for table in _list_other_instances(context):
+        prefix = marks.prefix_of(table)
+        try:
+            other = replace(context.deployment, prefix=prefix).settings
+        except DeploymentError as error:
+            yield note(
+                f"the settings of the instance with the table {table} cannot be read: {error}",
+                "this module may take a value that it writes for an original",
+                "list its move_out_attributes and failed_attributes in foreign_marks",
+            )
+            continue
+        unknown = [
+            f"{name} = {value}"
+            for name, value in marks.list_pairs(other.marks)
+            if name in own.names_to_overwrite and (name, value) not in known
+        ]
+        if unknown:
+            yield fault(
+                f"the instance with the prefix {prefix!r} writes {', '.join(unknown)}",
+                "over the same thing, this one takes that for an original and restores it",
+                "list these attributes in foreign_marks",
+            )
 
 
 def _list_holders(context: Context) -> Holders:

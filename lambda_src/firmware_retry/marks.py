@@ -61,6 +61,11 @@ def select_other_instances(tables: Iterable[str], own: str) -> list[str]:
     return [name for name in tables if name.endswith(_TABLE) and name != own]
 
 
+def prefix_of(table: str) -> str:
+    """Return the ``name_prefix`` of the instance with a table of records that it has created."""
+    return table.removesuffix(_TABLE)
+
+
 def may_overwrite(item: dict[str, Any] | None) -> bool:
     """Return whether the device of an item is, or is being, overwritten, of whatever instance.
 

@@ -708,3 +708,36 @@ def make_records_of_another_instance(table: str) -> None:
         AttributeDefinitions=[{"AttributeName": "deviceId", "AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
     )
+
+
+@pytest.mark.parametrize(
+    ("other", "listed", "unknown"),
+    [
+        ({"FW": "moveOut", "model": "moveOut"}, [], ""),
+        ({"FW": "pumpsOut", "model": "moveOut"}, [], "writes FW = pumpsOut"),
+        ({"FW": "pumpsOut"}, [{"FW": "pumpsOut"}], ""),
+        ({"pumpsRetry": "out"}, [], ""),  # nothing that this module overwrites
+    ],
+)
+def test_marks_of_another_instance_have_to_be_listed(
+    healthy: Fleet, other: dict[str, str], listed: list[dict[str, str]], unknown: str
+) -> None:
+    make_records_of_another_instance("pumps-DeviceFirmwareRetries")
+    healthy.environment["FOREIGN_MARKS"] = json.dumps(listed)
+    present = healthy.answers["GetFunctionConfiguration"]
+    others = {**healthy.environment, "MOVE_OUT_ATTRIBUTES": json.dumps(other)}
+
+    def answer(asked: dict[str, Any]) -> Any:
+        is_other = asked["FunctionName"].startswith("pumps-")
+        return {"Environment": {"Variables": others}} if is_other else present(asked)
+
+    healthy.answers["GetFunctionConfiguration"] = answer
+    found = findings(healthy).get("marks of other instances", [{"what": ""}])
+    assert unknown in found[0]["what"]
+    assert bool(found[0]["what"]) is bool(unknown)
+
+
+def test_settings_of_another_instance_that_cannot_be_read_are_a_note(healthy: Fleet) -> None:
+    make_records_of_another_instance("pumps-DeviceFirmwareRetries")
+    (said,) = findings(healthy, "note")["marks of other instances"]
+    assert "the table pumps-DeviceFirmwareRetries cannot be read" in said["what"]
