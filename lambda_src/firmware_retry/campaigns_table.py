@@ -66,8 +66,11 @@ class Campaign:
 
     @property
     def last_resume(self) -> float:
-        """Return when it was resumed last, epoch seconds; 0 if never."""
-        return clock.epoch(self.resumed_at) if self.resumed_at else 0.0
+        """Return when it was resumed last, epoch seconds; 0 if never, or if that is no date."""
+        try:
+            return clock.epoch(self.resumed_at)
+        except (ValueError, OverflowError):
+            return 0.0
 
     def allows_since(self, record: Record) -> float:
         """Return since when its device may be acted on, epoch seconds.

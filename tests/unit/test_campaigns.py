@@ -70,6 +70,13 @@ def test_it_is_held_until_its_campaign_is_resumed(
     assert handle(failure(50)) == "counted"
 
 
+def test_a_moment_of_resuming_that_is_no_date_delays_no_device(
+    cloud: Cloud, away: Recovery
+) -> None:
+    cloud.resume("yesterday")
+    assert reconcile() == {"restored": 1}
+
+
 def test_one_that_is_held_costs_nothing_but_its_place_in_the_table(
     cloud: Cloud, away: Recovery
 ) -> None:
