@@ -28,7 +28,7 @@ change while a device is moved out.
 """
 
 import logging
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -196,6 +196,17 @@ def store(thing: Thing, overwriting: Mapping[str, str] = MappingProxyType({})) -
     except ConditionFailedError as error:
         if overwriting:
             raise TransientError("the backup holds a newer version of the thing") from error
+
+
+def can_overwrite(thing: Thing, names: Collection[str]) -> bool:
+    """Return whether the originals of attributes are known; another instance's marks are none.
+
+    Raises:
+        TransientError, RequestRefusedError: see ``aws.call``.
+    """
+    previous = read(thing.name)
+    kept = previous.originals_to_restore(thing) if previous else {}
+    return not any(_is_mark(name, thing) for name in names if name not in kept)
 
 
 def _collect_originals(

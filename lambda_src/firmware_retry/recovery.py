@@ -74,16 +74,21 @@ def _overwrite(run: Run, state: State, attributes: Mapping[str, str], wait_secon
         thing = registry.describe(run.device_id)
         record = retries_table.claim(run, state, wait_seconds, groups)
         try:
-            if not record.away_since:
+            # Attributes that cannot be overwritten must not keep an episode from its end. A
+            # concurrent worker has read the same version of the thing, and cannot either.
+            if not record.away_since and _may_overwrite(record, thing, attributes):
                 record = _move_away(run, record, thing, attributes, wait_seconds)
         except RequestRefusedError:
-            # Attributes that cannot be overwritten must not keep an episode from its end. A
-            # concurrent worker has read the same version of the thing, and is refused as well.
             if not record.ending:
                 raise
     if record.ending:
         finish(run)
     return record.due_at
+
+
+def _may_overwrite(record: Record, thing: Thing, attributes: Mapping[str, str]) -> bool:
+    """Return whether to overwrite attributes, or to try it until marks of others are gone."""
+    return not record.ending or backup_table.can_overwrite(thing, attributes.keys())
 
 
 def _move_away(

@@ -23,8 +23,8 @@ from firmware_retry.handlers import (
 from firmware_retry.registry import Thing
 from firmware_retry.strays import Marked
 
-from .conftest import BACKUP, RETRIES, Cloud, configure, success
-from .journey import FAILED, MOVED_OUT, ORIGINAL, Stage, begin, bring, use_up_a_cycle
+from .conftest import BACKUP, RETRIES, Cloud, configure, failure, success
+from .journey import FAILED, MOVED_OUT, ORIGINAL, Stage, begin, bring, handle, use_up_a_cycle
 
 TEMPLATE = {"model": "wo:v8", "FW": "2.20"}
 LATER = 1_000
@@ -602,6 +602,34 @@ def test_a_device_that_another_instance_holds_is_not_overwritten_until_it_is_bac
     assert cloud.attributes() == MOVED_OUT
     restore_device_attributes.handler(recovery, None)
     assert cloud.attributes() == ORIGINAL
+
+
+@pytest.mark.parametrize("ends_by", ["success", "release", "another campaign"])
+@pytest.mark.parametrize("finisher", ["its run", "a pass"])
+def test_an_episode_ends_while_another_instance_holds_its_device(
+    cloud: Cloud, fake_time: list[float], ends_by: str, finisher: str
+) -> None:
+    cloud.create_thing(**ORIGINAL)
+    cloud.iot.update_thing(thingName="dev-1", attributePayload={"attributes": MOVED_OUT})
+    begin()
+    recovery = use_up_a_cycle()
+    with pytest.raises(TransientError):
+        reset_retry_counter_and_move_out.handler(recovery, None)
+    if ends_by == "success":
+        clear_device_record.handler(success(1_000), None)
+    elif ends_by == "release":
+        assert release_device.handler({"deviceId": "dev-1"}, None) == {"releasing": ["dev-1"]}
+    else:
+        with pytest.raises(TransientError, match="its next episode has to wait"):
+            handle(failure(1_000, fw="2.28"))
+    if finisher == "its run":
+        reset_retry_counter_and_move_out.handler(recovery, None)
+    else:
+        create_instance(cloud, deviceId="dev-1", state="cooling_down")
+        fake_time[0] += 3_600
+        reconcile()
+    assert (cloud.record(), cloud.backup(), cloud.attributes()) == (None, None, MOVED_OUT)
+    assert handle(failure(2_000, fw="2.28")) == "counted"
 
 
 def test_a_stray_that_fails_again_is_still_found(cloud: Cloud) -> None:
