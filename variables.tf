@@ -423,7 +423,7 @@ variable "failed_thing_group_name" {
 
 variable "existing_failed_thing_group" {
   description = <<-EOT
-    Your own static thing group for the devices that failed every cycle. `failed_thing_group_name` is then unused. null creates one. Several fleets may share it. After a change, failed devices are put into the new group, and none is released.
+    Your own static thing group for the devices that failed every cycle. `failed_thing_group_name` is then unused. null creates one. Several fleets may share it. After a change, failed devices are put into the new group, and none is released; the module removes them from the former group neither then nor later.
     - `arn`: ARN of the thing group.
   EOT
   type        = object({ arn = string })
