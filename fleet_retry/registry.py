@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from botocore.exceptions import ClientError
 
+from firmware_retry.failed_group import Group
 from firmware_retry.registry import Thing
 from fleet_retry.deployment import Deployment, is_missing
-
-
-@dataclass(frozen=True)
-class Group:
-    """A static thing group."""
-
-    group_id: str
-    members: frozenset[str]
-    """Names of things."""
 
 
 def read_thing(deployment: Deployment, name: str) -> Thing | None:

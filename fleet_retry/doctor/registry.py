@@ -31,7 +31,7 @@ def check_indexing(context: Context) -> Iterator[Finding]:
 def check_failed_group(context: Context) -> Iterator[Finding]:
     """Check that the failed group exists and holds all devices that were put into it."""
     group = registry.read_failed_group(context.deployment)
-    review = failed_group.sort(context.census.settled, group.group_id, group.members)
+    review = failed_group.sort(context.census.settled, group)
     if review.missing:
         name = context.settings.failed_thing_group_name
         cause = "was replaced" if review.is_replaced else "was emptied"

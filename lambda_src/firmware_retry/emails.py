@@ -261,11 +261,11 @@ def group_mail(alert: Alert) -> Mail:
         else "was emptied"
     )
     return Mail(
-        _subject(f"Missing from the failed group, and put back: {devices}"),
+        _subject(f"Missing from the failed group: {devices}"),
         f"The thing group {group} {cause}.\n\n"
         f"Missing from it since then: {devices} (noticed {_short(alert['noticedAt'])}). They were"
-        " not released: ReconcileDevices puts them into the group, and leaves their attributes as"
-        " they are.\n\n"
+        " not released: from now on ReconcileDevices puts them into the group, and leaves their"
+        " attributes as they are.\n\n"
         "You need not do anything. To release them on purpose:\n\n"
         f"  {_command('release', '--state', 'failed')}\n",
     )

@@ -12,8 +12,9 @@ from firmware_retry import history_table, registry
 from firmware_retry.settings import settings
 
 MOST_REMOVED = 10
-"""So many devices may be removed between two passes, or a tenth of all if that is more. Events of
-removal release no more within an hour."""
+"""So many devices may be released by their removal in this hour and the one before, or a tenth of
+all if that is more. Events of removal release no more than ten: only a pass knows how many await an
+operator."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,16 @@ class Settled:
     device_id: str
     group_id: str
     """The id of the thing group that it was put into; empty in a record of an earlier version."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """The present failed group."""
+
+    group_id: str
+    members: Collection[str]
+    removals: int = 0
+    """How many devices were released by their removal lately."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +53,8 @@ class Review:
     """Whether devices are missing because the group was replaced."""
 
 
-def review(settled: Collection[Settled]) -> Review:
-    """Compare the settled devices with the failed group.
+def read() -> Group:
+    """Read the failed group.
 
     Raises:
         RequestRefusedError: the group does not exist.
@@ -51,35 +62,26 @@ def review(settled: Collection[Settled]) -> Review:
     name = settings().failed_thing_group_name
     # First: a group that is replaced in between has another id than that of its members.
     group_id = registry.group_id(name) or ""
-    listed = registry.members_of(name)
-    return sort(settled, group_id, listed, history_table.read_removals())
+    return Group(group_id, registry.members_of(name), history_table.read_removals())
 
 
-def sort(
-    settled: Collection[Settled], group_id: str, listed: Collection[str], released: int = 0
-) -> Review:
-    """Sort the settled devices by the id of the failed group and the listing of its members.
-
-    Args:
-        settled: as recorded.
-        group_id: the id of the present group.
-        listed: the names of its members.
-        released: how many devices events of removal have released within the hour.
-    """
+def sort(settled: Collection[Settled], group: Group) -> Review:
+    """Sort the settled devices by what the group says about them."""
 
     def names(*, is_listed: bool, is_recorded: bool) -> list[str]:
         return [
             device.device_id
             for device in settled
-            if (device.device_id in listed) is is_listed
-            and (device.group_id == group_id) is is_recorded
+            if (device.device_id in group.members) is is_listed
+            and (device.group_id == group.group_id) is is_recorded
         ]
 
     of_another_group = names(is_listed=False, is_recorded=False)
     removed = names(is_listed=False, is_recorded=True)
-    is_emptied = len(removed) + released > max(MOST_REMOVED, len(settled) // 10)
+    awaited = len(settled) + group.removals
+    is_emptied = len(removed) + group.removals > max(MOST_REMOVED, awaited // 10)
     return Review(
-        group_id=group_id,
+        group_id=group.group_id,
         members=names(is_listed=True, is_recorded=True),
         unrecorded=names(is_listed=True, is_recorded=False),
         removed=[] if is_emptied else removed,

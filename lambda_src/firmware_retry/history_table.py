@@ -35,6 +35,16 @@ that no message begins an episode that a later one has ended:
                            back to one of them has not begun another update
 ``expiresAt``        N     epoch seconds
 ===================  ====  ===================================================================
+
+One item per hour counts the failed devices that were released by their removal from the failed
+group:
+
+=============  ====  =========================================================================
+``deviceId``   S     ``#removals``
+``at``         S     the hour: ISO 8601, UTC, without minutes
+``removals``   N
+``expiresAt``  N     a day later, epoch seconds
+=============  ====  =========================================================================
 """
 
 from collections.abc import Collection
@@ -52,7 +62,7 @@ FREE = "free"
 TRANSITIONS = "0"
 """Sort keys of transitions are not less than this."""
 _LATEST_END = "#end"
-_DAY = 86_400
+_DAY, _HOUR = 86_400, 3_600
 
 
 @dataclass(frozen=True)
@@ -247,40 +257,75 @@ def _expiry(moment: float, history_days: int) -> dict[str, str]:
     return {"N": str(int(moment) + history_days * _DAY)}
 
 
-def count_removal() -> int:
-    """Count a removal from the failed group that an event reported; return those of this hour.
+def reserve_removal(most: int) -> bool:
+    """Count a release by removal from the failed group, unless there were as many lately.
+
+    Args:
+        most: how many there may be in this hour and the one before.
+
+    Returns:
+        Whether it was counted.
 
     Raises:
         TransientError, RequestRefusedError: see ``aws.call``.
     """
-    answer = aws.call(
-        "dynamodb",
-        "update_item",
-        TableName=settings().history_table,
-        Key=_key_of_removals(),
-        UpdateExpression="SET expiresAt = :expires ADD removals :one",
-        ExpressionAttributeValues={
-            ":expires": {"N": str(int(clock.now()) + _DAY)},
-            ":one": {"N": "1"},
-        },
-        ReturnValues="UPDATED_NEW",
-    )
-    return int(answer["Attributes"]["removals"]["N"])
+    left = most - _read_removals(hours_ago=1)
+    if left <= 0:
+        return False
+    try:
+        _add_removals(1, left)
+    except ConditionFailedError:
+        return False
+    return True
+
+
+def count_removals(number: int) -> None:
+    """Count releases by removal from the failed group.
+
+    Raises:
+        TransientError, RequestRefusedError: see ``aws.call``.
+    """
+    _add_removals(number)
 
 
 def read_removals() -> int:
-    """Read how many removals from the failed group events have reported in this hour.
+    """Read how many devices were released by their removal in this hour and the one before.
 
     Raises:
         TransientError, RequestRefusedError: see ``aws.call``.
     """
-    item = aws.get_item(settings().history_table, _key_of_removals())
+    return _read_removals(hours_ago=1) + _read_removals(hours_ago=0)
+
+
+def _add_removals(number: int, left: int | None = None) -> None:
+    values = {
+        ":number": {"N": str(number)},
+        ":expires": {"N": str(int(clock.now()) + _DAY)},
+    }
+    condition: dict[str, Any] = {}
+    if left is not None:
+        condition["ConditionExpression"] = "attribute_not_exists(removals) OR removals < :left"
+        values[":left"] = {"N": str(left)}
+    aws.call(
+        "dynamodb",
+        "update_item",
+        TableName=settings().history_table,
+        Key=_key_of_removals(hours_ago=0),
+        UpdateExpression="SET expiresAt = :expires ADD removals :number",
+        ExpressionAttributeValues=values,
+        **condition,
+    )
+
+
+def _read_removals(hours_ago: int) -> int:
+    item = aws.get_item(settings().history_table, _key_of_removals(hours_ago))
     return int(item["removals"]["N"]) if item else 0
 
 
-def _key_of_removals() -> dict[str, Any]:
+def _key_of_removals(hours_ago: int) -> dict[str, Any]:
+    hour = clock.iso(clock.now() - hours_ago * _HOUR)[:13]
     # No thing has such a name.
-    return {"deviceId": {"S": "#removals"}, "at": {"S": clock.iso(clock.now())[:13]}}
+    return {"deviceId": {"S": "#removals"}, "at": {"S": hour}}
 
 
 def _key_of_end(device_id: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from firmware_retry import (
     clock,
     executions,
     failed_group,
+    history_table,
     recovery,
     retries_table,
     strays,
@@ -208,19 +209,45 @@ def _look_after_settled(moment: float, settled: list[Settled], is_over: IsOver) 
     if not settled or is_over():
         return Counter({"left": len(settled)})
     try:
-        review = failed_group.review(settled)
+        group = failed_group.read()
+        review = failed_group.sort(settled, group)
+        # A deleted thing does not prove that somebody emptied its group.
+        gone = _find_gone(moment, review.missing, is_over)
+        review = failed_group.sort([item for item in settled if item.device_id not in gone], group)
         _notify_of_missing(review)
     except FirmwareRetryError as error:
-        group = settings().failed_thing_group_name
-        return Counter({_log_failure(f"all in {group}", error): len(settled)})
-    tally = Counter({"failed": len(review.members)})
+        name = settings().failed_thing_group_name
+        return Counter({_log_failure(f"all in {name}", error): len(settled)})
+    tally = Counter({"failed": len(review.members), "gone": len(gone)})
     for act, names in (
         (_put_back, review.missing),
         (_release, review.removed),
         (partial(_record_group, review.group_id), review.unrecorded),
     ):
         tally += _act_on_all(partial(_unless_changed, moment, act), names, is_over)
-    return tally
+    return tally + _count_removals(tally["released"])
+
+
+def _count_removals(released: int) -> Counter[str]:
+    """Count releases for the next passes: a group may be emptied slowly."""
+    try:
+        if released:
+            history_table.count_removals(released)
+    except FirmwareRetryError as error:
+        return Counter({_log_failure("number of releases", error): 1})
+    return Counter()
+
+
+def _find_gone(moment: float, names: list[str], is_over: IsOver) -> set[str]:
+    """Return the devices whose things were deleted, and end their episodes."""
+    look = partial(_unless_changed, moment, _look_at_thing)
+    results = map_concurrently(lambda name: "left" if is_over() else _act_on(look, name), names)
+    return {name for name, result in zip(names, results, strict=True) if result == "gone"}
+
+
+def _look_at_thing(record: Record) -> str:
+    recovery.require_thing(record.present_run)
+    return "failed"
 
 
 def _notify_of_missing(review: Review) -> None:

@@ -197,6 +197,12 @@ def _join(run: Run) -> None:
     retries_table.mark_joined(run, group_id or "")
 
 
+def require_thing(run: Run) -> None:
+    """Check that the thing of a run was not deleted."""
+    with _end_with_thing(run):
+        registry.describe(run.device_id)
+
+
 def was_removed(record: Record) -> bool:
     """Return whether a device was removed from the failed group into which it had been put.
 

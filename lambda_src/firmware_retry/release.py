@@ -74,9 +74,8 @@ def release_removed(name: str, removed_at: int) -> str:
 
     Returns:
         As ``release_one``, or ``not_settled`` when it was not an operator who removed the thing, or
-        when nothing proves that: the group is empty, or many were removed within this hour, so it
-        may have been deleted, replaced or emptied. ReconcileDevices compares it with all failed
-        devices.
+        when nothing proves that: the group is empty, or many were released lately, so it may have
+        been deleted, replaced or emptied. ReconcileDevices compares it with all failed devices.
 
     Raises:
         TransientError, BackupMissingError, RequestRefusedError: the device was not released.
@@ -91,8 +90,8 @@ def release_removed(name: str, removed_at: int) -> str:
             return "not_settled"
     except ThingNotFoundError:
         return "gone"
-    is_emptied = not registry.has_members(settings().failed_thing_group_name)
-    if is_emptied or history_table.count_removal() > failed_group.MOST_REMOVED:
+    has_others = registry.has_members(settings().failed_thing_group_name)
+    if not has_others or not history_table.reserve_removal(failed_group.MOST_REMOVED):
         return "not_settled"
     return _end_episode(record)
 

@@ -95,7 +95,7 @@ locals {
       FailedThings = ["iot:DescribeThingGroup", "iot:ListThingsInThingGroup"]
       RetriesTable = ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
       BackupTable  = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"]
-      HistoryTable = ["dynamodb:PutItem", "dynamodb:UpdateItem"]
+      HistoryTable = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
       Alerts       = ["sns:Publish"]
     }
     ReconcileDevices = {
@@ -107,7 +107,7 @@ locals {
       FailedThings = ["iot:ListThingsInThingGroup"]
       RetriesTable = ["dynamodb:Scan", "dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
       BackupTable  = ["dynamodb:Scan", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"]
-      HistoryTable = ["dynamodb:GetItem", "dynamodb:PutItem"]
+      HistoryTable = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
       Campaigns    = ["dynamodb:Scan", "dynamodb:GetItem", "dynamodb:UpdateItem"]
       Alerts       = ["sns:Publish"]
       Recoveries   = ["states:StartExecution"]

@@ -561,7 +561,7 @@ def test_refilled_group_has_an_email_of_its_own(
         alerts.notify_group_refilled("group-1", 71, is_replaced=is_replaced)
     assert mail() == {"mails": 1}
     (received,) = operators.mails()
-    assert received.subject == "Missing from the failed group, and put back: 71 failed devices"
+    assert received.subject == "Missing from the failed group: 71 failed devices"
     assert f"The thing group {GROUP} {cause}" in received.text
     assert "They were not released" in received.text
     assert f"  fleet-retry release --region {REGION} --state failed\n" in received.text

@@ -726,6 +726,41 @@ def test_no_more_than_ten_devices_or_a_tenth_are_released_by_their_absence(
     assert alerts_of(cloud) == []
 
 
+def test_deleted_failed_things_do_not_count_as_emptied(
+    cloud: Cloud, fake_time: list[float]
+) -> None:
+    deleted = 12
+    names = fill_group(cloud, 30)
+    for name in names[:deleted]:
+        cloud.remove_from(GROUP, name)
+        cloud.iot.delete_thing(thingName=name)
+    cloud.remove_from(GROUP, "failed-29")
+    fake_time[0] += HOUR
+    assert reconcile() == {"failed": 29 - deleted, "gone": deleted, "released": 1}
+    assert alerts_of(cloud) == []
+    assert cloud.attributes("failed-29") == ORIGINAL
+
+
+def test_alert_counts_missing_devices_that_exist(cloud: Cloud, fake_time: list[float]) -> None:
+    names = fill_group(cloud, 14)
+    for name in names[:12]:
+        cloud.remove_from(GROUP, name)
+    cloud.iot.delete_thing(thingName=names[0])
+    fake_time[0] += HOUR
+    assert reconcile() == {"failed": 2, "gone": 1, "put_back": 11}
+    assert alerts_of(cloud) == [("failed_group_refilled", 11, False)]
+
+
+def test_releases_that_cannot_be_counted_are_made(
+    cloud: Cloud, fake_time: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill_group(cloud, 2)
+    cloud.remove_from(GROUP, "failed-1")
+    monkeypatch.setattr("firmware_retry.history_table.count_removals", throttle)
+    fake_time[0] += HOUR
+    assert reconcile() == {"failed": 1, "released": 1, "left": 1}
+
+
 def test_group_that_is_replaced_during_a_pass_releases_no_device(
     cloud: Cloud, fake_time: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,6 +20,7 @@ from firmware_retry.handlers import (
     restore_device_attributes,
     send_sns_notification,
 )
+from firmware_retry.record import GRACE_SECONDS
 from firmware_retry.release import Results
 
 from .conftest import BACKUP, GROUP, RETRIES, Cloud, failure
@@ -273,20 +274,52 @@ def test_event_of_removal_that_no_operator_decided_releases_no_device(
     assert (cloud.record(), cloud.attributes()) == (before, FAILED)
 
 
+def remove_one_by_one(cloud: Cloud, names: list[str]) -> None:
+    for name in names:
+        cloud.remove_from(GROUP, name)
+        report_removal(name=name)
+
+
+def kept_of(cloud: Cloud, names: list[str]) -> list[str]:
+    return [name for name in names if cloud.record(name)]
+
+
+@pytest.mark.parametrize("pause", [0, 1_800])
 def test_events_release_no_more_devices_of_an_emptied_group_than_a_pass_does(
+    cloud: Cloud, fake_time: list[float], pause: int
+) -> None:
+    """Also where an hour of the clock ends while somebody empties it."""
+    names = [f"dev-{number}" for number in range(14)]
+    for name in names:
+        bring(cloud, Stage.NOTIFIED, name)
+    fake_time[0] += GRACE_SECONDS + 1
+    remove_one_by_one(cloud, names[:7])
+    fake_time[0] += pause
+    remove_one_by_one(cloud, names[7:])
+    kept = kept_of(cloud, names)
+    assert kept == names[10:]
+    assert reconcile_devices.handler({}, None)["put_back"] == 4
+    assert sorted(cloud.members()) == sorted(kept)
+
+
+def test_slow_emptying_releases_no_more_devices_across_passes(
     cloud: Cloud, fake_time: list[float]
 ) -> None:
     names = [f"dev-{number}" for number in range(14)]
     for name in names:
         bring(cloud, Stage.NOTIFIED, name)
-    for name in names:
+    fake_time[0] += GRACE_SECONDS + 1
+    for name in names[:7]:
         cloud.remove_from(GROUP, name)
-        report_removal(name=name)
-    kept = {name for name in names if cloud.record(name)}
-    assert len(kept) == 4
-    fake_time[0] += 600
+    assert reconcile_devices.handler({}, None)["released"] == 7
+    fake_time[0] += 900
+    remove_one_by_one(cloud, names[7:])
+    assert kept_of(cloud, names) == names[10:]
     assert reconcile_devices.handler({}, None)["put_back"] == 4
-    assert set(cloud.members()) == kept
+    fake_time[0] += 7_200
+    for name in names[10:]:
+        cloud.remove_from(GROUP, name)
+    assert reconcile_devices.handler({}, None)["released"] == 4
 
 
 def test_nor_is_one_before_people_were_told(cloud: Cloud) -> None:
