@@ -31,6 +31,7 @@ that no message begins an episode that a later one has ended:
 ``endId``            S     identifies the end
 ``upTo``             N     messages sent before are stale, milliseconds since the epoch
 ``succeeded``        S     the campaign of the success, where there was no episode
+``reportedBy``       S     ``device`` or ``jobs``: who reported the success, or the episode
 ``formerCampaigns``  SS    the campaigns that ended because another one began; a device that falls
                            back to one of them has not begun another update
 ``expiresAt``        N     epoch seconds
@@ -54,7 +55,7 @@ from typing import Any
 
 from firmware_retry import aws, clock
 from firmware_retry.aws import ConditionFailedError
-from firmware_retry.message import Message
+from firmware_retry.message import Message, Reporter
 from firmware_retry.settings import settings
 
 FREE = "free"
@@ -154,6 +155,8 @@ class LatestEnd:
     """The campaign of a success without an episode; otherwise empty."""
     former_campaigns: tuple[str, ...] = ()
     """The campaigns that ended because another one began, just before."""
+    reported_by: str = Reporter.DEVICE
+    """A ``Reporter``: of the episode, or of the success."""
 
     @classmethod
     def of(cls, item: dict[str, Any]) -> "LatestEnd":
@@ -167,6 +170,7 @@ class LatestEnd:
             up_to=int(item["upTo"]["N"]),
             succeeded=item.get("succeeded", {}).get("S", ""),
             former_campaigns=tuple(sorted(item.get("formerCampaigns", {}).get("SS", ()))),
+            reported_by=item.get("reportedBy", {}).get("S", Reporter.DEVICE),
         )
 
     def ends(self, failure: Message) -> bool:
@@ -212,11 +216,11 @@ def has_begun(device_id: str, campaign: str) -> bool:
 
 
 def make_end_put(
-    device_id: str, up_to: int, former_campaigns: Collection[str] = ()
+    device_id: str, up_to: int, reporter: Reporter, former_campaigns: Collection[str] = ()
 ) -> dict[str, Any]:
     """Return the write of the end of an episode, as one action of ``TransactWriteItems``."""
     former = {"formerCampaigns": {"SS": sorted(former_campaigns)}} if former_campaigns else {}
-    item = _make_end(device_id, up_to) | former
+    item = _make_end(device_id, up_to, reporter) | former
     return {"Put": {"TableName": settings().history_table, "Item": item}}
 
 
@@ -241,7 +245,8 @@ def record_success(success: Message) -> None:
     Raises:
         TransientError, RequestRefusedError: see ``aws.call``.
     """
-    item = _make_end(success.device_id, success.sent_at) | {"succeeded": {"S": success.campaign}}
+    end = _make_end(success.device_id, success.sent_at, success.reported_by)
+    item = end | {"succeeded": {"S": success.campaign}}
     with suppress(ConditionFailedError):  # a later end makes the same messages stale
         aws.call(
             "dynamodb",
@@ -332,10 +337,11 @@ def _key_of_end(device_id: str) -> dict[str, Any]:
     return {"deviceId": {"S": device_id}, "at": {"S": _LATEST_END}}
 
 
-def _make_end(device_id: str, up_to: int) -> dict[str, Any]:
+def _make_end(device_id: str, up_to: int, reporter: Reporter) -> dict[str, Any]:
     return {
         **_key_of_end(device_id),
         "endId": {"S": clock.unique_id()},
         "upTo": {"N": str(up_to)},
+        "reportedBy": {"S": reporter},
         "expiresAt": _expiry(clock.now(), settings().history_days),
     }

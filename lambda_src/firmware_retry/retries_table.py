@@ -505,7 +505,7 @@ def end(record: Record, reason: str, up_to: int) -> None:
         },
     }
     backup = {"Delete": {"TableName": settings().backup_table, "Key": key}}
-    latest = history_table.make_end_put(record.device_id, up_to, former)
+    latest = history_table.make_end_put(record.device_id, up_to, record.reported_by, former)
     try:
         _write_together({"Delete": delete}, backup, history_table.make_put(ended), latest)
     except ConditionFailedError as refused:

@@ -3,7 +3,8 @@
 Messages are handled in any order, and a device may keep them for days. So a failure that was sent
 before an end is stale. A device's clock may be days behind as well: a failure that seems to be old
 is not stale if its campaign is not in the device's history, because it is the first one of a new
-campaign.
+campaign. Where AWS IoT Jobs reports for the device as well, it begins the new campaign, by a clock
+that is right, and messages that the device kept begin nothing.
 """
 
 from firmware_retry import history_table
@@ -25,7 +26,9 @@ def is_stale(message: Message, latest: LatestEnd) -> bool:
     """
     if message.sent_at >= latest.up_to:
         return False
-    return latest.ends(message) or not _is_of_new_campaign(message)
+    if latest.ends(message) or _is_by_jobs(latest):
+        return True
+    return not _is_of_new_campaign(message)
 
 
 def outcome_of(message: Message, record: Record) -> Outcome:
@@ -51,7 +54,7 @@ def first_sent_at(message: Message, latest: LatestEnd) -> int:
     """
     if not 0 < latest.up_to <= message.sent_at:
         return 0
-    if message.is_of_unknown_campaign or settings().job_events_enabled:
+    if message.is_of_unknown_campaign or _is_by_jobs(latest):
         return latest.up_to
     has_begun = history_table.has_begun(message.device_id, message.campaign)
     return latest.up_to if has_begun else 0
@@ -72,7 +75,11 @@ def is_success_of(record: Record, success: Message) -> bool:
 
 
 def _is_of_new_campaign(message: Message) -> bool:
-    # Where AWS IoT Jobs reports as well, it begins the new campaign, by a clock that is right.
-    if message.is_fresh or message.is_of_unknown_campaign or settings().job_events_enabled:
+    is_right = message.is_fresh or message.reported_by is Reporter.JOBS
+    if is_right or message.is_of_unknown_campaign:
         return False
     return not history_table.has_begun(message.device_id, message.campaign)
+
+
+def _is_by_jobs(latest: LatestEnd) -> bool:
+    return settings().job_events_enabled and latest.reported_by == Reporter.JOBS

@@ -11,11 +11,9 @@ locals {
     RetriesTable = [var.tables.retries.arn]
     BackupTable  = [var.tables.backup.arn]
     HistoryTable = [var.tables.history.arn]
-    # Only where the clocks of devices decide which campaign is later.
-    HistoryQueries = var.job_events_enabled ? [] : [var.tables.history.arn]
-    Campaigns      = [var.tables.campaigns.arn]
-    Alerts         = [var.alerts_topic_arn]
-    Recoveries     = values(local.recovery_arns)
+    Campaigns    = [var.tables.campaigns.arn]
+    Alerts       = [var.alerts_topic_arn]
+    Recoveries   = values(local.recovery_arns)
     RecoveryRuns = [
       for name in values(var.recovery_state_machine_names) :
       format(module.names.arn, "states", "execution:${name}:*")
@@ -31,9 +29,8 @@ locals {
   # The calls of each step by concern. These, its log, its traces and the key are its policy.
   steps = {
     CheckIfDeviceExists = {
-      Registry       = ["iot:DescribeThing"]
-      HistoryTable   = ["dynamodb:GetItem"]
-      HistoryQueries = ["dynamodb:Query"]
+      Registry     = ["iot:DescribeThing"]
+      HistoryTable = ["dynamodb:GetItem", "dynamodb:Query"]
     }
     StoreDeviceAttributes = {
       BackupTable = ["dynamodb:GetItem", "dynamodb:PutItem"]
@@ -43,8 +40,8 @@ locals {
       HistoryTable = ["dynamodb:PutItem", "dynamodb:ConditionCheckItem"]
     }
     IncrementRetryCounter = {
-      RetriesTable   = ["dynamodb:UpdateItem"]
-      HistoryQueries = ["dynamodb:Query"]
+      RetriesTable = ["dynamodb:UpdateItem"]
+      HistoryTable = ["dynamodb:Query"]
     }
     ResetRetryCounterAndMoveOut = {
       Registry     = ["iot:DescribeThing", "iot:UpdateThing", "iot:ListThingGroupsForThing"]
@@ -81,13 +78,12 @@ locals {
       Alerts       = ["sns:Publish"]
     }
     ClearDeviceRecord = {
-      Registry       = ["iot:DescribeThing", "iot:UpdateThing"]
-      FailedGroup    = ["iot:RemoveThingFromThingGroup"]
-      RetriesTable   = ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
-      BackupTable    = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"]
-      HistoryTable   = ["dynamodb:GetItem", "dynamodb:PutItem"]
-      HistoryQueries = ["dynamodb:Query"]
-      Alerts         = ["sns:Publish"]
+      Registry     = ["iot:DescribeThing", "iot:UpdateThing"]
+      FailedGroup  = ["iot:RemoveThingFromThingGroup"]
+      RetriesTable = ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
+      BackupTable  = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"]
+      HistoryTable = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"]
+      Alerts       = ["sns:Publish"]
     }
     ReleaseDevice = {
       Registry     = ["iot:DescribeThing", "iot:UpdateThing", "iot:ListThingGroupsForThing"]

@@ -256,8 +256,6 @@ def test_a_failure_from_before_the_success_counts_for_nothing_in_the_next_episod
     clear(success(LATER))
     handle(failure(LATER + 1))
     assert handle(failure(LATER - 1)) == "stale"
-    handle(failure(LATER + 2, fw="2.28"))
-    assert handle(failure(LATER - 1, fw="2.28")) == "stale"
 
 
 # Campaigns

@@ -28,10 +28,10 @@ def thing(cloud: Cloud) -> Cloud:
     return cloud
 
 
-@pytest.fixture
-def alone(thing: Cloud, environment: pytest.MonkeyPatch) -> Cloud:
+@pytest.fixture(params=["true", "false"], ids=["job events on", "job events off"])
+def alone(thing: Cloud, environment: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Cloud:
     """A thing that is reported by the device alone, and not by AWS IoT Jobs."""
-    configure(environment, JOB_EVENTS_ENABLED="false")
+    configure(environment, JOB_EVENTS_ENABLED=request.param)
     return thing
 
 
@@ -144,12 +144,26 @@ def test_a_message_of_a_campaign_that_the_device_was_in_stays_stale(alone: Cloud
     assert handle(failure(-3 * DAY)) == "stale"
 
 
+@pytest.mark.parametrize("has_failed", [True, False])
 def test_a_kept_message_of_the_device_begins_nothing_where_aws_iot_jobs_reports(
-    thing: Cloud,
+    thing: Cloud, has_failed: bool
+) -> None:
+    if has_failed:
+        handle(job_event(1))
+    handle(job_event(2, kind="succeeded"))
+    assert handle(failure(-DAY)) == "of the past"
+    # Nor does it count in an episode that another failure has begun.
+    handle(failure(DAY, receivedAt=int(failure(DAY)["timestamp"])))
+    assert handle(failure(-DAY)) == "stale"
+
+
+def test_it_begins_an_episode_once_the_job_events_are_off(
+    thing: Cloud, environment: pytest.MonkeyPatch
 ) -> None:
     handle(job_event(1))
     handle(job_event(2, kind="succeeded"))
-    assert handle(failure(-DAY)) == "of the past"
+    configure(environment, JOB_EVENTS_ENABLED="false")
+    assert handle(failure(-DAY)) == "counted"
 
 
 def test_the_clock_of_aws_is_right(thing: Cloud) -> None:

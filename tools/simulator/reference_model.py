@@ -126,6 +126,8 @@ class End:
     """The campaign of the update that never failed."""
     former: frozenset[str] = frozenset()
     """The campaigns that ended because another one began."""
+    reporter: str = DEVICE
+    """Of the episode, or of the success."""
 
 
 @dataclass(slots=True)
@@ -267,7 +269,7 @@ class Model:
 
     def is_new(self, report: Report) -> bool:
         """Return whether a failure that seems old is of a campaign never seen of the device."""
-        is_unsure = report.seems_old and report.campaign != UNKNOWN and not self.has_job_events
+        is_unsure = report.seems_old and report.campaign != UNKNOWN and report.reporter != JOBS
         return is_unsure and report.campaign not in self.seen.get(report.device, ())
 
     def is_late(self, report: Report) -> bool:
@@ -276,18 +278,22 @@ class Model:
         if report.sent_at >= end.up_to:
             return False
         has_succeeded = end.succeeded and (report.campaign == end.succeeded) is report.names_job
-        return bool(has_succeeded) or not self.is_new(report)
+        return bool(has_succeeded) or self._is_by_jobs(end) or not self.is_new(report)
 
-    def earliest(self, report: Report, up_to: int) -> int:
+    def earliest(self, report: Report, end: End) -> int:
         """Return before when failures are late in the episode that a report begins.
 
         A campaign never seen of the device has no failures of an earlier episode.
         """
-        if not 0 < up_to <= report.sent_at:
+        if not 0 < end.up_to <= report.sent_at:
             return 0
-        is_unsure = report.campaign != UNKNOWN and not self.has_job_events
+        is_unsure = report.campaign != UNKNOWN and not self._is_by_jobs(end)
         is_unseen = report.campaign not in self.seen.get(report.device, ())
-        return 0 if is_unsure and is_unseen else up_to
+        return 0 if is_unsure and is_unseen else end.up_to
+
+    def _is_by_jobs(self, end: End) -> bool:
+        """Return whether AWS IoT Jobs, whose clock is right, reports for the device as well."""
+        return self.has_job_events and end.reporter == JOBS
 
     def is_used_up(self, device: str) -> bool:
         """Return whether a recovery has to claim a tracked device."""
@@ -318,7 +324,8 @@ class Model:
         if self.ends.get(report.device, End()).up_to < report.sent_at or (
             report.device not in self.ends
         ):
-            self.ends[report.device] = End(name, report.sent_at, report.campaign)
+            end = End(name, report.sent_at, report.campaign, reporter=report.reporter)
+            self.ends[report.device] = end
 
     def ask_to_end(self, device: str, recovery: str, why: str) -> None:
         """Request the end of an episode that a recovery owns; the first reason stays."""
@@ -339,6 +346,7 @@ class Model:
             name,
             max(up_to, episode.not_before),
             former=frozenset(former[:_SLOTS] if has_changed else ()),
+            reporter=episode.reporter,
         )
         del self.episodes[device]
         self._record_change(device, episode.name, episode.state, FREE)

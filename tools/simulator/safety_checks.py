@@ -136,10 +136,10 @@ class SafetyChecks:
         if run.step == "IncrementRetryCounter":
             run.verdict = "campaign_changed" if self._model.is_new(report) else "stale"
         if run.step == "CheckIfDeviceExists":
-            is_late, up_to, _ = run.verdict
-            if report.sent_at < up_to:
+            is_late, end, _ = run.verdict
+            if report.sent_at < end.up_to:
                 is_late = self._model.is_late(report)
-            run.verdict = is_late, up_to, self._model.earliest(report, up_to)
+            run.verdict = is_late, end, self._model.earliest(report, end)
         return answer
 
     def _check_late(self, run: FunctionRun, error: str | None, result: Any) -> None:
@@ -157,9 +157,9 @@ class SafetyChecks:
             call.run.verdict = self._model.episodes[report.device].name if is_over else None
         if call.run.step == "CheckIfDeviceExists":
             report = parse_report(call.run.event)
-            up_to = self._model.ends.get(report.device, End()).up_to
-            earliest = self._model.earliest(report, up_to)
-            call.run.verdict = self._model.is_late(report), up_to, earliest
+            end = self._model.ends.get(report.device, End())
+            earliest = self._model.earliest(report, end)
+            call.run.verdict = self._model.is_late(report), end, earliest
         return perform(call)
 
     def _check_cleared(self, run: FunctionRun, error: str | None, _: Any) -> None:
