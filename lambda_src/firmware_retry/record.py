@@ -13,7 +13,7 @@ from firmware_retry.settings import settings
 CLOCKS_DIFFER = 1000
 """How far apart two reporters may date the same failure, milliseconds; AWS IoT has seconds only."""
 MOST_CAMPAIGNS = 5
-"""How many campaigns an episode knows as its own; a device has two slots for firmware, or three."""
+"""How many campaigns an episode passes on; a device has two slots for firmware, or three."""
 GRACE_SECONDS = 300
 """How long a run may take to perform an action after it is due."""
 
@@ -207,8 +207,8 @@ class Record:
 
     @property
     def known_campaigns(self) -> list[str]:
-        """Return the present campaign, and some that the device may fall back to."""
-        return [self.campaign, *sorted(self.former_campaigns - {self.campaign})][:MOST_CAMPAIGNS]
+        """Return the present campaign, and those that the device may fall back to."""
+        return [self.campaign, *sorted(self.former_campaigns - {self.campaign})]
 
     @property
     def has_failed(self) -> bool:

@@ -1,6 +1,8 @@
 """The release by an operator: out of the failed group, attributes restored, record deleted."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from firmware_retry import (
     clock,
@@ -86,8 +88,9 @@ def release_removed(name: str, removed_at: int) -> str:
     if not _may_be_removed_by_operator(record, removed_at):
         return "not_settled"
     try:
-        if not recovery.was_removed(record):
-            return "not_settled"
+        with _superseded_as_transient(record):
+            if not recovery.was_removed(record):
+                return "not_settled"
     except ThingNotFoundError:
         return "gone"
     has_others = registry.has_members(settings().failed_thing_group_name)
@@ -108,13 +111,21 @@ def _may_be_removed_by_operator(record: Record, removed_at: int) -> bool:
 
 def _end_episode(record: Record) -> str:
     try:
-        has_ended = recovery.end_episode(record, Cause.RELEASED, record.present_up_to)
+        with _superseded_as_transient(record):
+            has_ended = recovery.end_episode(record, Cause.RELEASED, record.present_up_to)
     except ThingNotFoundError:
         return "gone"
-    except RecoverySupersededError as error:
-        raise TransientError(f"{record.device_id} went on meanwhile: look again") from error
     _logger.info(
         "device released" if has_ended else "device is released as soon as it is away",
         extra=record.log_fields,
     )
     return "released" if has_ended else "releasing"
+
+
+@contextmanager
+def _superseded_as_transient(record: Record) -> Iterator[None]:
+    """Have the caller look again at a record that was changed since it was read."""
+    try:
+        yield
+    except RecoverySupersededError as error:
+        raise TransientError(f"{record.device_id} went on meanwhile: look again") from error

@@ -48,7 +48,7 @@ from firmware_retry.aws import ConditionFailedError
 from firmware_retry.errors import RecoverySupersededError, TransientError
 from firmware_retry.history_table import LatestEnd, Transition
 from firmware_retry.message import UNKNOWN_CAMPAIGN, Message
-from firmware_retry.record import Cause, Outcome, Record, Run, State
+from firmware_retry.record import MOST_CAMPAIGNS, Cause, Outcome, Record, Run, State
 from firmware_retry.settings import settings
 
 
@@ -233,7 +233,12 @@ def claim(run: Run, state: State, wait_seconds: int, groups: frozenset[str]) -> 
         ":groups": {"SS": sorted(groups)},
     }
     leaving = ", leftGroups = :groups" if groups else ""
-    used_up = "(RetryCounter >= :limit OR attribute_exists(isFatal))"
+    # No further cycle after a fatal failure, which AWS IoT Jobs may report after the last try.
+    used_up = (
+        "(RetryCounter >= :limit OR attribute_exists(isFatal))"
+        if state is State.FAILED
+        else "RetryCounter >= :limit AND attribute_not_exists(isFatal)"
+    )
     change = _change(
         run.device_id,
         "SET #state = :state, recoveryId = :run, dueAt = :due, RetryCounter = :zero,"
@@ -474,7 +479,7 @@ def end(record: Record, reason: str, up_to: int) -> None:
     """
     key = {"deviceId": {"S": record.device_id}}
     up_to = max(up_to, record.not_before)
-    former = record.known_campaigns if reason == Cause.CAMPAIGN_CHANGED else ()
+    former = record.known_campaigns[:MOST_CAMPAIGNS] if reason == Cause.CAMPAIGN_CHANGED else ()
     ended = Transition(
         record.device_id,
         record.tracking_id,

@@ -268,6 +268,14 @@ def test_a_device_that_succeeded_has_no_firmware_to_fall_back_to(thing: Cloud) -
     assert "formerCampaigns" not in item
 
 
+def test_an_old_success_of_any_firmware_that_failed_before_ends_nothing(thing: Cloud) -> None:
+    for minor in range(1, 7):
+        handle(failure(minor, fw=f"2.{minor}"))
+    for minor in range(1, 7):
+        handle(success(-5 * DAY, FW=f"2.{minor}"))
+    assert thing.record()
+
+
 @pytest.mark.parametrize("stage", [Stage.COOLING_DOWN, Stage.NOTIFIED])
 def test_the_success_of_a_later_job_frees_a_device(cloud: Cloud, stage: Stage) -> None:
     bring(cloud, stage)

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from firmware_retry import recovery as recoveries
+from firmware_retry import retries_table
 from firmware_retry.errors import (
     BackupMissingError,
     InvalidMessageError,
@@ -196,6 +197,24 @@ def test_one_that_went_on_meanwhile_is_looked_at_again(
         with pytest.raises(TransientError, match="went on meanwhile"):
             release("dev-1")
     assert release("dev-1") == {"released": ["dev-1"]}
+
+
+def test_one_whose_thing_was_deleted_and_whose_episode_another_run_ended_is_looked_at_again(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bring(cloud, Stage.NOTIFIED)
+    cloud.iot.delete_thing(thingName="dev-1")
+    end = retries_table.end
+
+    def late(*arguments: Any) -> None:
+        end(*arguments)
+        end(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(retries_table, "end", late)
+        with pytest.raises(TransientError, match="went on meanwhile"):
+            report_removal()
+    assert report_removal() == {"not_tracked": ["dev-1"]}
 
 
 @pytest.mark.parametrize(

@@ -441,6 +441,15 @@ def test_a_device_that_failed_for_good_is_claimed_by_nobody_else(episode: Cloud)
     assert read_record(episode) == before
 
 
+def test_device_that_failed_for_good_at_its_limit_does_not_cool_down(episode: Cloud) -> None:
+    for number in range(1, LIMIT):
+        retries_table.count(message(number), is_fatal=number == LIMIT - 1)
+    run = run_of(read_record(episode)["trackingId"])
+    with pytest.raises(RecoverySupersededError):
+        claim(run)
+    claim(run, State.FAILED)
+
+
 def test_a_finished_run_claims_nothing(run: Run, cloud: Cloud) -> None:
     claim(run)
     release(run)

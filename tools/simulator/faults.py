@@ -141,6 +141,11 @@ class Faults:
         }
         return faults
 
+    def cease(self) -> None:
+        """Let no further fault happen."""
+        for plan in (self.rates, self.busy, self.outages, self.forced):
+            plan.clear()
+
     def draw_from(self, group: tuple[Fault, ...], forced: str) -> Fault | None:
         """Return the fault of this call, or None, which is by far the most frequent."""
         waiting = self.forced.get(forced)

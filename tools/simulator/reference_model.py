@@ -356,13 +356,15 @@ class Model:
 
     # -- its recoveries ------------------------------------------------------------------------
 
-    def claim(self, device: str, name: str, cycle: int, groups: frozenset[str]) -> None:
+    def claim(self, device: str, name: str, cycle: int, state: str, groups: frozenset[str]) -> None:
         """Let a recovery claim the device after a cycle; it has to leave these groups."""
         episode = self.episodes.get(device)
         if episode is None or episode.name != name or episode.state != TRACKING:
             return
+        if state != (FAILED if self._is_last(episode) else COOLING_DOWN):
+            return
         if self.is_used_up(device) and episode.cycles == cycle - 1:
-            episode.state = FAILED if self._is_last(episode) else COOLING_DOWN
+            episode.state = state
             episode.failures, episode.cycles, episode.recovery = 0, cycle, f"{name}-{cycle}"
             episode.groups_to_leave, episode.has_used_up = groups, True
             self._record_change(device, name, TRACKING, episode.state)

@@ -235,8 +235,8 @@ class SafetyChecks:
         name = call.parameters["TransactItems"][0]["Put"]["Item"]["trackingId"]["S"]
         self._model.begin(parse_report(call.run.event), name, not_before, latest.end_id)
 
-    def _claim(self, _: Call, record: Any, __: str, ___: int, groups: frozenset[str]) -> None:
-        self._model.claim(record.device_id, record.tracking_id, record.cycle, groups)
+    def _claim(self, _: Call, record: Any, state: str, __: int, groups: frozenset[str]) -> None:
+        self._model.claim(record.device_id, record.tracking_id, record.cycle, state, groups)
 
     def _ask_to_end(self, call: Call, record: Any, why: str, _: int) -> None:
         if self._model.is_owned_by(record.device_id, record.recovery_id):
