@@ -57,6 +57,13 @@ def install() -> None:
             _set_until[alarm["AlarmArn"]] = time.time() + _SET_LASTS_SECONDS
         return response
 
+    @around(cloudwatch, "_delete_alarms")
+    def delete(original: Any, *arguments: Any) -> Any:
+        response = original(*arguments)
+        for arn in _set_until.keys() - {alarm["AlarmArn"] for alarm in cloudwatch._alarms.values()}:
+            del _set_until[arn]
+        return response
+
 
 def _evaluate(alarm: dict[str, Any]) -> None:
     before = alarm["StateValue"]
