@@ -87,6 +87,7 @@ module "ingestion" {
   topic_filter                = var.topic_filter
   failure_statuses            = var.failure_statuses
   success_statuses            = var.success_statuses
+  unreadable_messages_enabled = var.unreadable_messages_enabled
   job_events_enabled          = var.job_events_enabled
   job_id_patterns             = var.job_id_patterns
   reason_keys                 = var.reason_keys

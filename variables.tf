@@ -127,6 +127,13 @@ variable "device_id_source" {
   }
 }
 
+variable "unreadable_messages_enabled" {
+  description = "Also log and count as refused what is no JSON object on the topic (a list, a text, nothing). That takes a second rule, which AWS bills for each message on the topic, telemetry included. Without it the alarm knows what AWS IoT cannot parse as JSON, but no log names the sender."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "job_events_enabled" {
   description = <<-EOT
     Also count the failures and successes that AWS IoT Jobs reports in its events. Devices cannot forge them unless they may publish to `$aws/rules/*`.

@@ -6,15 +6,16 @@ module "firmware_retry" {
   tags        = { fleet = "washers", environment = "test" }
 
   # Which messages count.
-  topic_filter       = "${var.name_prefix}washers/+/data"
-  device_id_source   = "topic:2"
-  failure_statuses   = ["failed", "timed_out"]
-  success_statuses   = ["succeeded"]
-  job_events_enabled = true
-  job_id_patterns    = ["${var.name_prefix}firmware-*"]
-  reason_keys        = ["errorCode", "reason", "stderr"]
-  ignored_reasons    = ["*battery low*", "E_BUSY"]
-  fatal_reasons      = ["*signature invalid*"]
+  topic_filter                = "${var.name_prefix}washers/+/data"
+  device_id_source            = "topic:2"
+  failure_statuses            = ["failed", "timed_out"]
+  success_statuses            = ["succeeded"]
+  unreadable_messages_enabled = true
+  job_events_enabled          = true
+  job_id_patterns             = ["${var.name_prefix}firmware-*"]
+  reason_keys                 = ["errorCode", "reason", "stderr"]
+  ignored_reasons             = ["*battery low*", "E_BUSY"]
+  fatal_reasons               = ["*signature invalid*"]
 
   # How often it is tried, and how long it waits.
   retry_limit        = 3

@@ -17,7 +17,7 @@ from typing import Any
 from firmware_retry import clock
 from fleet_retry.doctor.context import Context
 from fleet_retry.doctor.findings import Finding, fault
-from fleet_retry.doctor.resources import RULES_OF_DEVICES
+from fleet_retry.doctor.resources import RULE_OF_DEVICES
 
 _DAY = 86_400
 """Seconds."""
@@ -80,7 +80,7 @@ def check_refused_messages(context: Context) -> Iterator[Finding]:
             _DO,
         )
     # Nothing but this metric notices JSON with a fault inside its braces.
-    rule = context.deployment.prefix.replace("-", "_") + RULES_OF_DEVICES[0]
+    rule = context.deployment.prefix.replace("-", "_") + RULE_OF_DEVICES
     dimensions = [{"Name": "RuleName", "Value": rule}]
     metric = {"Namespace": "AWS/IoT", "MetricName": "ParseError", "Dimensions": dimensions}
     if unread := sum(_read_metric(context, metric, _DAY, _DAY).values()):

@@ -27,16 +27,16 @@ STEPS = (
     "SendSNSNotification",
     "StoreDeviceAttributes",
 )
-RULES_OF_DEVICES = ("FailedFirmwareUpdateRule", "FailedFirmwareUnreadableRule")
-"""Deployed unless failures come only from AWS IoT Jobs."""
+RULE_OF_DEVICES = "FailedFirmwareUpdateRule"
+"""Deployed unless messages come only from AWS IoT Jobs."""
+UNREADABLE_RULE = "FailedFirmwareUnreadableRule"
+"""Deployed where it was asked for."""
 RULES_OF_JOBS = (
     "FirmwareJobFailedRule",
     "FirmwareJobRejectedRule",
     "FirmwareJobSucceededRule",
     "FirmwareJobTimedOutRule",
 )
-RULES_OF_SUCCESS = ("SucceededFirmwareUpdateRule",)
-"""Deployed unless devices report no successes."""
 REMOVED_RULE = "FailedFirmwareRemovedRule"
 RECONCILING = "ReconcileDevices"
 MAILING = "MailOperators"
@@ -87,12 +87,12 @@ def check_rules(context: Context) -> Iterator[Finding]:
     """All rules exist and are enabled."""
     has_job_events = context.settings.job_events_enabled
     # For the names see modules/ingestion. With job events, devices need not report.
-    needed = {REMOVED_RULE, *(RULES_OF_JOBS if has_job_events else RULES_OF_DEVICES)}
+    needed = {REMOVED_RULE, *(RULES_OF_JOBS if has_job_events else [RULE_OF_DEVICES])}
     prefix = context.deployment.prefix.replace("-", "_")
     pages = context.deployment.client("iot").get_paginator("list_topic_rules").paginate()
     found = {rule["ruleName"]: rule for page in pages for rule in page["rules"]}
     why = "what it takes notice of is not noticed, and cannot be made up for later"
-    for rule in (REMOVED_RULE, *RULES_OF_DEVICES, *RULES_OF_SUCCESS, *RULES_OF_JOBS):
+    for rule in (REMOVED_RULE, RULE_OF_DEVICES, UNREADABLE_RULE, *RULES_OF_JOBS):
         name = prefix + rule
         if name not in found and rule in needed:
             yield fault(f"there is no rule {name}", why, _APPLY)

@@ -10,7 +10,8 @@ locals {
   rule_names  = { for rule in keys(local.rules) : rule => "${local.rule_prefix}${local.rules[rule].name}" }
 
   # What each rule takes notice of. All but the unreadable go to the intake, which is told by "kind"
-  # what it is; the log is for what failed.
+  # what it is. One rule for failures and successes: AWS bills each rule on a topic for each message
+  # there, telemetry included.
   rules = merge(
     {
       removed = {
@@ -20,28 +21,22 @@ locals {
         is_logged   = false
       }
     },
-    length(var.failure_statuses) == 0 ? {} : {
-      failed = {
+    length(local.kinds) == 0 ? {} : {
+      messages = {
         name        = "FailedFirmwareUpdateRule"
-        description = "Counts each failed firmware update that a device reports."
-        sql         = local.message_sql.failed
+        description = "Counts each failed firmware update that a device reports, and ends the counting when one succeeds."
+        sql         = local.message_sql
         is_logged   = true
       }
+    },
+    var.unreadable_messages_enabled ? {
       unreadable = {
         name        = "FailedFirmwareUnreadableRule"
         description = "Logs that a payload on the topic of firmware updates cannot be read."
         sql         = local.unreadable_sql
         is_logged   = true
       }
-    },
-    length(var.success_statuses) == 0 ? {} : {
-      succeeded = {
-        name        = "SucceededFirmwareUpdateRule"
-        description = "Ends the counting when a device reports that its update succeeded."
-        sql         = local.message_sql.succeeded
-        is_logged   = false
-      }
-    },
+    } : {},
     { for event, rule in var.job_events_enabled ? local.job_rules : {} : "job_${event}" => rule },
   )
 }

@@ -59,51 +59,44 @@ locals {
   ]
 
   # Fields by name, never *: what is passed on and logged is what the workflow reads.
-  message_sql = {
-    for kind, statuses in local.statuses : kind => join(" ", [
-      "SELECT CASE status ${join(" ", [for status in statuses : "WHEN '${status}' THEN '${kind}'"])} ELSE 'unclear' END AS kind,",
-      "'device' AS reportedBy,",
-      join(", ", concat([local.device_id_sql], local.field_sql, local.reason_sql.device, local.sender_sql)),
-      "FROM '${var.topic_filter}'",
-      "WHERE ${join(" OR ", [for status in statuses : "status = '${status}'"])} OR (${local.unclear_sql[kind]})",
-    ])
-  }
+  message_sql = join(" ", [
+    "SELECT CASE status",
+    join(" ", [for status, kind in local.kinds : "WHEN '${status}' THEN '${kind}'"]),
+    "ELSE 'unclear' END AS kind, 'device' AS reportedBy,",
+    join(", ", concat([local.device_id_sql], local.field_sql, local.reason_sql.device, local.sender_sql)),
+    "FROM '${var.topic_filter}'",
+    "WHERE ${join(" OR ", [for status in keys(local.kinds) : "status = '${status}'"])}",
+    "OR regexp_matches(${local.status_words}, '^(${join("|", local.stem_patterns)})$')",
+  ])
 
   # A status that is almost one of those above is "unclear", which the handlers refuse: otherwise a
   # device that says "success" for "succeeded" would be ignored, and nobody would know. Almost is
   # another case, other signs between words, other words around them, another form of the last word,
   # or a letter that is doubled or single by mistake. The text of an array or object has quotes, and is
   # none.
-  signs        = "[^a-z0-9\"]"
-  word_ends    = "e+d+(e+d+|s)?|e+s+(e+d+|f+u+l+y*)?|u+r+e+s?|i+n+g+|e+|[ds]"
-  statuses     = { failed = var.failure_statuses, succeeded = var.success_statuses }
+  signs     = "[^a-z0-9\"]"
+  word_ends = "e+d+(e+d+|s)?|e+s+(e+d+|f+u+l+y*)?|u+r+e+s?|i+n+g+|e+|[ds]"
+  kinds = merge(
+    { for status in var.failure_statuses : status => "failed" },
+    { for status in var.success_statuses : status => "succeeded" },
+  )
   status_words = "lower(regexp_replace(status, '([a-z])([A-Z])', '$1 $2'))"
-  status_stems = { # each as a list of its letters, digits, and signs between words
-    for kind, statuses in local.statuses : kind => distinct([
-      for status in statuses : regexall("[a-z0-9]|[^a-z0-9]+", replace(
-        lower(replace(status, "/([a-z])([A-Z])/", "$1 $2")), "/^(.{3,}?)(${local.word_ends})$/", "$1",
-      ))
-    ])
-  }
-  stem_patterns = { # f+a+i+l+ for "fail"; one of two characters is no word that may have others around
-    for kind, stems in local.status_stems : kind => [
-      for stem in stems : join("", concat(
-        [length(stem) < 3 ? "${local.signs}*" : "([^\"]{0,64}${local.signs})?"],
-        [
-          for number, character in stem :
-          can(regex("[a-z]", character)) ? "${character}+" : can(regex("[0-9]", character)) ? character : "${local.signs}*"
-          if !can(regex("[a-z]", character)) || character != try(stem[number - 1], "")
-        ],
-        ["(${local.word_ends})?", length(stem) < 3 ? "${local.signs}*" : "(${local.signs}[^\"]{0,64})?"],
-      ))
-    ]
-  }
-  unclear_sql = {
-    for kind, patterns in local.stem_patterns : kind => join(" AND ", concat(
-      ["regexp_matches(${local.status_words}, '^(${join("|", patterns)})$')"],
-      [for status in concat(values(local.statuses)...) : "status <> '${status}'"],
+  status_stems = distinct([ # each as a list of its letters, digits, and signs between words
+    for status in keys(local.kinds) : regexall("[a-z0-9]|[^a-z0-9]+", replace(
+      lower(replace(status, "/([a-z])([A-Z])/", "$1 $2")), "/^(.{3,}?)(${local.word_ends})$/", "$1",
     ))
-  }
+  ])
+  stem_patterns = [ # f+a+i+l+ for "fail"; one of two characters is no word that may have others around
+    for stem in local.status_stems : join("", concat(
+      [length(stem) < 3 ? "${local.signs}*" : "([^\"]{0,64}${local.signs})?"],
+      [
+        for number, character in stem :
+        can(regex("[a-z]", character)) ? "${character}+" : can(regex("[0-9]", character)) ? character : "${local.signs}*"
+        if !can(regex("[a-z]", character)) || character != try(stem[number - 1], "")
+      ],
+      ["(${local.word_ends})?", length(stem) < 3 ? "${local.signs}*" : "(${local.signs}[^\"]{0,64})?"],
+    ))
+  ]
 
   # AWS IoT Jobs' own events: https://docs.aws.amazon.com/iot/latest/developerguide/events-jobs.html
   # Only AWS IoT can publish there, unless a policy allows $aws/rules/* (docs/security.md). The reasons
@@ -149,7 +142,8 @@ locals {
     ")$)",
   ])
 
-  # A rule of its own: in the other's WHERE, an undefined status makes an OR or AND undefined too.
+  # A rule of its own: in the other's WHERE, an undefined status makes an OR or AND undefined too. It
+  # looks at each message on the topic a second time, so it has to be asked for.
   unreadable_sql = join(" ", [
     "SELECT 'the payload is not a JSON object' AS refused, ${join(", ", local.sender_sql)}",
     "FROM '${var.topic_filter}'",

@@ -29,6 +29,13 @@ variable "success_statuses" {
   nullable    = false
 }
 
+variable "unreadable_messages_enabled" {
+  description = "Whether a rule of its own logs that a payload on the topic is no JSON object."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "job_events_enabled" {
   description = "Whether to switch on and read the events of AWS IoT Jobs: one setting of the whole region."
   type        = bool

@@ -24,9 +24,8 @@ from fleet_retry.doctor.resources import (
     MAILING,
     RECONCILING,
     REMOVED_RULE,
-    RULES_OF_DEVICES,
+    RULE_OF_DEVICES,
     RULES_OF_JOBS,
-    RULES_OF_SUCCESS,
     SCHEDULE_GROUP,
     STEPS,
 )
@@ -185,7 +184,7 @@ def _deploy(fleet: Fleet) -> None:
         "ALERTS_TOPIC_ARN": alerts["TopicArn"],
         "OPERATOR_TOPIC_ARN": operators,
     }
-    for rule in (REMOVED_RULE, *RULES_OF_DEVICES, *RULES_OF_SUCCESS, *RULES_OF_JOBS):
+    for rule in (REMOVED_RULE, RULE_OF_DEVICES, *RULES_OF_JOBS):
         boto3.client("iot").create_topic_rule(
             ruleName=rule, topicRulePayload={"sql": "SELECT * FROM 'a'", "actions": []}
         )

@@ -252,10 +252,10 @@ def test_a_group_of_the_failed_that_is_not_there(healthy: Fleet) -> None:
 
 
 def test_a_rule_that_is_disabled(healthy: Fleet) -> None:
-    boto3.client("iot").disable_topic_rule(ruleName="SucceededFirmwareUpdateRule")
+    boto3.client("iot").disable_topic_rule(ruleName="FirmwareJobFailedRule")
     finding = only(healthy, "rules")
-    assert finding["what"] == "the rule SucceededFirmwareUpdateRule is disabled"
-    assert finding["do"] == "aws iot enable-topic-rule --rule-name SucceededFirmwareUpdateRule"
+    assert finding["what"] == "the rule FirmwareJobFailedRule is disabled"
+    assert finding["do"] == "aws iot enable-topic-rule --rule-name FirmwareJobFailedRule"
 
 
 @pytest.mark.parametrize(
@@ -275,7 +275,7 @@ def test_a_rule_that_is_not_there(healthy: Fleet, has_job_events: str, rule: str
 def test_rules_that_the_module_was_not_asked_for_are_not_missed(healthy: Fleet) -> None:
     iot = boto3.client("iot")
     healthy.environment["JOB_EVENTS_ENABLED"] = "false"
-    for rule in (*RULES_OF_JOBS, "SucceededFirmwareUpdateRule"):
+    for rule in RULES_OF_JOBS:
         iot.delete_topic_rule(ruleName=rule)
     assert findings(healthy) == {}
 

@@ -194,7 +194,7 @@ NO_MESSAGES = {
     "a number without end": b'{"status": "failed", "timestamp": ' + b"9" * 5_000 + b"}",
     "lists without end": b'{"status": "failed", "x": ' + b"[" * 50_000 + b"]" * 50_000 + b"}",
     "a status in a list": b'{"_id_": "%(canary)s", "status": ["failed"]}',
-    "a status with a newline": b'{"_id_": "%(canary)s", "status": "failed\\n%(canary)s"}',
+    "a longer word with a newline": b'{"_id_": "%(canary)s", "status": "failed%(canary)s\\n"}',
 }
 """Payloads that are no message of a failure, by what they are."""
 

@@ -171,17 +171,17 @@ def test_a_message_of_a_thing_that_does_not_exist(quickstart: Fleet, sender: str
         pytest.param(b"[" * MOST, id="deep"),
     ],
 )
-def test_a_payload_that_is_no_json_object(quickstart: Fleet, sender: str, payload: bytes) -> None:
-    runs = len(quickstart.runs("intake"))
-    _publish(quickstart, sender, payload)
-    assert len(quickstart.runs("intake")) == runs + 1  # the good message
-    lines = quickstart.failures_logged(f'"{sender}"')
+def test_a_payload_that_is_no_json_object(second: Fleet, sender: str, payload: bytes) -> None:
+    runs = len(second.runs("intake"))
+    _publish(second, sender, payload)
+    assert len(second.runs("intake")) == runs + 1  # the good message
+    lines = second.failures_logged(f'"{sender}"')
     (line,) = [line for line in lines if "refused" in line]
     assert (
         line.items()
         >= {
             "refused": "the payload is not a JSON object",
-            "topic": "iot/device/data",
+            "topic": f"second/{sender}/data",
             "clientId": sender,
         }.items()
     )

@@ -17,6 +17,7 @@ from pricing.recorded_usage import Figures
 
 COUNTING = {"lambda.Invoke": 1, "dynamodb.UpdateItem": 1}
 COUNTS = {
+    "rules_triggered",
     "standard_transitions",
     "express_requests",
     "lambda_invocations",

@@ -139,8 +139,8 @@ def test_a_dead_letter_is_shown_and_redriven(second: Fleet) -> None:
     ("rule", "status", "kind"),
     [
         ("FailedFirmwareUpdateRule", "TIMED_OUT", "failed"),
-        ("SucceededFirmwareUpdateRule", "SUCCEEDED", "succeeded"),
-        ("SucceededFirmwareUpdateRule", "success", "unclear"),
+        ("FailedFirmwareUpdateRule", "SUCCEEDED", "succeeded"),
+        ("FailedFirmwareUpdateRule", "success", "unclear"),
         ("FirmwareJobFailedRule", "FAILED", "failed"),
         ("FirmwareJobSucceededRule", "SUCCEEDED", "succeeded"),
     ],
@@ -177,16 +177,16 @@ def test_the_deployment_is_found_by_terraforms_outputs(
 
 def test_the_doctor_knows_the_parts_of_the_module(second: Fleet, quickstart: Fleet) -> None:
     assert set(second.outputs["handler_function_names"]) == set(resources.STEPS)
-    every = {resources.REMOVED_RULE, *resources.RULES_OF_DEVICES, *resources.RULES_OF_SUCCESS}
+    every = {resources.REMOVED_RULE, resources.RULE_OF_DEVICES}
     assert set(quickstart.outputs["rule_names"]) == every
-    every |= set(resources.RULES_OF_JOBS)
+    every |= {resources.UNREADABLE_RULE, *resources.RULES_OF_JOBS}
     assert set(second.outputs["rule_names"]) == {f"second_{rule}" for rule in every}
 
 
 Fault = tuple[str, str]
 """The check that finds it, and some of what that says."""
 PLANTED: set[Fault] = {
-    ("rules", "the rule second_SucceededFirmwareUpdateRule is disabled"),
+    ("rules", "the rule second_FirmwareJobSucceededRule is disabled"),
     ("schedules", "the schedule second-ReconcileDevices is disabled"),
     ("fleet indexing", "fleet indexing is off"),
     ("group queries", "the query of the dynamic group everything, `thingName:*`"),
@@ -273,7 +273,7 @@ def _device(fleet: Fleet) -> Iterator[None]:
 @contextmanager
 def _switches(fleet: Fleet) -> Iterator[None]:
     """A rule, a schedule, an alarm, which is on, and the events of jobs are off."""
-    rule = "second_SucceededFirmwareUpdateRule"
+    rule = "second_FirmwareJobSucceededRule"
     alarm = f"{fleet.prefix}FirmwareRetry-dead-letters"
     fleet.client("iot").disable_topic_rule(ruleName=rule)
     fleet.client("cloudwatch").disable_alarm_actions(AlarmNames=[alarm])

@@ -30,6 +30,8 @@ class Attack:
     """What was sent, and what a fleet held before."""
 
     fleet: Fleet
+    watchful: Fleet
+    """A fleet that logs unreadable messages as well."""
     messages: dict[str, Hostile]
     """By the device that sent it, which is also the one that it names where it names a good one."""
     unreadable: dict[str, bytes]
@@ -47,13 +49,14 @@ class Attack:
 
 
 @pytest.fixture(scope="module")
-def attack(quickstart: Fleet) -> Attack:
+def attack(quickstart: Fleet, second: Fleet) -> Attack:
     """All hostile messages, sent to a fleet in which one device has failed before."""
     quickstart.add_thing("victim", model="wo:v8", FW="2.27")
     quickstart.fail("victim", [1])
     sent = [*CORPUS, *generate_messages(GENERATED)]
     attack = Attack(
         fleet=quickstart,
+        watchful=second,
         messages={f"hostile-{number}": message for number, message in enumerate(sent)},
         unreadable={
             f"unreadable-{number}": payload for number, payload in enumerate(no_messages().values())
@@ -72,6 +75,8 @@ def attack(quickstart: Fleet) -> Attack:
     for device, payload in (payloads | attack.unreadable).items():
         with quickstart.connect(device) as connection:
             quickstart.publish(connection, payload)
+            if device in attack.unreadable:
+                second.publish(connection, payload)
     quickstart.settle()
     return attack
 
@@ -108,9 +113,9 @@ def _all_lines(attack: Attack) -> list[str]:
     return [line for group in _lines(attack.fleet, attack.began_ms).values() for line in group]
 
 
-def _failure_log(attack: Attack) -> dict[str, dict[str, Any]]:
-    """The line that each sender left in the failure log."""
-    lines = _lines(attack.fleet, attack.began_ms)[attack.fleet.outputs["failure_log_group_name"]]
+def _failure_log(attack: Attack, fleet: Fleet) -> dict[str, dict[str, Any]]:
+    """The line that each sender left in the failure log of a fleet."""
+    lines = _lines(fleet, attack.began_ms)[fleet.outputs["failure_log_group_name"]]
     by_sender = {line["clientId"]: line for line in map(json.loads, lines)}
     assert len(by_sender) == len(lines), "two lines of one message"
     return by_sender
@@ -127,12 +132,17 @@ def test_what_was_recorded_before_stays_as_it_is(attack: Attack) -> None:
 
 
 def test_the_failure_log_says_what_may_be_said_of_each_message(attack: Attack) -> None:
-    lines = _failure_log(attack)
+    lines = _failure_log(attack, attack.fleet)
+    assert lines.keys() == attack.messages.keys()
     for device, sent in attack.messages.items():
         line = lines[device]
         assert line.keys() & SENDER_FIELDS == SENDER_FIELDS
         said = {name: value for name, value in line.items() if name not in SENDER_FIELDS}
         assert said == sent.line(device), sent.name
+
+
+def test_unreadable_messages_are_logged_where_it_was_asked_for(attack: Attack) -> None:
+    lines = _failure_log(attack, attack.watchful)
     for device, payload in attack.unreadable.items():
         is_object = payload.startswith(b"{") and payload.endswith(b"}")
         assert (device in lines) is not is_object, payload[:60]
@@ -195,17 +205,18 @@ SENDERS = {
 
 @pytest.mark.parametrize("client_id", [pytest.param(id_, id=name) for name, id_ in SENDERS.items()])
 def test_the_senders_own_name_is_logged_in_printable_characters(
-    quickstart: Fleet, client_id: str
+    quickstart: Fleet, second: Fleet, client_id: str
 ) -> None:
     began = int(time.time() * 1000)
     with quickstart.connect(client_id) as connection:
         quickstart.publish(connection, quickstart.message("no thing", 1))
-        quickstart.publish(connection, b"no JSON")
+        second.publish(connection, b"no JSON")
     quickstart.settle()
     logs = _lines(quickstart, began)
-    failures = logs[quickstart.outputs["failure_log_group_name"]]
     plain = "".join(character if " " <= character <= "~" else "?" for character in client_id)
-    assert [json.loads(line)["clientId"] for line in failures] == [plain, plain]
+    for fleet in (quickstart, second):
+        (line,) = logs[fleet.outputs["failure_log_group_name"]]
+        assert json.loads(line)["clientId"] == plain
     for line in (line for group in logs.values() for line in group):
         assert line.isascii()
         assert line.isprintable()
@@ -263,7 +274,7 @@ def by_client_id(
     (sql,) = [
         resource["values"]["sql"]
         for resource in plan["planned_values"]["root_module"]["resources"]
-        if resource["address"] == 'aws_iot_topic_rule.this["failed"]'
+        if resource["address"] == 'aws_iot_topic_rule.this["messages"]'
     ]
     role = "arn:aws:iam::123456789012:role/any"
     actions = [{"stepFunctions": {"stateMachineName": machine, "roleArn": role}}]

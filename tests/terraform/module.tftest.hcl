@@ -15,10 +15,7 @@ run "needs_no_variable" {
       && output.failed_thing_group_name == "FailedToUpdate"
       && output.failure_log_group_name == "iot_failed_updates"
       && output.dashboard_name == "FirmwareRetry"
-      && toset(output.rule_names) == toset([
-        "FailedFirmwareUpdateRule", "SucceededFirmwareUpdateRule",
-        "FailedFirmwareRemovedRule", "FailedFirmwareUnreadableRule",
-      ])
+      && toset(output.rule_names) == toset(["FailedFirmwareUpdateRule", "FailedFirmwareRemovedRule"])
     )
     error_message = "The names by default are the original's."
   }
@@ -558,48 +555,48 @@ run "ingestion" {
   }
 
   variables {
-    intake_state_machine_name = "FirmwareUpdateStateMachine"
-    intake_state_machine_arn  = "arn:aws:states:eu-west-1:123456789012:stateMachine:FirmwareUpdateStateMachine"
-    topic_filter              = "iot/+/data"
-    failure_statuses          = ["failed", "timed out"]
-    device_id_source          = "payload"
-    failed_thing_group_name   = "FailedToUpdate"
+    intake_state_machine_name   = "FirmwareUpdateStateMachine"
+    intake_state_machine_arn    = "arn:aws:states:eu-west-1:123456789012:stateMachine:FirmwareUpdateStateMachine"
+    topic_filter                = "iot/+/data"
+    failure_statuses            = ["failed", "timed out"]
+    unreadable_messages_enabled = true
+    device_id_source            = "payload"
+    failed_thing_group_name     = "FailedToUpdate"
   }
 
   assert {
     condition = (
-      startswith(aws_iot_topic_rule.this["failed"].sql, "SELECT CASE status WHEN 'failed' THEN 'failed' WHEN 'timed out' THEN 'failed' ELSE 'unclear' END AS kind, 'device' AS reportedBy, ")
-      && strcontains(aws_iot_topic_rule.this["failed"].sql, " FROM 'iot/+/data' WHERE status = 'failed' OR status = 'timed out' OR (regexp_matches(lower(regexp_replace(status, '([a-z])([A-Z])', '$1 $2')), '")
-      && endswith(aws_iot_topic_rule.this["failed"].sql, "AND status <> 'failed' AND status <> 'timed out' AND status <> 'succeeded')")
-      && strcontains(aws_iot_topic_rule.this["failed"].sql, "CASE cast(regexp_matches(_id_, '([^a-zA-Z0-9:_-]|.{129})') AS String) WHEN 'false' THEN _id_ ELSE '[refused]' END AS deviceId,")
+      startswith(aws_iot_topic_rule.this["messages"].sql, "SELECT CASE status WHEN 'failed' THEN 'failed' WHEN 'succeeded' THEN 'succeeded' WHEN 'timed out' THEN 'failed' ELSE 'unclear' END AS kind, 'device' AS reportedBy, ")
+      && strcontains(aws_iot_topic_rule.this["messages"].sql, " FROM 'iot/+/data' WHERE status = 'failed' OR status = 'succeeded' OR status = 'timed out' OR regexp_matches(lower(regexp_replace(status, '([a-z])([A-Z])', '$1 $2')), '^(")
+      && strcontains(aws_iot_topic_rule.this["messages"].sql, "CASE cast(regexp_matches(_id_, '([^a-zA-Z0-9:_-]|.{129})') AS String) WHEN 'false' THEN _id_ ELSE '[refused]' END AS deviceId,")
       && alltrue([
         for name in ["timestamp", "model", "FW", "jobId"] :
-        strcontains(aws_iot_topic_rule.this["failed"].sql, "regexp_substr(regexp_replace(${name}, '[^ -~]', ' '), '^.{1,1000}') AS ${name},")
+        strcontains(aws_iot_topic_rule.this["messages"].sql, "regexp_substr(regexp_replace(${name}, '[^ -~]', ' '), '^.{1,1000}') AS ${name},")
       ])
     )
     error_message = "The rule selects the configured statuses and those that resemble them, and fields by name, each as a printable line of bounded length, from the topic filter."
   }
 
   assert {
-    condition = alltrue(flatten([
-      for kind, statuses in {
-        failed = [
+    condition = alltrue([
+      for status in concat(
+        [
           "FAILED", "failure", "fail\n", "failling", "faild", "failled", "update failed", "UpdateFailed", "FAILED_TIMEOUT",
           "failed: no space", "Timed-Out", "TIMED_OUT", "timedout",
-        ]
-        succeeded = [
+        ],
+        [
           "success", "Succeeded.", "successful", "succeded", "suceeded", "successed", "unsure: succeeds", "update_succeeded",
           "jobSucceeded", "succeeded: 2.28",
-        ]
-      } :
-      [for status in statuses : can(regex("^(${join("|", local.stem_patterns[kind])})$", lower(replace(status, "/([a-z])([A-Z])/", "$1 $2"))))]
-    ]))
+        ],
+      ) :
+      can(regex("^(${join("|", local.stem_patterns)})$", lower(replace(status, "/([a-z])([A-Z])/", "$1 $2"))))
+    ])
     error_message = "A status resembles one that is configured in any case, with other signs and words around, with another ending, and with letters doubled or single by mistake."
   }
 
   assert {
     condition = !anytrue(flatten([
-      for pattern in concat(values(local.stem_patterns)...) :
+      for pattern in local.stem_patterns :
       [for status in ["", "in_progress", "failover", "prefail", "timer out", "1", "[\"failed\"]", "{\"failed\":1}", "sucks", "succinct"] : can(regex("^(${pattern})$", status))]
     ]))
     error_message = "Other words resemble none, nor does the text of an array or object."
@@ -607,9 +604,9 @@ run "ingestion" {
 
   assert {
     condition = (
-      one(aws_iot_topic_rule.this["failed"].step_functions).state_machine_name == "FirmwareUpdateStateMachine"
-      && one(aws_iot_topic_rule.this["failed"].cloudwatch_logs).log_group_name == "iot_failed_updates"
-      && aws_iot_topic_rule.this["failed"].error_action[0].sqs[0].queue_url == aws_sqs_queue.dead_letters.url
+      one(aws_iot_topic_rule.this["messages"].step_functions).state_machine_name == "FirmwareUpdateStateMachine"
+      && one(aws_iot_topic_rule.this["messages"].cloudwatch_logs).log_group_name == "iot_failed_updates"
+      && aws_iot_topic_rule.this["messages"].error_action[0].sqs[0].queue_url == aws_sqs_queue.dead_letters.url
     )
     error_message = "A failure starts the intake and is logged; what fails then goes to the dead-letter queue."
   }
@@ -653,7 +650,6 @@ run "ingestion" {
         "arn:aws:iot:eu-west-1:123456789012:rule/FailedFirmwareUpdateRule",
         "arn:aws:iot:eu-west-1:123456789012:rule/FailedFirmwareUnreadableRule",
         "arn:aws:iot:eu-west-1:123456789012:rule/FailedFirmwareRemovedRule",
-        "arn:aws:iot:eu-west-1:123456789012:rule/SucceededFirmwareUpdateRule",
       ])
     )
     error_message = "The role trusts AWS IoT only on behalf of these rules."
@@ -681,9 +677,9 @@ run "job_events" {
 
   assert {
     condition = toset(keys(aws_iot_topic_rule.this)) == toset([
-      "failed", "unreadable", "removed", "job_failed", "job_timed_out", "job_rejected", "job_succeeded",
+      "messages", "removed", "job_failed", "job_timed_out", "job_rejected", "job_succeeded",
     ])
-    error_message = "Each event of AWS IoT Jobs that matters has its rule; no success status means no rule for it."
+    error_message = "Each event of AWS IoT Jobs that matters has its rule; none looks at a payload that is no JSON object unless asked for."
   }
 
   assert {
@@ -701,8 +697,8 @@ run "job_events" {
 
   assert {
     condition = (
-      strcontains(aws_iot_topic_rule.this["failed"].sql, "regexp_substr(regexp_replace(reason, '[^ -~]', ' '), '^.{1,1000}') AS reason,")
-      && strcontains(aws_iot_topic_rule.this["failed"].sql, "regexp_substr(regexp_replace(get(*, 'deployment-failure-cause'), '[^ -~]', ' '), '^.{1,1000}') AS reason_deployment_failure_cause,")
+      strcontains(aws_iot_topic_rule.this["messages"].sql, "regexp_substr(regexp_replace(reason, '[^ -~]', ' '), '^.{1,1000}') AS reason,")
+      && strcontains(aws_iot_topic_rule.this["messages"].sql, "regexp_substr(regexp_replace(get(*, 'deployment-failure-cause'), '[^ -~]', ' '), '^.{1,1000}') AS reason_deployment_failure_cause,")
     )
     error_message = "A message is looked at for the same keys as statusDetails; one with a hyphen needs get()."
   }
@@ -738,7 +734,7 @@ run "device_id_from_topic" {
   }
 
   assert {
-    condition     = strcontains(aws_iot_topic_rule.this["failed"].sql, "THEN topic(2) ELSE '[refused]' END AS deviceId,")
+    condition     = strcontains(aws_iot_topic_rule.this["messages"].sql, "THEN topic(2) ELSE '[refused]' END AS deviceId,")
     error_message = "topic:2 reads the second level of the topic."
   }
 }
@@ -758,7 +754,7 @@ run "device_id_from_client" {
   }
 
   assert {
-    condition     = strcontains(aws_iot_topic_rule.this["failed"].sql, "THEN clientid() ELSE '[refused]' END AS deviceId,")
+    condition     = strcontains(aws_iot_topic_rule.this["messages"].sql, "THEN clientid() ELSE '[refused]' END AS deviceId,")
     error_message = "clientid reads the MQTT client id."
   }
 }

@@ -110,8 +110,18 @@ def escalate_by_steps(fleet: Fleet, device: str) -> dict[int, Reading]:
     return readings
 
 
+def send_telemetry(fleet: Fleet, device: str) -> Reading:
+    """Measure a message on the topic that is about something else."""
+    _register(fleet, device)
+    meter = Meter(fleet)
+    with fleet.connect(device) as connection:
+        fleet.publish(connection, {"_id_": device, "temperature": 21})
+    return meter.read()
+
+
 COUNTED = Journey("counted", "counting failure", count_failure)
 MESSAGES = (
+    Journey("telemetry", "any other message", send_telemetry),
     Journey("first", "first failure", fail_first),
     COUNTED,
     Journey("duplicate", "duplicate", send_duplicate),

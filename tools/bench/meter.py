@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -66,7 +66,7 @@ class Meter:
         self._fleet = fleet
         self._items = self._all_items()
         self._runs = {machine: self._run_arns(machine) for machine in ("intake", *RECOVERIES)}
-        self._logged = self._logs()
+        self._logged, self._looks = self._logs(), self._rule_looks()
         self._mark = fleet.mark()
 
     def read(self) -> Reading:
@@ -80,7 +80,7 @@ class Meter:
             + bill.express_runs(len(intake))
             + Usage(standard_transitions=sum(map(transitions, recoveries)))
             + Capacity(calls, self._items, items).usage()
-            + self._ingestion(len(intake), logged[_FAILURES][0] - self._logged[_FAILURES][0])
+            + self._ingestion(len(intake) + logged[_FAILURES][0] - self._logged[_FAILURES][0])
             + Usage(log_bytes=_size(logged) - _size(self._logged))
             + _registry(calls)
             + self._alerts(calls)
@@ -133,29 +133,36 @@ class Meter:
 
     # The IoT rules, and the logs
 
-    def _ingestion(self, messages: int, lines: int) -> Usage:
+    def _ingestion(self, actions: int) -> Usage:
         """Return the rules' share: AWS bills each triggered rule and at least one action of it.
 
         AWS does not say whether a rule is triggered whose WHERE does not hold; here it is.
 
         Args:
-            messages: how many started the intake.
-            lines: how many were written to the log of failures.
+            actions: how many actions the rules took.
         """
-        rules = self._rules_on_the_topic()
-        others = messages * (rules - 1)
-        return Usage(
-            rules_triggered=messages * rules,
-            rule_actions=messages + lines + others,
-        )
+        looks = self._rule_looks() - self._looks
+        return Usage(rules_triggered=looks, rule_actions=max(actions, looks))
 
-    def _rules_on_the_topic(self) -> int:
-        iot = self._fleet.client("iot")
-        topic = re.sub(r"\{device\}", "+", self._fleet.topic)
-        rules = (
-            iot.get_topic_rule(ruleName=name)["rule"] for name in self._fleet.outputs["rule_names"]
+    def _rule_looks(self) -> int:
+        """Return how many times a rule has looked at a message so far.
+
+        https://docs.aws.amazon.com/iot/latest/developerguide/metrics_dimensions.html
+        """
+        now = datetime.now(UTC)
+        answers = (
+            self._fleet.client("cloudwatch").get_metric_statistics(
+                Namespace="AWS/IoT",
+                MetricName="TopicMatch",
+                Dimensions=[{"Name": "RuleName", "Value": rule}],
+                StartTime=now - timedelta(days=1),
+                EndTime=now + timedelta(days=1),
+                Period=2 * 86_400,
+                Statistics=["Sum"],
+            )
+            for rule in self._fleet.outputs["rule_names"]
         )
-        return sum(f"FROM '{topic}'" in rule["sql"] for rule in rules)
+        return int(sum(point["Sum"] for answer in answers for point in answer["Datapoints"]))
 
     def _logs(self) -> dict[str, tuple[int, int]]:
         """Lines and bytes so far, of the failures and of the handlers."""

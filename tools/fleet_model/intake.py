@@ -15,8 +15,8 @@ from fleet_model.records import FREE, TRACKING, Flags, Ints, Records
 from fleet_model.workload import SUCCESS
 from simulator.machines import EXPRESS_SECONDS
 
-RULES = 3
-"""IoT rules on the topic, all evaluated for each message: failed, succeeded, unreadable."""
+RULES = 1
+"""IoT rules on the topic, all evaluated for each message."""
 STATES: Mapping[Work, str] = {
     Work.COUNT: "IncrementRetryCounter",
     Work.CHECK: "CheckIfDeviceExists",

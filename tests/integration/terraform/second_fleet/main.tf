@@ -9,10 +9,11 @@ module "firmware_retry" {
   failure_statuses = ["FAILED", "TIMED_OUT"]
   success_statuses = ["SUCCEEDED"]
 
-  job_events_enabled = true
-  job_id_patterns    = ["second-*"]
-  ignored_reasons    = ["*battery low*", "E_BUSY"]
-  fatal_reasons      = ["*signature invalid*"]
+  job_events_enabled          = true
+  unreadable_messages_enabled = true
+  job_id_patterns             = ["second-*"]
+  ignored_reasons             = ["*battery low*", "E_BUSY"]
+  fatal_reasons               = ["*signature invalid*"]
 
   # Out of reach, and what test_breaker brings into it.
   breaker = { share = 0.3, window_seconds = 900, min_devices = 1000, pauses = true }
