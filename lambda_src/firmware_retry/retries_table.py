@@ -233,18 +233,15 @@ def claim(run: Run, state: State, wait_seconds: int, groups: frozenset[str]) -> 
         ":groups": {"SS": sorted(groups)},
     }
     leaving = ", leftGroups = :groups" if groups else ""
-    # No further cycle after a fatal failure, which AWS IoT Jobs may report after the last try.
-    used_up = (
-        "(RetryCounter >= :limit OR attribute_exists(isFatal))"
-        if state is State.FAILED
-        else "RetryCounter >= :limit AND attribute_not_exists(isFatal)"
-    )
+    used_up = "(RetryCounter >= :limit OR attribute_exists(isFatal))"
+    # AWS IoT Jobs may report after the last try that it was fatal.
+    has_further = "" if state is State.FAILED else " AND attribute_not_exists(isFatal)"
     change = _change(
         run.device_id,
         "SET #state = :state, recoveryId = :run, dueAt = :due, RetryCounter = :zero,"
         f" ResetRetryCount = :cycle, usedUpAt = :used, #timestamp = :now{leaving}",
         f"#state = :tracking AND trackingId = :tracking_id AND {used_up}"
-        " AND ResetRetryCount = :previous",
+        f" AND ResetRetryCount = :previous{has_further}",
         values,
     )
     # If it is claimed already, by this run or by another, the record shows it.
