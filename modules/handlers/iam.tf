@@ -133,14 +133,15 @@ data "aws_iam_policy_document" "trust" {
       identifiers = ["lambda.amazonaws.com"]
     }
 
+    # IfExists, because AWS does not document that Lambda sends these keys, and a condition on a key
+    # that is not there is false. Where Lambda sends them, the role is for this very function.
     condition {
-      test     = "StringEquals"
+      test     = "StringEqualsIfExists"
       variable = "aws:SourceAccount"
       values   = [module.names.account_id]
     }
 
-    # Built from its parts: the function itself waits for this role. IfExists, because no page of AWS
-    # says that Lambda sends this key; where it does, the role is for this very function.
+    # Built from its parts: the function itself waits for this role.
     condition {
       test     = "ArnLikeIfExists"
       variable = "aws:SourceArn"

@@ -340,7 +340,10 @@ def test_a_service_may_take_a_role_only_for_what_the_module_made(
     for name, role in roles.items():
         (statement,) = role.trust
         conditions = dict(statement["Condition"])
-        assert conditions.pop("StringEquals") == {"aws:SourceAccount": account.account_id}, name
+        (suffix,) = {"IfExists" if test.endswith("IfExists") else "" for test in conditions}
+        of_account = conditions.pop(f"StringEquals{suffix}")
+        assert of_account == {"aws:SourceAccount": account.account_id}, name
+        assert bool(suffix) is (statement["Principal"]["Service"] == "lambda.amazonaws.com"), name
         ((_, arns),) = conditions.items()
         named = arns["aws:SourceArn"]
         sources = {use.source for use in uses if use.role == name}

@@ -285,8 +285,8 @@ run "handlers" {
     condition = alltrue([
       for step, document in data.aws_iam_policy_document.trust :
       { for condition in document.statement[0].condition : "${condition.test} ${condition.variable}" => condition.values } == {
-        "StringEquals aws:SourceAccount" = tolist(["123456789012"])
-        "ArnLikeIfExists aws:SourceArn"  = tolist(["arn:aws:lambda:eu-west-1:123456789012:function:a-prefix-of-32-characters-length${step}"])
+        "StringEqualsIfExists aws:SourceAccount" = tolist(["123456789012"])
+        "ArnLikeIfExists aws:SourceArn"          = tolist(["arn:aws:lambda:eu-west-1:123456789012:function:a-prefix-of-32-characters-length${step}"])
       }
     ])
     error_message = "Each role trusts Lambda only on behalf of its own function."
