@@ -36,15 +36,27 @@ locals {
           }
         }
       },
-      # Alarms publish on the topic for people, and the topic for machines sends to the queue that
-      # mails are made of.
+      # Alarms publish on the topic for people.
       {
-        Sid       = "AlarmsAndTopics"
+        Sid       = "Alarms"
         Effect    = "Allow"
-        Principal = { Service = ["cloudwatch.amazonaws.com", "sns.amazonaws.com"] }
+        Principal = { Service = "cloudwatch.amazonaws.com" }
         Action    = ["kms:Decrypt", "kms:GenerateDataKey*"]
         Resource  = "*"
         Condition = local.of_here
+      },
+      # The topic for machines sends to the queue that e-mail is made from. IfExists, since AWS documents
+      # no key that SNS sends here:
+      # https://docs.aws.amazon.com/sns/latest/dg/sns-enable-encryption-for-topic-sqs-queue-subscriptions.html
+      {
+        Sid       = "Topics"
+        Effect    = "Allow"
+        Principal = { Service = "sns.amazonaws.com" }
+        Action    = ["kms:Decrypt", "kms:GenerateDataKey*"]
+        Resource  = "*"
+        Condition = {
+          StringEqualsIfExists = { "aws:SourceAccount" = data.aws_caller_identity.current.account_id }
+        }
       },
     ]
   }

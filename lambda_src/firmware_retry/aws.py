@@ -32,6 +32,7 @@ _NO_ANSWER = (botocore.exceptions.ConnectionError, botocore.exceptions.HTTPClien
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
 # https://docs.aws.amazon.com/iot/latest/apireference/API_UpdateThing.html#API_UpdateThing_Errors
 # https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html#API_ReceiveMessage_Errors
 _TRANSIENT_CODES = frozenset(
     {
         "ConflictingResourceUpdateException",
@@ -40,8 +41,12 @@ _TRANSIENT_CODES = frozenset(
         "InternalServerError",
         "KMSThrottling",
         "KMSThrottlingException",
+        "KmsThrottled",
+        "OverLimit",
         "ProvisionedThroughputExceededException",
+        "ReplicatedWriteConflictException",
         "RequestLimitExceeded",
+        "RequestThrottled",
         "RequestTimeout",
         "ServiceUnavailableException",
         "Throttled",
@@ -54,6 +59,8 @@ _TRANSIENT_CODES = frozenset(
         "VersionConflictException",
     }
 )
+# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
+_LASTING_CANCELLATIONS = frozenset({"ItemCollectionSizeLimitExceeded", "ValidationError"})
 
 
 class ConditionFailedError(Exception):
@@ -214,9 +221,11 @@ def _classify_error(service: str, error: ClientError) -> Exception:
 
 
 def _classify_cancellation(error: ClientError) -> Exception:
-    # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
     reasons: list[dict[str, Any]] = error.response.get("CancellationReasons", [])  # type: ignore[assignment]
     for reason in reasons:
         if reason.get("Code") == "ConditionalCheckFailed":
             return ConditionFailedError(reason.get("Item"))
+    for reason in reasons:
+        if reason.get("Code") in _LASTING_CANCELLATIONS:
+            return RequestRefusedError(str(error), reason["Code"])
     return TransientError(str(error))

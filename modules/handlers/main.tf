@@ -95,6 +95,18 @@ resource "aws_lambda_function" "step" {
 
   # A function that runs before it may write its log loses its first lines.
   depends_on = [aws_iam_role_policy.step]
+
+  lifecycle {
+    # Lambda takes 4,096 characters of environment. Less than 900 of them are known after the apply only.
+    # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+    precondition {
+      condition = 3196 >= length(join("", concat(keys(local.environment), [
+        for name, value in local.environment : value
+        if !contains(["ALERTS_TOPIC_ARN", "OPERATOR_TOPIC_ARN", "OPERATOR_QUEUE_URL"], name)
+      ])))
+      error_message = "These settings do not fit into the environment of a Lambda function (4 KB). Shorten move_out_attributes, failed_attributes, foreign_marks, ignored_reasons or fatal_reasons."
+    }
+  }
 }
 
 resource "aws_cloudwatch_log_group" "step" {

@@ -323,6 +323,36 @@ run "handlers" {
   }
 }
 
+run "settings_that_lambda_does_not_take" {
+  command = plan
+
+  module {
+    source = "./modules/handlers"
+  }
+
+  variables {
+    tables = {
+      for table in ["retries", "backup", "history", "campaigns"] :
+      table => { name = table, arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/${table}" }
+    }
+    history_retention_days  = 30
+    failed_thing_group_name = "FailedToUpdate"
+    failed_thing_group_arn  = "arn:aws:iot:eu-west-1:123456789012:thinggroup/FailedToUpdate"
+    alerts_topic_arn        = "arn:aws:sns:eu-west-1:123456789012:FailedFirmwareUpdate.fifo"
+    retry_limit             = 10
+    cool_down_seconds       = [86400]
+    cool_down_jitter        = 0.1
+    settle_seconds          = 900
+    reconcile_interval      = "15 minutes"
+    move_out_attributes     = { for name in ["model", "FW", "site"] : name => join("", [for _ in range(800) : "o"]) }
+    failed_attributes       = { model = join("", [for _ in range(800) : "f"]) }
+
+    recovery_state_machine_names = { cool_down = "CoolDown", escalation = "Escalation" }
+  }
+
+  expect_failures = [aws_lambda_function.step]
+}
+
 run "handlers_that_mail" {
   module {
     source = "./modules/handlers"

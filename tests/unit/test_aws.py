@@ -73,7 +73,13 @@ def test_a_refused_condition_brings_the_item() -> None:
 
 @pytest.mark.parametrize(
     ("reason", "expected"),
-    [("ConditionalCheckFailed", ConditionFailedError), ("TransactionConflict", TransientError)],
+    [
+        ("ConditionalCheckFailed", ConditionFailedError),
+        ("TransactionConflict", TransientError),
+        ("ThrottlingError", TransientError),
+        ("ValidationError", RequestRefusedError),
+        ("ItemCollectionSizeLimitExceeded", RequestRefusedError),
+    ],
 )
 def test_a_cancelled_transaction_is_told_by_its_reasons(
     reason: str, expected: type[Exception]

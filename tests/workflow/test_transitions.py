@@ -103,6 +103,7 @@ TRANSIENT = (
     "Lambda.Unknown",
     "Sandbox.Timedout",
     "Runtime.ExitError",
+    "Runtime.OutOfMemory",
     "States.Timeout",
 )
 
