@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -25,14 +26,20 @@ def test_apply_plan_and_destroy(empty: LocalCloud, tmp_path: Path) -> None:
 
 
 def _apply_plan_and_destroy(cloud: LocalCloud, terraform: Terraform) -> None:
-    terraform.apply()
-    changes, text = terraform.plan()
+    key = cloud.client("kms").create_key()["KeyMetadata"]["Arn"]
+    first = {"keys": {"earlier": key}}
+    terraform.apply(**first)
+    changes, text = terraform.plan(**first)
     assert not changes, text
     assert terraform.outputs() == {"machine_names": ["any-EXPRESS", "any-STANDARD"]}
+    assert _keys(cloud) == first["keys"]
 
-    assert terraform.plan(description="second")[0]
-    terraform.apply(description="second")
-    assert not terraform.plan(description="second")[0]
+    second: dict[str, Any] = {"description": "second", "keys": {"later": key}}
+    assert terraform.plan(**second)[0]
+    terraform.apply(**second)
+    changes, text = terraform.plan(**second)
+    assert not changes, text
+    assert _keys(cloud) == second["keys"]
 
     terraform.destroy()
     assert cloud.client("iot").list_topic_rules()["rules"] == []
@@ -44,6 +51,12 @@ def _apply_plan_and_destroy(cloud: LocalCloud, terraform: Terraform) -> None:
     # The provider leaves them as they are.
     events = cloud.client("iot").describe_event_configurations()["eventConfigurations"]
     assert [kind for kind, setting in events.items() if setting["Enabled"]] == ["JOB_EXECUTION"]
+
+
+def _keys(cloud: LocalCloud) -> dict[str, str]:
+    """The keys of the log groups that have one, by the name of the group."""
+    groups = cloud.client("logs").describe_log_groups()["logGroups"]
+    return {group["logGroupName"]: group["kmsKeyId"] for group in groups if "kmsKeyId" in group}
 
 
 def test_deletion_protection_of_a_table_holds(cloud: LocalCloud) -> None:

@@ -14,6 +14,12 @@ variable "description" {
   default = "first"
 }
 
+variable "keys" {
+  description = "Log group to the ARN of its key."
+  type        = map(string)
+  default     = {}
+}
+
 resource "aws_iam_role" "any" {
   name = "any"
   path = "/fleet/"
@@ -26,6 +32,12 @@ resource "aws_iam_role" "any" {
 resource "aws_cloudwatch_log_group" "any" {
   name              = "any"
   retention_in_days = 30
+}
+
+resource "aws_cloudwatch_log_group" "keyed" {
+  for_each   = toset(["earlier", "later"])
+  name       = each.value
+  kms_key_id = lookup(var.keys, each.value, null)
 }
 
 resource "aws_sns_topic" "any" {
