@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import pytest
 
 from localcloud import LocalCloud, Terraform, eventually
-from localcloud.fleet import Fleet, subscribe_queue
+from localcloud.fleet import Fleet, stop_runs, subscribe_queue
 from localcloud.project import copy_project, keep_state_in_a_bucket, take_code_from_a_bucket
 from tests.integration.inventory import take_inventory
 from tests.integration.job_device import JobDevice, updating
@@ -252,6 +252,7 @@ def test_a_destroy_leaves_nothing_but_a_key_that_waits_for_its_deletion(examples
         "sqs.list_queues",
         "stepfunctions.list_state_machines",
     }
+    stop_runs(examples.cloud)
     in_each(examples.roots, lambda root: root.destroy("-refresh=false"))
     after = dict(take_inventory(examples.cloud))
     keys = after.pop("kms.list_keys")

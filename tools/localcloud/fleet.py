@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -40,6 +40,27 @@ def subscribe_queue(cloud: LocalCloud, topic_arn: str, name: str) -> str:
         Attributes={"RawMessageDelivery": "true"},
     )
     return url
+
+
+def stop_runs(cloud: LocalCloud) -> None:
+    """Stop all executions of STANDARD machines, so that ``terraform destroy`` need not wait.
+
+    A state machine is deleted when its last execution has ended, and a cool-down lasts a day.
+    """
+    states = cloud.client("stepfunctions")
+    for machines in states.get_paginator("list_state_machines").paginate():
+        for machine in machines["stateMachines"]:
+            if machine["type"] == "STANDARD":
+                _stop_runs_of(states, machine["stateMachineArn"])
+
+
+def _stop_runs_of(states: Any, machine_arn: str) -> None:
+    pages = states.get_paginator("list_executions").paginate(
+        stateMachineArn=machine_arn, statusFilter="RUNNING"
+    )
+    for run in [run for page in pages for run in page["executions"]]:
+        with suppress(states.exceptions.ValidationException):  # it has just ended
+            states.stop_execution(executionArn=run["executionArn"])
 
 
 @dataclass(frozen=True)
@@ -127,8 +148,12 @@ class Fleet:
 
     def groups(self, name: str) -> set[str]:
         """Return the thing groups of a thing, static and dynamic."""
-        answer = self.client("iot").list_thing_groups_for_thing(thingName=name)
-        return {group["groupName"] for group in answer["thingGroups"]}
+        pages = self.client("iot").get_paginator("list_thing_groups_for_thing")
+        return {
+            group["groupName"]
+            for page in pages.paginate(thingName=name)
+            for group in page["thingGroups"]
+        }
 
     def failed_devices(self) -> set[str]:
         """Return the members of the static group of failed devices."""

@@ -293,3 +293,88 @@ def test_a_wait_lasts_as_long_as_it_is_held(
         assert eventually(lambda: list_entered(runs["held-in-then"]) == ["First", "Then"])
         assert list_entered(runs["held"]) == ["First"]
     assert {outcome(run)["status"] for run in runs.values()} == {"SUCCEEDED"}
+
+
+# A machine that is deleted while executions run
+
+
+SLEEP = {"Type": "Wait", "Seconds": 1, "Next": "Act"}
+
+
+def list_machines(cloud: LocalCloud) -> set[str]:
+    machines = cloud.client("stepfunctions").list_state_machines()["stateMachines"]
+    return {machine["stateMachineArn"] for machine in machines}
+
+
+def test_a_machine_is_deleting_until_its_last_execution_is_stopped(
+    cloud: LocalCloud, make_machine: Make
+) -> None:
+    states = cloud.client("stepfunctions")
+    machine = make_machine("deleting", {"Sleep": SLEEP, "Act": DONE})
+    with cloud.hold_waits(Hold("deleting")):
+        runs = [
+            states.start_execution(stateMachineArn=machine, input='{"device": "deleting"}')
+            for _ in range(2)
+        ]
+        states.delete_state_machine(stateMachineArn=machine)
+        for run in runs:
+            described = states.describe_state_machine(stateMachineArn=machine)
+            assert described["status"] == "DELETING"
+            assert machine in list_machines(cloud)
+            for call, request in (
+                (states.start_execution, {"stateMachineArn": machine}),
+                (states.update_state_machine, {"stateMachineArn": machine, "roleArn": ROLE}),
+                (make_machine, {"name": "deleting", "states": {"Act": DONE}}),
+            ):
+                with pytest.raises(states.exceptions.StateMachineDeleting):
+                    call(**request)
+            states.delete_state_machine(stateMachineArn=machine)
+            states.stop_execution(executionArn=run["executionArn"])
+        with pytest.raises(states.exceptions.StateMachineDoesNotExist):
+            states.describe_state_machine(stateMachineArn=machine)
+        assert machine not in list_machines(cloud)
+        assert make_machine("deleting", {"Act": DONE}) == machine
+
+
+def test_an_execution_of_a_deleting_machine_enters_no_further_state(
+    cloud: LocalCloud, make_machine: Make, function_arn: str
+) -> None:
+    states = cloud.client("stepfunctions")
+    act = {"Type": "Task", "Resource": function_arn, "End": True}
+    machine = make_machine("deleting-task", {"Sleep": SLEEP, "Act": act})
+    mark = cloud.mark()
+    with cloud.hold_waits(Hold("left-alone")):
+        states.start_execution(stateMachineArn=machine, input='{"device": "left-alone"}')
+        states.delete_state_machine(stateMachineArn=machine)
+        assert machine in list_machines(cloud)
+    assert eventually(lambda: machine not in list_machines(cloud))
+    assert not [call for call in cloud.calls(mark) if call.operation == "Invoke"]
+
+
+def test_an_execution_in_its_last_state_of_a_deleting_machine_succeeds(
+    cloud: LocalCloud, make_machine: Make
+) -> None:
+    states = cloud.client("stepfunctions")
+    machine = make_machine("deleting-last", {"Sleep": {"Type": "Wait", "Seconds": 1, "End": True}})
+    with cloud.hold_waits(Hold("last")):
+        states.start_execution(stateMachineArn=machine, input='{"device": "last"}')
+        states.delete_state_machine(stateMachineArn=machine)
+    assert eventually(lambda: machine not in list_machines(cloud))
+    succeeded = cloud.client("cloudwatch").list_metrics(
+        MetricName="ExecutionsSucceeded",
+        Dimensions=[{"Name": "StateMachineArn", "Value": machine}],
+    )
+    assert succeeded["Metrics"]
+
+
+@pytest.mark.parametrize("kind", ["STANDARD", "EXPRESS"])
+def test_a_machine_without_an_execution_that_would_keep_it_is_gone_immediately(
+    cloud: LocalCloud, make_machine: Make, kind: str
+) -> None:
+    states = cloud.client("stepfunctions")
+    machine = make_machine(f"gone-{kind}", {"Sleep": SLEEP, "Act": DONE}, kind)
+    with cloud.hold_waits(Hold("gone")):
+        if kind == "EXPRESS":
+            states.start_execution(stateMachineArn=machine, input='{"device": "gone"}')
+        states.delete_state_machine(stateMachineArn=machine)
+        assert machine not in list_machines(cloud)

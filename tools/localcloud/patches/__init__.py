@@ -10,6 +10,7 @@ import socket
 from localcloud.patches import (
     alarm_states,
     alarms,
+    deleting_machines,
     dynamic_groups,
     email_addresses,
     executions,
@@ -47,6 +48,7 @@ PATCHES = (
     dynamic_groups,
     email_addresses,
     executions,
+    deleting_machines,
     failed_deliveries,
     fifo_topics,
     held_waits,
