@@ -6,20 +6,31 @@ from collections.abc import Iterator
 
 import pytest
 
-from localcloud import eventually
+from localcloud import Listing, eventually
 from localcloud.fleet import Fleet
 
 ORIGINAL = {"model": "gw:v3", "FW": "2.26"}
 GROUP = "second-FailedToUpdate"
+LAG = 3600.0
+"""Seconds: a lag that outlasts each test."""
 
 
 def _bring_into_failed_group(fleet: Fleet, device: str) -> None:
     """Bring a device into the failed group."""
+    _let_fail_for_good(fleet, device)
+    assert fleet.groups(device) == {GROUP}
+
+
+def _let_fail_for_good(fleet: Fleet, device: str) -> None:
     fleet.add_thing(device, **ORIGINAL)
     fleet.fail(device, [1], reason="signature invalid")
     assert eventually(lambda: fleet.alerts(device))
     assert eventually(lambda: not fleet.is_running("escalation"))
-    assert fleet.groups(device) == {GROUP}
+
+
+def _is_failed(fleet: Fleet, device: str) -> bool:
+    is_recorded = fleet.record(device) is not None and fleet.backup(device) is not None
+    return is_recorded and fleet.groups(device) == {GROUP}
 
 
 def _is_free(fleet: Fleet, device: str) -> bool:
@@ -126,6 +137,47 @@ def test_by_removing_it_from_the_group_where_they_are_off(second: Fleet) -> None
     assert _is_free(second, "noticed-late")
     assert second.groups("still-failed") == {GROUP}
     assert second.operations(mark).count("iot.ListThingsInThingGroup") == 1
+
+
+def _remove(fleet: Fleet, device: str) -> None:
+    fleet.client("iot").remove_thing_from_thing_group(thingGroupName=GROUP, thingName=device)
+
+
+def test_pages_of_one_entry_release_the_removed_device_and_no_other(second: Fleet) -> None:
+    names = [f"paged-{number}" for number in range(3)]
+    for name in names:
+        _bring_into_failed_group(second, name)
+        second.settle_failed(name)
+    _remove(second, "paged-1")
+    with second.cloud.with_listings(Listing(page_size=1)):
+        second.reconcile()
+    assert _is_free(second, "paged-1")
+    assert _is_failed(second, "paged-0")
+    assert _is_failed(second, "paged-2")
+
+
+def test_device_that_no_listing_shows_yet_is_not_released(second: Fleet) -> None:
+    """It counts as settled five minutes after operators were notified, whatever the grace is."""
+    with second.cloud.with_listings(Listing(lag_seconds=LAG)):
+        _let_fail_for_good(second, "not-listed")
+        assert second.groups("not-listed") == set()
+        second.reconcile()
+    assert _is_failed(second, "not-listed")
+
+
+def test_listing_of_the_group_that_lags_releases_no_device(second: Fleet) -> None:
+    _bring_into_failed_group(second, "listed-late")
+    second.settle_failed("listed-late")
+    with second.cloud.with_listings(Listing("ListThingsInThingGroup", lag_seconds=LAG)):
+        _bring_into_failed_group(second, "listed-later")
+        second.settle_failed("listed-later")
+        _remove(second, "listed-late")
+        second.reconcile()
+        assert second.record("listed-late")
+        assert _is_failed(second, "listed-later")
+    second.reconcile()
+    assert _is_free(second, "listed-late")
+    assert _is_failed(second, "listed-later")
 
 
 @pytest.mark.parametrize("has_events", [False, True])

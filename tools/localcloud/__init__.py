@@ -6,6 +6,7 @@ Nothing in the Terraform module knows of this package.
 
 from localcloud.device import Device
 from localcloud.faults import Fault, Kind, Origin, Target
+from localcloud.listings import Listing
 from localcloud.process import LocalCloud, LocalCloudError
 from localcloud.recorder import Call
 from localcloud.terraform import Terraform, TerraformError
@@ -18,6 +19,7 @@ __all__ = [
     "Fault",
     "Hold",
     "Kind",
+    "Listing",
     "LocalCloud",
     "LocalCloudError",
     "Origin",

@@ -23,6 +23,7 @@ from typing import Any, Self
 from urllib.parse import quote
 
 from localcloud.faults import Fault, Origin, Target
+from localcloud.listings import Listing
 from localcloud.recorder import Call
 from localcloud.waits import Hold
 
@@ -250,6 +251,16 @@ class LocalCloud:
             is_confirmed: False lets all of them wait again.
         """
         self._ask("/_localcloud/addresses/confirmed", json.dumps(is_confirmed).encode())
+
+    @contextlib.contextmanager
+    def with_listings(self, *listings: Listing) -> Iterator[None]:
+        """Let listings of the registry page and lag like this within the block."""
+        document = json.dumps([asdict(listing) for listing in listings]).encode()
+        self._ask("/_localcloud/listings", document)
+        try:
+            yield
+        finally:
+            self._ask("/_localcloud/listings", b"[]")
 
     @contextlib.contextmanager
     def hold_waits(self, *holds: Hold) -> Iterator[None]:

@@ -9,7 +9,7 @@ from threading import Lock
 from typing import Any
 from urllib.parse import parse_qs
 
-from localcloud import addresses, faults, waits
+from localcloud import addresses, faults, listings, waits
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -97,6 +97,9 @@ def _take(path: str, document: Any) -> Any:
         return True
     if path == "/_localcloud/addresses/confirmed":
         addresses.set_all(document)
+        return True
+    if path == "/_localcloud/listings":
+        listings.set_all([listings.Listing(**listing) for listing in document])
         return True
     return None
 
