@@ -263,6 +263,15 @@ class LocalCloud:
             self._ask("/_localcloud/listings", b"[]")
 
     @contextlib.contextmanager
+    def with_strict_sql(self) -> Iterator[None]:
+        """Read the SQL of rules strictly within the block; see ``localcloud.sql_reading``."""
+        self._ask("/_localcloud/sql/strict", b"true")
+        try:
+            yield
+        finally:
+            self._ask("/_localcloud/sql/strict", b"false")
+
+    @contextlib.contextmanager
     def hold_waits(self, *holds: Hold) -> Iterator[None]:
         """Make these Wait states of Step Functions last at least as long as the block."""
         document = json.dumps([asdict(hold) for hold in holds]).encode()

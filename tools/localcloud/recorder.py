@@ -9,7 +9,7 @@ from threading import Lock
 from typing import Any
 from urllib.parse import parse_qs
 
-from localcloud import addresses, faults, listings, waits
+from localcloud import addresses, faults, listings, sql_reading, waits
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -85,23 +85,26 @@ async def _body(receive: Receive) -> bytes:
     return body
 
 
+_TAKEN: dict[str, Callable[[Any], None]] = {
+    "/_localcloud/faults": lambda given: faults.arm([faults.Fault.of(fault) for fault in given]),
+    "/_localcloud/waits/hold": lambda given: waits.hold([waits.Hold(**hold) for hold in given]),
+    "/_localcloud/waits/release": lambda given: waits.release(
+        [waits.Hold(**hold) for hold in given]
+    ),
+    "/_localcloud/addresses/confirmed": addresses.set_all,
+    "/_localcloud/listings": lambda given: listings.set_all(
+        [listings.Listing(**listing) for listing in given]
+    ),
+    "/_localcloud/sql/strict": sql_reading.set_strict,
+}
+"""Functions that take the JSON document of a POST, by its path."""
+
+
 def _take(path: str, document: Any) -> Any:
-    if path == "/_localcloud/faults":
-        faults.arm([faults.Fault.of(fault) for fault in document])
-        return True
-    if path == "/_localcloud/waits/hold":
-        waits.hold([waits.Hold(**hold) for hold in document])
-        return True
-    if path == "/_localcloud/waits/release":
-        waits.release([waits.Hold(**hold) for hold in document])
-        return True
-    if path == "/_localcloud/addresses/confirmed":
-        addresses.set_all(document)
-        return True
-    if path == "/_localcloud/listings":
-        listings.set_all([listings.Listing(**listing) for listing in document])
-        return True
-    return None
+    if path not in _TAKEN:
+        return None
+    _TAKEN[path](document)
+    return True
 
 
 def _answer(path: str, query: dict[str, list[str]]) -> Any:

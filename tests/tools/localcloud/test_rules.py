@@ -137,7 +137,7 @@ def test_lambda_action_without_its_function_fails(cloud: LocalCloud, queue_url: 
         ("startswith(model, 'wo:') AS s", {"s": True}),
         ("isUndefined(gone) AS s", {"s": True}),
         ("regexp_matches(FW, '^2') AS s", {"s": True}),
-        ("lower('FaiLED') AS s", {"s": "failed"}),
+        ("lower('FaiLED') AS s, trim(' a b ') AS t, trim(gone) AS u", {"s": "failed", "t": "a b"}),
         ("statusDetails.reason AS s, statusDetails.gone AS t", {"s": "no space"}),
         ("regexp_substr(thingArn, '[^/]+$') AS s", {"s": "3hwC2y7"}),
         ("regexp_substr('hihihello', '(hi)*') AS s", {"s": "hihi"}),

@@ -38,6 +38,7 @@ from localcloud.patches import (
     service_metrics,
     slow_listings,
     state_machines,
+    strict_sql,
     thing_groups,
     things,
 )
@@ -70,6 +71,7 @@ PATCHES = (
     search_index,
     slow_listings,
     state_machines,
+    strict_sql,
     thing_groups,
     things,
     inject_faults,  # wraps what the others mended

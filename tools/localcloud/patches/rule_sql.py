@@ -205,5 +205,6 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "regexp_substr": _of_texts(_first_match),
     "regexp_replace": _of_texts(_replace_matches),
     "substring": _substring,
+    "trim": _of_texts(str.strip),
     "get": _get,
 }

@@ -191,12 +191,13 @@ def _watch_rules() -> None:
         if rule and not rule.get("ruleDisabled"):
             with request_scope(account, region):
                 _count("AWS/IoT", "TopicMatch", {"RuleName": rule["ruleName"]})
-                if not _is_json(payload):
+                if not is_json(payload):
                     _count("AWS/IoT", "ParseError", {"RuleName": rule["ruleName"]})
         await original(account, region, rule, payload, *rest)
 
 
-def _is_json(payload: bytes) -> bool:
+def is_json(payload: bytes) -> bool:
+    """Return whether a payload can be read as JSON."""
     try:
         json.loads(payload)
     except (ValueError, RecursionError):
