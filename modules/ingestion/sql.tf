@@ -1,16 +1,20 @@
 # The IoT SQL of the rules:
 # https://docs.aws.amazon.com/iot/latest/developerguide/iot-sql-reference.html
+#
+# AWS documents no grammar and not every result, so the SQL also is right under a strict reading
+# (docs/internals/local-cloud.md#switches): a name has letters only, or else get() reads it; a regular
+# expression has "|" in parentheses, and repeats a thousand times at most; no Boolean is compared; and
+# the rule for payloads that are not JSON has functions only.
 locals {
   device_id = (
-    var.device_id_source == "payload" ? "_id_"
+    var.device_id_source == "payload" ? "get(*, '_id_')"
     : var.device_id_source == "clientid" ? "clientid()"
     : "topic(${trimprefix(var.device_id_source, "topic:")})"
   )
 
   # A sender may write a value of any type and up to 128 KB. This pattern finds a character that no
   # thing's name has, or one character too many. The handlers check the same, see message.py. No "$":
-  # it also matches before a last newline. An expression with "|" is in parentheses:
-  # https://docs.aws.amazon.com/iot/latest/developerguide/iot-sql-functions.html
+  # it also matches before a last newline.
   not_a_thing_name = "([^a-zA-Z0-9:_-]|.{129})"
 
   # An impossible device id becomes "[refused]", which the pattern does not let through: the handlers
@@ -31,21 +35,18 @@ locals {
   ]
 
   # The handlers compare a reason with patterns, and keep its first 256 characters. They take for a
-  # reason what is named reason, errorCode or reason_*. A key with a hyphen or digit needs
-  # get(): https://docs.aws.amazon.com/iot/latest/developerguide/iot-sql-json.html
-  reason_length = 1000
-  reason_values = {
-    device = [for key in var.reason_keys : can(regex("^[a-zA-Z_]+$", key)) ? key : "get(*, '${key}')"]
-    jobs   = [for key in var.reason_keys : "get(statusDetails, '${key}')"]
-  }
+  # reason what is named reason, errorCode or reason_*. Keys may have hyphens and digits, hence get():
+  # https://docs.aws.amazon.com/iot/latest/developerguide/iot-sql-json.html
+  reason_length  = 1000
+  reason_objects = { device = "*", jobs = "statusDetails" }
   reason_names = [
     for key in var.reason_keys :
     contains(["reason", "errorCode"], key) ? key : "reason_${replace(key, "/[^a-zA-Z0-9]/", "_")}"
   ]
   reason_sql = {
-    for source, values in local.reason_values : source => [
-      for number, value in values : join(" ", [
-        "regexp_substr(regexp_replace(${value}, '[^ -~]', ' '), '^.{1,${local.reason_length}}')",
+    for source, object in local.reason_objects : source => [
+      for number, key in var.reason_keys : join(" ", [
+        "regexp_substr(regexp_replace(get(${object}, '${key}'), '[^ -~]', ' '), '^.{1,${local.reason_length}}')",
         "AS ${local.reason_names[number]}",
       ])
     ]
@@ -128,25 +129,26 @@ locals {
   ])
 
   # IoT SQL has no "is this an object", so this looks at the payload's base64 text: it starts with
-  # "{" and ends with "}", with or without one end of a line or blank after it. What "}" looks like
-  # depends on how many bytes come before it, modulo 3, as does what follows it:
-  #   }      fQ==   [HXn3]0=        [BFJNRVZdhlptx159]9
-  #   }\n    fQo=   [HXn3]0K        [BFJNRVZdhlptx159]9Cg==
-  #   }\r\n  fQ0K   [HXn3]0NCg==    [BFJNRVZdhlptx159]9DQo=
-  #   }+blank   fSA=   [HXn3]0g        [BFJNRVZdhlptx159]9IA==
-  # In what begins with e30, which are {} and the same with something after it, both ends share a
-  # character.
-  object_in_base64 = join("", [
-    "(^e30([=Kg]|NCg==)$|^e[w-z0-9+/].*(",
-    join("|", ["fQ==", "fQo=", "fQ0K", "fSA=", "[HXn3]0([=Kg]|NCg==)", "[BFJNRVZdhlptx159]9((Cg|IA)==|DQo=)?"]),
-    ")$)",
+  # "{" and ends with "}", with or without blanks and newlines around. Three bytes are four characters,
+  # so the characters of each byte depend on how many come before, modulo 3.
+  two_blanks    = "(I(CA|A[ko0])|C([Si]A|[Qg][ko0])|D(SA|Q[ko0]))"
+  blanks        = "(${local.two_blanks}[gJKN])*"
+  after_blanks  = "(IH|C[Xn]|DX)[s-v]|(I(CB|A[lp1])|C([Si]B|[Qg][lp1])|D(SB|Q[lp1]))7"
+  object_starts = "^${local.blanks}(e[w-z0-9+/]|${local.after_blanks})"
+  before_blanks = "(f(Q[ko0]|SA)[gJKN]|[HXn3]0[gJKN]|[BFJNRVZdhlptx159]9)"
+  last_blanks   = "((IA|C[Qg]|DQ)==|${local.two_blanks}=)?"
+  object_ends   = "(fQ==|f(Q[ko0]|SA)=|[HXn3]0=|${local.before_blanks}${local.blanks}${local.last_blanks})$"
+  is_object = join(" AND ", [
+    for pattern in [local.object_starts, local.object_ends] : "regexp_matches(encode(*, 'base64'), '${pattern}')"
   ])
 
-  # A rule of its own: in the other's WHERE, an undefined status makes an OR or AND undefined too. It
-  # looks at each message on the topic a second time, so it has to be asked for.
+  # A rule of its own, with functions only: in the other's WHERE, an undefined status makes an OR or AND
+  # undefined too, and editions of AWS's page contradict each other on whether a rule that names a field
+  # can read a payload that is not JSON. It looks at each message on the topic a second time, so it has to
+  # be asked for: https://docs.aws.amazon.com/iot/latest/developerguide/binary-payloads.html
   unreadable_sql = join(" ", [
-    "SELECT 'the payload is not a JSON object' AS refused, ${join(", ", local.sender_sql)}",
+    "SELECT trim('the payload is not a JSON object') AS refused, ${join(", ", local.sender_sql)}",
     "FROM '${var.topic_filter}'",
-    "WHERE isUndefined(status) AND NOT regexp_matches(encode(*, 'base64'), '${local.object_in_base64}')",
+    "WHERE NOT (${local.is_object})",
   ])
 }

@@ -598,7 +598,7 @@ run "ingestion" {
     condition = (
       startswith(aws_iot_topic_rule.this["messages"].sql, "SELECT CASE status WHEN 'failed' THEN 'failed' WHEN 'succeeded' THEN 'succeeded' WHEN 'timed out' THEN 'failed' ELSE 'unclear' END AS kind, 'device' AS reportedBy, ")
       && strcontains(aws_iot_topic_rule.this["messages"].sql, " FROM 'iot/+/data' WHERE status = 'failed' OR status = 'succeeded' OR status = 'timed out' OR regexp_matches(lower(regexp_replace(status, '([a-z])([A-Z])', '$1 $2')), '^(")
-      && strcontains(aws_iot_topic_rule.this["messages"].sql, "CASE cast(regexp_matches(_id_, '([^a-zA-Z0-9:_-]|.{129})') AS String) WHEN 'false' THEN _id_ ELSE '[refused]' END AS deviceId,")
+      && strcontains(aws_iot_topic_rule.this["messages"].sql, "CASE cast(regexp_matches(get(*, '_id_'), '([^a-zA-Z0-9:_-]|.{129})') AS String) WHEN 'false' THEN get(*, '_id_') ELSE '[refused]' END AS deviceId,")
       && alltrue([
         for name in ["timestamp", "model", "FW", "jobId"] :
         strcontains(aws_iot_topic_rule.this["messages"].sql, "regexp_substr(regexp_replace(${name}, '[^ -~]', ' '), '^.{1,1000}') AS ${name},")
@@ -652,18 +652,26 @@ run "ingestion" {
 
   assert {
     condition = alltrue([
-      for payload in ["{}", "{ }", "{\"_\":1}", "{\"a\":12}", "{\"a\":123}", "{}\n", "{ }\n", "{  }\n", "{\"a\":[{}]}"] :
-      can(regex(local.object_in_base64, base64encode(payload)))
+      for payload in setproduct(
+        ["", " ", "\n ", "\t\r\n", "    "],
+        ["{}", "{ }", "{\"_\":1}", "{\"a\":12}", "{\"a\":123}", "{\"a\":[{}]}", "{\"a\":\"ü\"}"],
+        ["", "\n", "\r\n", "\n\n ", "\t   "],
+      ) :
+      can(regex(local.object_starts, base64encode(join("", payload))))
+      && can(regex(local.object_ends, base64encode(join("", payload))))
     ])
-    error_message = "The pattern finds every JSON object, whatever its length modulo 3, with or without a newline."
+    error_message = "The patterns find every JSON object, whatever its length modulo 3, with or without blanks around."
   }
 
   assert {
     condition = alltrue([
-      for payload in ["", "failed", "[]", "[1]", "[{}]", "{", "}", "{\"a\":1", "\"{}\"", "12", "null", "status=failed"] :
-      !can(regex(local.object_in_base64, base64encode(payload)))
+      for payload in [
+        "", " ", "failed", "[]", "[1]", "[{}]", "{", "}", "{\"a\":1", "\"{}\"", "12", "null", "status=failed", "x{}", "{}x",
+        "{}\u000b", "\u000b{}", "{}\u0000", "{ }\n\u0000", "{  }\r\n\u0000", "\"{}", "!{}", "{}!", "|}", "{|",
+      ] :
+      !(can(regex(local.object_starts, base64encode(payload))) && can(regex(local.object_ends, base64encode(payload))))
     ])
-    error_message = "The pattern finds nothing but JSON objects."
+    error_message = "The patterns find nothing but JSON objects."
   }
 
   assert {
@@ -727,10 +735,10 @@ run "job_events" {
 
   assert {
     condition = (
-      strcontains(aws_iot_topic_rule.this["messages"].sql, "regexp_substr(regexp_replace(reason, '[^ -~]', ' '), '^.{1,1000}') AS reason,")
+      strcontains(aws_iot_topic_rule.this["messages"].sql, "regexp_substr(regexp_replace(get(*, 'reason'), '[^ -~]', ' '), '^.{1,1000}') AS reason,")
       && strcontains(aws_iot_topic_rule.this["messages"].sql, "regexp_substr(regexp_replace(get(*, 'deployment-failure-cause'), '[^ -~]', ' '), '^.{1,1000}') AS reason_deployment_failure_cause,")
     )
-    error_message = "A message is looked at for the same keys as statusDetails; one with a hyphen needs get()."
+    error_message = "A message is looked at for the same keys as statusDetails, by get(): one with a hyphen needs it."
   }
 
   assert {
