@@ -29,10 +29,10 @@ _KIND_OF_STATUS = re.compile(r"WHEN '([^']*)' THEN '(\w+)'")
 _TEXT = re.compile(r"'(\w+)' AS (reportedBy)")
 _DEVICE_ID = re.compile(r"(_id_|clientid\(\)|topic\(([0-9]+)\)|thingArn)[^_]*? AS deviceId")
 _REASON = re.compile(
-    r"regexp_replace\((?:get\((\*|statusDetails), '([^']+)'\)|(\w+)),[^)]*\), '[^']*'\)"
+    r"regexp_replace\(get\((\*|statusDetails), '([^']+)'\),[^)]*\), '[^']*'\)"
     r" AS (reason\w*|errorCode)"
 )
-"""Source and key, or a key of the payload, and the name that it gets."""
+"""Source, its key, and the name that this gets."""
 
 _BATCH = 10
 """Messages per call, the most that SQS accepts."""
@@ -267,10 +267,10 @@ def _read_kind(sql: str, status: Any) -> str:
 
 def _read_reasons(sql: str, payload: dict[str, Any]) -> dict[str, Any]:
     reasons = {}
-    for source, key, plain_key, name in _REASON.findall(sql):
+    for source, key, name in _REASON.findall(sql):
         values = payload.get(source) if source == "statusDetails" else payload
-        if isinstance(values, dict) and (key or plain_key) in values:
-            reasons[name] = values[key or plain_key]
+        if isinstance(values, dict) and key in values:
+            reasons[name] = values[key]
     return reasons
 
 

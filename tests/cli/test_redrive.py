@@ -63,8 +63,8 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
 def reason_sql(source: str, key: str) -> str:
     """A field as the rules select it."""
     name = key if key == "reason" else f"reason_{key.replace('-', '_')}"
-    value = key if source == "" else f"get({source}, '{key}')"
-    return f"regexp_substr(regexp_replace({value}, '[^ -~]', ' '), '^.{{1,257}}') AS {name}"
+    line = f"regexp_replace(get({source}, '{key}'), '[^ -~]', ' ')"
+    return f"regexp_substr({line}, '^.{{1,1000}}') AS {name}"
 
 
 def create_rule(device_id: str) -> None:
@@ -74,7 +74,7 @@ def create_rule(device_id: str) -> None:
         " 'unclear' END AS kind, 'device' AS reportedBy,"
         f" {checked} {device_id} ELSE '[refused]' END AS deviceId,"
         " timestamp AS timestamp, status AS status,"
-        f" {reason_sql('', 'reason')}, {reason_sql('*', 'a-1')} FROM 'iot/+/data'"
+        f" {reason_sql('*', 'reason')}, {reason_sql('*', 'a-1')} FROM 'iot/+/data'"
     )
     boto3.client("iot").create_topic_rule(
         ruleName="FailedFirmwareUpdateRule", topicRulePayload={"sql": sql, "actions": []}
@@ -118,7 +118,8 @@ def test_what_the_intake_gave_up_starts_it_again(aws: Deployment) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "device"), [("_id_", "pump-1"), ("topic(2)", "pump-2"), ("clientid()", "pump-3")]
+    ("source", "device"),
+    [("get(*, '_id_')", "pump-1"), ("topic(2)", "pump-2"), ("clientid()", "pump-3")],
 )
 def test_what_a_rule_could_not_start_is_made_as_the_rule_makes_it(
     aws: Deployment, source: str, device: str
@@ -187,7 +188,7 @@ def test_an_event_of_aws_iot_jobs_is_made_as_its_rule_makes_it(aws: Deployment) 
 
 
 def test_what_was_no_message_is_told_and_taken_out(aws: Deployment) -> None:
-    create_rule("_id_")
+    create_rule("get(*, '_id_')")
     put(aws, rule_letter(b"\xff\xfenot json"))
     code, output = run()
     assert (code, list_started(aws), count_left(aws)) == (0, [], 0)
@@ -203,7 +204,7 @@ def test_what_cannot_be_read_stays_and_says_so(aws: Deployment, letter: str) -> 
 
 
 def test_a_message_that_only_was_not_logged_is_not_counted_again(aws: Deployment) -> None:
-    create_rule("_id_")
+    create_rule("get(*, '_id_')")
     payload = json.dumps({"_id_": "pump-1", "status": "failed"}).encode()
     put(aws, rule_letter(payload, actions=["CloudwatchLogsAction"]))
     assert run()[1].startswith("pump-1  counted already  CloudwatchLogsAction: throttled")
@@ -245,7 +246,7 @@ def test_a_module_that_is_not_there_says_what_to_do(aws: Deployment) -> None:
 
 
 def test_what_a_sender_wrote_cannot_play_with_the_terminal(aws: Deployment) -> None:
-    create_rule("_id_")
+    create_rule("get(*, '_id_')")
     payload = {"_id_": "\x1b[2Jpump\n" + "x" * 500, "timestamp": "7", "status": "failed"}
     put(aws, rule_letter(json.dumps(payload).encode()))
     _, output = run("--dry-run")
