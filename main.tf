@@ -64,6 +64,7 @@ module "workflow" {
   source = "./modules/workflow"
 
   function_arns         = module.handlers.function_arns
+  planned_function_arns = module.handlers.planned_function_arns
   dead_letter_queue_url = module.ingestion.dead_letter_queue_url
   dead_letter_queue_arn = module.ingestion.dead_letter_queue_arn
 
@@ -82,7 +83,7 @@ module "ingestion" {
   source = "./modules/ingestion"
 
   intake_state_machine_name = module.workflow.intake_state_machine_name
-  intake_state_machine_arn  = module.workflow.intake_state_machine_arn
+  intake_state_machine_arn  = module.workflow.planned_intake_state_machine_arn
 
   topic_filter                = var.topic_filter
   failure_statuses            = var.failure_statuses

@@ -643,7 +643,7 @@ variable "deletion_protection" {
 }
 
 variable "role_path" {
-  description = "IAM path of all roles."
+  description = "IAM path of all roles; another one than / is in their names as a hash. A change replaces the roles in one apply, the old ones last. The alarm cool_down-failed goes off for recoveries that sleep during it; ReconcileDevices finishes them."
   type        = string
   default     = "/"
   nullable    = false

@@ -119,7 +119,8 @@ locals {
 module "names" {
   source = "../names"
 
-  roles = merge(local.function_names, { Schedule = "${var.name_prefix}Schedule" })
+  roles     = merge(local.function_names, { Schedule = "${var.name_prefix}Schedule" })
+  role_path = var.role_path
 }
 
 data "aws_iam_policy_document" "trust" {
@@ -145,7 +146,7 @@ data "aws_iam_policy_document" "trust" {
     condition {
       test     = "ArnLikeIfExists"
       variable = "aws:SourceArn"
-      values   = [format(module.names.arn, "lambda", "function:${each.value}")]
+      values   = [local.function_arns[each.key]]
     }
   }
 }
@@ -159,6 +160,10 @@ resource "aws_iam_role" "step" {
   permissions_boundary = var.permissions_boundary_arn
   assume_role_policy   = data.aws_iam_policy_document.trust[each.key].json
   tags                 = var.tags
+
+  lifecycle {
+    create_before_destroy = true # another path makes another name: modules/names
+  }
 }
 
 data "aws_iam_policy_document" "step" {
@@ -206,6 +211,10 @@ resource "aws_iam_role_policy" "step" {
   for_each = local.steps
 
   name   = "calls"
-  role   = aws_iam_role.step[each.key].name
+  role   = aws_iam_role.step[each.key].id
   policy = data.aws_iam_policy_document.step[each.key].json
+
+  lifecycle {
+    create_before_destroy = true # with its role
+  }
 }

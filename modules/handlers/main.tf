@@ -6,6 +6,11 @@ locals {
 
   function_names = { for step in keys(local.steps) : step => "${var.name_prefix}${step}" }
 
+  # For policies, which come before whatever their roles are for.
+  function_arns = {
+    for step, name in local.function_names : step => format(module.names.arn, "lambda", "function:${name}")
+  }
+
   # Seconds. The state machines give a step a little longer than the 15 that it has. A pass of
   # ReconcileDevices lasts as long as there is something to do, as Lambda lets it, and until the next
   # one: two passes at the same time would only compete for the account's quotas.

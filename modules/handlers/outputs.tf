@@ -3,6 +3,11 @@ output "function_arns" {
   value       = { for step, function in aws_lambda_function.step : step => function.arn }
 }
 
+output "planned_function_arns" {
+  description = "The same ARNs, known before the functions exist, for policies that are written first."
+  value       = local.function_arns
+}
+
 output "function_names" {
   description = "Name of each step's function; the keys are the step names."
   value       = { for step, function in aws_lambda_function.step : step => function.function_name }

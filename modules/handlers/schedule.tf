@@ -47,6 +47,8 @@ resource "aws_scheduler_schedule" "step" {
       maximum_retry_attempts = 0
     }
   }
+
+  depends_on = [aws_iam_role_policy.schedule]
 }
 
 resource "aws_lambda_function_event_invoke_config" "scheduled" {
@@ -90,13 +92,17 @@ resource "aws_iam_role" "schedule" {
   permissions_boundary = var.permissions_boundary_arn
   assume_role_policy   = data.aws_iam_policy_document.schedule_trust.json
   tags                 = var.tags
+
+  lifecycle {
+    create_before_destroy = true # another path makes another name: modules/names
+  }
 }
 
 data "aws_iam_policy_document" "schedule" {
   statement {
     sid       = "Scheduled"
     actions   = ["lambda:InvokeFunction"]
-    resources = [for step in keys(local.schedules) : aws_lambda_function.step[step].arn]
+    resources = [for step in keys(local.schedules) : local.function_arns[step]]
   }
 
   dynamic "statement" {
@@ -112,6 +118,10 @@ data "aws_iam_policy_document" "schedule" {
 
 resource "aws_iam_role_policy" "schedule" {
   name   = "calls"
-  role   = aws_iam_role.schedule.name
+  role   = aws_iam_role.schedule.id
   policy = data.aws_iam_policy_document.schedule.json
+
+  lifecycle {
+    create_before_destroy = true # with its role
+  }
 }

@@ -1,7 +1,8 @@
 module "names" {
   source = "../names"
 
-  roles = { rules = "${var.name_prefix}FailedFirmwareUpdateRule" }
+  roles     = { rules = "${var.name_prefix}FailedFirmwareUpdateRule" }
+  role_path = var.role_path
 }
 
 data "aws_iam_policy_document" "trust" {
@@ -35,6 +36,10 @@ resource "aws_iam_role" "rules" {
   permissions_boundary = var.permissions_boundary_arn
   assume_role_policy   = data.aws_iam_policy_document.trust.json
   tags                 = var.tags
+
+  lifecycle {
+    create_before_destroy = true # another path makes another name: modules/names
+  }
 }
 
 data "aws_iam_policy_document" "rules" {
@@ -70,6 +75,10 @@ data "aws_iam_policy_document" "rules" {
 
 resource "aws_iam_role_policy" "rules" {
   name   = "actions"
-  role   = aws_iam_role.rules.name
+  role   = aws_iam_role.rules.id
   policy = data.aws_iam_policy_document.rules.json
+
+  lifecycle {
+    create_before_destroy = true # with its role
+  }
 }

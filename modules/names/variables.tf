@@ -3,3 +3,10 @@ variable "roles" {
   type        = map(string)
   nullable    = false
 }
+
+variable "role_path" {
+  description = "IAM path of the roles."
+  type        = string
+  default     = "/"
+  nullable    = false
+}

@@ -10,7 +10,8 @@ locals {
 module "names" {
   source = "../names"
 
-  roles = local.machine_names
+  roles     = local.machine_names
+  role_path = var.role_path
 }
 
 data "aws_iam_policy_document" "trust" {
@@ -34,7 +35,7 @@ data "aws_iam_policy_document" "trust" {
     condition {
       test     = "ArnLike"
       variable = "aws:SourceArn"
-      values   = [format(module.names.arn, "states", "stateMachine:${each.value}")]
+      values   = [local.machine_arns[each.key]]
     }
   }
 }
@@ -48,6 +49,10 @@ resource "aws_iam_role" "machine" {
   permissions_boundary = var.permissions_boundary_arn
   assume_role_policy   = data.aws_iam_policy_document.trust[each.key].json
   tags                 = var.tags
+
+  lifecycle {
+    create_before_destroy = true # another path makes another name: modules/names
+  }
 }
 
 data "aws_iam_policy_document" "machine" {
@@ -56,7 +61,7 @@ data "aws_iam_policy_document" "machine" {
   statement {
     sid       = "Steps"
     actions   = ["lambda:InvokeFunction"]
-    resources = [for step in each.value : var.function_arns[step]]
+    resources = [for step in each.value : var.planned_function_arns[step]]
   }
 
   # Log delivery has no resources to name: AWS documents all of these with "*".
@@ -95,16 +100,20 @@ resource "aws_iam_role_policy" "machine" {
   for_each = local.machine_names
 
   name   = "calls"
-  role   = aws_iam_role.machine[each.key].name
+  role   = aws_iam_role.machine[each.key].id
   policy = data.aws_iam_policy_document.machine[each.key].json
+
+  lifecycle {
+    create_before_destroy = true # with its role
+  }
 }
 
-# What only the intake does, apart from the above because the recoveries it starts come first.
+# The intake alone starts recoveries and keeps dead letters.
 data "aws_iam_policy_document" "intake" {
   statement {
     sid       = "Recoveries"
     actions   = ["states:StartExecution"]
-    resources = [for machine in aws_sfn_state_machine.recovery : machine.arn]
+    resources = [for machine in local.recoveries : local.machine_arns[machine]]
   }
 
   statement {
@@ -127,6 +136,10 @@ data "aws_iam_policy_document" "intake" {
 
 resource "aws_iam_role_policy" "intake" {
   name   = "recoveries-and-dead-letters"
-  role   = aws_iam_role.machine["intake"].name
+  role   = aws_iam_role.machine["intake"].id
   policy = data.aws_iam_policy_document.intake.json
+
+  lifecycle {
+    create_before_destroy = true # with its role
+  }
 }

@@ -7,6 +7,12 @@ locals {
     cool_down  = "${var.name_prefix}FirmwareCoolDownStateMachine"
     escalation = "${var.name_prefix}FirmwareEscalationStateMachine"
   }
+  recoveries = ["cool_down", "escalation"]
+
+  # For policies, which come before whatever their roles are for.
+  machine_arns = {
+    for machine, name in local.machine_names : machine => format(module.names.arn, "states", "stateMachine:${name}")
+  }
 
   # Which errors a state retries and how, by the names that the definitions use. Every step may run
   # again, so retrying is always safe.
@@ -75,7 +81,7 @@ resource "aws_sfn_state_machine" "intake" {
 
 # Standard: sleep through a cool-down, and can be looked at and redriven.
 resource "aws_sfn_state_machine" "recovery" {
-  for_each = toset(["cool_down", "escalation"])
+  for_each = toset(local.recoveries)
 
   name     = local.machine_names[each.key]
   type     = "STANDARD"

@@ -3,6 +3,11 @@ output "intake_state_machine_arn" {
   value       = aws_sfn_state_machine.intake.arn
 }
 
+output "planned_intake_state_machine_arn" {
+  description = "The same ARN, known before the state machine exists, for a policy that is written first."
+  value       = local.machine_arns["intake"]
+}
+
 output "intake_state_machine_name" {
   description = "Name of the Express state machine that handles one message a run."
   value       = aws_sfn_state_machine.intake.name
@@ -10,7 +15,7 @@ output "intake_state_machine_name" {
 
 output "recovery_state_machine_names" {
   description = "Names of the two Standard state machines, cool_down and escalation; known before they exist."
-  value       = { for machine in ["cool_down", "escalation"] : machine => local.machine_names[machine] }
+  value       = { for machine in local.recoveries : machine => local.machine_names[machine] }
 }
 
 output "cool_down_state_machine_arn" {

@@ -4,6 +4,12 @@ variable "function_arns" {
   nullable    = false
 }
 
+variable "planned_function_arns" {
+  description = "The same ARNs, where they are known before the functions exist: policies are written first. Otherwise function_arns again."
+  type        = map(string)
+  nullable    = false
+}
+
 variable "dead_letter_queue_url" {
   description = "URL of the queue that keeps messages whose intake failed."
   type        = string

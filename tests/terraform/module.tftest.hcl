@@ -60,6 +60,30 @@ run "prefix_reaches_every_name" {
   }
 }
 
+run "names_of_roles_under_another_path" {
+  module {
+    source = "./modules/names"
+  }
+
+  variables {
+    roles = {
+      short = "ReconcileDevices"
+      long  = "a-prefix-of-32-characters-length-MoveDeviceToFailedGroup"
+    }
+    role_path = "/fleet/"
+  }
+
+  assert {
+    condition     = output.role_names["short"] == "ReconcileDevices-eu-west-1-${substr(md5("/fleet/"), 0, 8)}"
+    error_message = "Another path makes another name: a role with the new path exists before the old one goes."
+  }
+
+  assert {
+    condition     = alltrue([for name in output.role_names : length(name) <= 64])
+    error_message = "With a path what is too long for IAM's 64 characters is cut."
+  }
+}
+
 run "names" {
   module {
     source = "./modules/names"
@@ -293,6 +317,11 @@ run "handlers" {
   }
 
   assert {
+    condition     = alltrue([for step, policy in aws_iam_role_policy.step : policy.role == aws_iam_role.step[step].id]) && aws_iam_role_policy.schedule.role == aws_iam_role.schedule.id
+    error_message = "Each policy is bound to the id of its role, which changes when the role is replaced; its name need not."
+  }
+
+  assert {
     condition = { for condition in data.aws_iam_policy_document.schedule_trust.statement[0].condition : "${condition.test} ${condition.variable}" => condition.values } == {
       "StringEquals aws:SourceAccount" = tolist(["123456789012"])
       "ArnEquals aws:SourceArn"        = tolist(["arn:aws:scheduler:eu-west-1:123456789012:schedule-group/a-prefix-of-32-characters-lengthFirmwareRetry"])
@@ -503,6 +532,13 @@ run "workflow" {
       ClearDeviceRecord             = "arn:aws:lambda:eu-west-1:123456789012:function:ClearDeviceRecord"
       ReleaseDevice                 = "arn:aws:lambda:eu-west-1:123456789012:function:ReleaseDevice"
     }
+    planned_function_arns = {
+      for step in [
+        "CheckIfDeviceExists", "StoreDeviceAttributes", "CreateDeviceRecord", "IncrementRetryCounter",
+        "ResetRetryCounterAndMoveOut", "RestoreDeviceAttributes", "ResetRetryCountToFailedUpdate",
+        "MoveDeviceToFailedGroup", "SendSNSNotification", "ClearDeviceRecord", "ReleaseDevice",
+      ] : step => "arn:aws:lambda:eu-west-1:123456789012:function:${step}"
+    }
     dead_letter_queue_url = "https://sqs.eu-west-1.amazonaws.com/123456789012/dead-letters"
     dead_letter_queue_arn = "arn:aws:sqs:eu-west-1:123456789012:dead-letters"
     name_prefix           = "a-prefix-of-32-characters-length"
@@ -571,6 +607,11 @@ run "workflow" {
       }
     ])
     error_message = "Each role trusts Step Functions only on behalf of its own machine."
+  }
+
+  assert {
+    condition     = alltrue([for machine, policy in aws_iam_role_policy.machine : policy.role == aws_iam_role.machine[machine].id]) && aws_iam_role_policy.intake.role == aws_iam_role.machine["intake"].id
+    error_message = "Each policy is bound to the id of its role, which changes when the role is replaced; its name need not."
   }
 
   assert {
@@ -691,6 +732,11 @@ run "ingestion" {
       ])
     )
     error_message = "The role trusts AWS IoT only on behalf of these rules."
+  }
+
+  assert {
+    condition     = aws_iam_role_policy.rules.role == aws_iam_role.rules.id
+    error_message = "The policy is bound to the id of its role, which changes when the role is replaced; its name need not."
   }
 }
 
