@@ -1,4 +1,6 @@
-data "aws_caller_identity" "current" {}
+module "names" {
+  source = "../names"
+}
 
 locals {
   # The caller's own, or else the one made here; at most one of each.
@@ -42,36 +44,27 @@ resource "aws_sns_topic_policy" "devices" {
   count = length(aws_sns_topic.devices)
 
   arn    = aws_sns_topic.devices[0].arn
-  policy = data.aws_iam_policy_document.tls_only["devices"].json
-}
-
-data "aws_iam_policy_document" "operators" {
-  count = length(aws_sns_topic.operators)
-
-  source_policy_documents = [data.aws_iam_policy_document.tls_only["operators"].json]
-
-  # Alarms publish as a service, not as a role of this account.
-  statement {
-    sid       = "Alarms"
-    actions   = ["sns:Publish"]
-    resources = [aws_sns_topic.operators[0].arn]
-
-    principals {
-      type        = "Service"
-      identifiers = ["cloudwatch.amazonaws.com"]
-    }
-
-    condition {
-      test     = "StringEquals"
-      variable = "aws:SourceAccount"
-      values   = [data.aws_caller_identity.current.account_id]
-    }
-  }
+  policy = jsonencode({ Version = "2012-10-17", Statement = [local.tls_only["devices"]] })
 }
 
 resource "aws_sns_topic_policy" "operators" {
   count = length(aws_sns_topic.operators)
 
-  arn    = aws_sns_topic.operators[0].arn
-  policy = data.aws_iam_policy_document.operators[0].json
+  arn = aws_sns_topic.operators[0].arn
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      local.tls_only["operators"],
+      # Alarms publish as a service, not as a role of this account.
+      {
+        Sid       = "Alarms"
+        Effect    = "Allow"
+        Principal = { Service = "cloudwatch.amazonaws.com" }
+        Action    = "sns:Publish"
+        Resource  = aws_sns_topic.operators[0].arn
+        Condition = { StringEquals = { "aws:SourceAccount" = module.names.account_id } }
+      },
+    ]
+  })
 }

@@ -53,26 +53,23 @@ resource "aws_sqs_queue" "undelivered" {
   tags                      = var.tags
 }
 
-data "aws_iam_policy_document" "queue" {
-  for_each = local.queue_arns
-
-  source_policy_documents = [data.aws_iam_policy_document.tls_only[each.key].json]
-
-  statement {
-    sid       = "Topic"
-    actions   = ["sqs:SendMessage"]
-    resources = [each.value]
-
-    principals {
-      type        = "Service"
-      identifiers = ["sns.amazonaws.com"]
-    }
-
-    condition {
-      test     = "ArnEquals"
-      variable = "aws:SourceArn"
-      values   = [local.alerts_topic_arn]
-    }
+# Only the topic sends to the queues.
+locals {
+  queue_policies = {
+    for name, arn in local.queue_arns : name => jsonencode({
+      Version = "2012-10-17"
+      Statement = [
+        local.tls_only[name],
+        {
+          Sid       = "Topic"
+          Effect    = "Allow"
+          Principal = { Service = "sns.amazonaws.com" }
+          Action    = "sqs:SendMessage"
+          Resource  = arn
+          Condition = { ArnEquals = { "aws:SourceArn" = local.alerts_topic_arn } }
+        },
+      ]
+    })
   }
 }
 
@@ -80,12 +77,12 @@ resource "aws_sqs_queue_policy" "operators" {
   count = length(aws_sqs_queue.operators)
 
   queue_url = aws_sqs_queue.operators[0].url
-  policy    = data.aws_iam_policy_document.queue["operator_queue"].json
+  policy    = local.queue_policies["operator_queue"]
 }
 
 resource "aws_sqs_queue_policy" "undelivered" {
   count = length(aws_sqs_queue.undelivered)
 
   queue_url = aws_sqs_queue.undelivered[0].url
-  policy    = data.aws_iam_policy_document.queue["undelivered_queue"].json
+  policy    = local.queue_policies["undelivered_queue"]
 }

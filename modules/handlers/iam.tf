@@ -123,34 +123,6 @@ module "names" {
   role_path = var.role_path
 }
 
-data "aws_iam_policy_document" "trust" {
-  for_each = local.function_names
-
-  statement {
-    actions = ["sts:AssumeRole"]
-
-    principals {
-      type        = "Service"
-      identifiers = ["lambda.amazonaws.com"]
-    }
-
-    # IfExists, because AWS does not document that Lambda sends these keys, and a condition on a key
-    # that is not there is false. Where Lambda sends them, the role is for this very function.
-    condition {
-      test     = "StringEqualsIfExists"
-      variable = "aws:SourceAccount"
-      values   = [module.names.account_id]
-    }
-
-    # Built from its parts: the function itself waits for this role.
-    condition {
-      test     = "ArnLikeIfExists"
-      variable = "aws:SourceArn"
-      values   = [local.function_arns[each.key]]
-    }
-  }
-}
-
 resource "aws_iam_role" "step" {
   for_each = local.steps
 
@@ -158,61 +130,66 @@ resource "aws_iam_role" "step" {
   description          = "What the firmware retry step ${each.key} may do."
   path                 = var.role_path
   permissions_boundary = var.permissions_boundary_arn
-  assume_role_policy   = data.aws_iam_policy_document.trust[each.key].json
   tags                 = var.tags
+
+  # IfExists, because AWS does not document that Lambda sends these keys, and a condition on a key that is not
+  # there is false. Where Lambda sends them, the role is for this very function; its ARN is built from its
+  # parts, since the function itself waits for this role.
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Action    = "sts:AssumeRole"
+      Principal = { Service = "lambda.amazonaws.com" }
+      Condition = {
+        StringEqualsIfExists = { "aws:SourceAccount" = module.names.account_id }
+        ArnLikeIfExists      = { "aws:SourceArn" = local.function_arns[each.key] }
+      }
+    }]
+  })
 
   lifecycle {
     create_before_destroy = true # another path makes another name: modules/names
   }
 }
 
-data "aws_iam_policy_document" "step" {
-  for_each = local.steps
+locals {
+  key_statements = [
+    for key in var.kms_key_arn[*] :
+    { Sid = "CustomerKey", Effect = "Allow", Action = ["kms:Decrypt", "kms:GenerateDataKey"], Resource = key }
+  ]
 
-  dynamic "statement" {
-    for_each = { for concern, actions in each.value : concern => actions if length(local.resources[concern]) > 0 }
-
-    content {
-      sid       = statement.key
-      actions   = statement.value
-      resources = local.resources[statement.key]
-    }
-  }
-
-  statement {
-    sid       = "Logs"
-    actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
-    resources = ["${aws_cloudwatch_log_group.step[each.key].arn}:*"]
-  }
-
-  dynamic "statement" {
-    for_each = var.tracing_enabled ? ["Tracing"] : []
-
-    content {
-      sid       = statement.value
-      actions   = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
-      resources = ["*"] # X-Ray has no resources to name
-    }
-  }
-
-  # A statement, not a policy with a count: whether there is a key may be unknown at plan.
-  dynamic "statement" {
-    for_each = var.kms_key_arn == null ? [] : ["CustomerKey"]
-
-    content {
-      sid       = statement.value
-      actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
-      resources = [var.kms_key_arn]
-    }
-  }
+  # X-Ray has no resources to name.
+  tracing_statements = [
+    for actions in var.tracing_enabled ? [["xray:PutTelemetryRecords", "xray:PutTraceSegments"]] : [] :
+    { Sid = "Tracing", Effect = "Allow", Action = actions, Resource = "*" }
+  ]
 }
 
 resource "aws_iam_role_policy" "step" {
   for_each = local.steps
 
-  name   = "calls"
-  role   = aws_iam_role.step[each.key].id
-  policy = data.aws_iam_policy_document.step[each.key].json
+  name = "calls"
+  role = aws_iam_role.step[each.key].id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(
+      [
+        for concern, actions in each.value :
+        { Sid = concern, Effect = "Allow", Action = actions, Resource = local.resources[concern] }
+        if length(local.resources[concern]) > 0
+      ],
+      [{
+        Sid      = "Logs"
+        Effect   = "Allow"
+        Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+        Resource = "${aws_cloudwatch_log_group.step[each.key].arn}:*"
+      }],
+      local.tracing_statements,
+      local.key_statements,
+    )
+  })
 
   lifecycle {
     create_before_destroy = true # with its role

@@ -59,67 +59,51 @@ resource "aws_lambda_function_event_invoke_config" "scheduled" {
   maximum_event_age_in_seconds = 900
 }
 
-data "aws_iam_policy_document" "schedule_trust" {
-  statement {
-    actions = ["sts:AssumeRole"]
-
-    principals {
-      type        = "Service"
-      identifiers = ["scheduler.amazonaws.com"]
-    }
-
-    condition {
-      test     = "StringEquals"
-      variable = "aws:SourceAccount"
-      values   = [module.names.account_id]
-    }
-
-    # The group that the schedules are in: EventBridge Scheduler names no single schedule here. Built
-    # from its name, so that the policy is known at plan.
-    # https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
-    condition {
-      test     = "ArnEquals"
-      variable = "aws:SourceArn"
-      values   = [format(module.names.arn, "scheduler", "schedule-group/${local.schedule_group_name}")]
-    }
-  }
-}
-
 resource "aws_iam_role" "schedule" {
   name                 = module.names.role_names["Schedule"]
   description          = "Lets the schedules run ReconcileDevices and MailOperators."
   path                 = var.role_path
   permissions_boundary = var.permissions_boundary_arn
-  assume_role_policy   = data.aws_iam_policy_document.schedule_trust.json
   tags                 = var.tags
+
+  # For the group that the schedules are in: EventBridge Scheduler names no single schedule here. Built
+  # from its name, so that the policy is known at plan.
+  # https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Action    = "sts:AssumeRole"
+      Principal = { Service = "scheduler.amazonaws.com" }
+      Condition = {
+        StringEquals = { "aws:SourceAccount" = module.names.account_id }
+        ArnEquals    = { "aws:SourceArn" = format(module.names.arn, "scheduler", "schedule-group/${local.schedule_group_name}") }
+      }
+    }]
+  })
 
   lifecycle {
     create_before_destroy = true # another path makes another name: modules/names
   }
 }
 
-data "aws_iam_policy_document" "schedule" {
-  statement {
-    sid       = "Scheduled"
-    actions   = ["lambda:InvokeFunction"]
-    resources = [for step in keys(local.schedules) : local.function_arns[step]]
-  }
-
-  dynamic "statement" {
-    for_each = var.kms_key_arn == null ? [] : ["CustomerKey"]
-
-    content {
-      sid       = statement.value
-      actions   = ["kms:Decrypt"] # the input of the schedule
-      resources = [var.kms_key_arn]
-    }
-  }
-}
-
 resource "aws_iam_role_policy" "schedule" {
-  name   = "calls"
-  role   = aws_iam_role.schedule.id
-  policy = data.aws_iam_policy_document.schedule.json
+  name = "calls"
+  role = aws_iam_role.schedule.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(
+      [{
+        Sid      = "Scheduled"
+        Effect   = "Allow"
+        Action   = "lambda:InvokeFunction"
+        Resource = [for step in keys(local.schedules) : local.function_arns[step]]
+      }],
+      # The input of the schedule.
+      [for key in var.kms_key_arn[*] : { Sid = "CustomerKey", Effect = "Allow", Action = "kms:Decrypt", Resource = key }],
+    )
+  })
 
   lifecycle {
     create_before_destroy = true # with its role

@@ -5,78 +5,62 @@ module "names" {
   role_path = var.role_path
 }
 
-data "aws_iam_policy_document" "trust" {
-  statement {
-    actions = ["sts:AssumeRole"]
-
-    principals {
-      type        = "Service"
-      identifiers = ["iot.amazonaws.com"]
-    }
-
-    condition {
-      test     = "StringEquals"
-      variable = "aws:SourceAccount"
-      values   = [module.names.account_id]
-    }
-
-    # Built from its parts: the rules themselves wait for this role.
-    condition {
-      test     = "ArnLike"
-      variable = "aws:SourceArn"
-      values   = [for name in values(local.rule_names) : format(module.names.arn, "iot", "rule/${name}")]
-    }
-  }
-}
-
 resource "aws_iam_role" "rules" {
   name                 = module.names.role_names["rules"]
   description          = "What the rules on failed firmware updates may do."
   path                 = var.role_path
   permissions_boundary = var.permissions_boundary_arn
-  assume_role_policy   = data.aws_iam_policy_document.trust.json
   tags                 = var.tags
+
+  # The ARNs are built from their parts: the rules themselves wait for this role.
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Action    = "sts:AssumeRole"
+      Principal = { Service = "iot.amazonaws.com" }
+      Condition = {
+        StringEquals = { "aws:SourceAccount" = module.names.account_id }
+        ArnLike = {
+          "aws:SourceArn" = [for name in values(local.rule_names) : format(module.names.arn, "iot", "rule/${name}")]
+        }
+      }
+    }]
+  })
 
   lifecycle {
     create_before_destroy = true # another path makes another name: modules/names
   }
 }
 
-data "aws_iam_policy_document" "rules" {
-  statement {
-    sid       = "Intake"
-    actions   = ["states:StartExecution"]
-    resources = [var.intake_state_machine_arn]
-  }
-
-  statement {
-    sid       = "FailureLog"
-    actions   = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
-    resources = ["${aws_cloudwatch_log_group.failures.arn}:*"]
-  }
-
-  statement {
-    sid       = "DeadLetters"
-    actions   = ["sqs:SendMessage"]
-    resources = [aws_sqs_queue.dead_letters.arn]
-  }
-
-  # A statement, not a policy with a count: whether there is a key may be unknown at plan.
-  dynamic "statement" {
-    for_each = var.kms_key_arn == null ? [] : ["CustomerKey"]
-
-    content {
-      sid       = statement.value
-      actions   = ["kms:Decrypt", "kms:GenerateDataKey"] # what the queue needs of a sender
-      resources = [var.kms_key_arn]
-    }
-  }
+locals {
+  # An encrypted queue asks them of a sender.
+  key_statements = [
+    for key in var.kms_key_arn[*] :
+    { Sid = "CustomerKey", Effect = "Allow", Action = ["kms:Decrypt", "kms:GenerateDataKey"], Resource = key }
+  ]
 }
 
 resource "aws_iam_role_policy" "rules" {
-  name   = "actions"
-  role   = aws_iam_role.rules.id
-  policy = data.aws_iam_policy_document.rules.json
+  name = "actions"
+  role = aws_iam_role.rules.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(
+      [
+        { Sid = "Intake", Effect = "Allow", Action = "states:StartExecution", Resource = var.intake_state_machine_arn },
+        {
+          Sid      = "FailureLog"
+          Effect   = "Allow"
+          Action   = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
+          Resource = "${aws_cloudwatch_log_group.failures.arn}:*"
+        },
+        { Sid = "DeadLetters", Effect = "Allow", Action = "sqs:SendMessage", Resource = aws_sqs_queue.dead_letters.arn },
+      ],
+      local.key_statements,
+    )
+  })
 
   lifecycle {
     create_before_destroy = true # with its role

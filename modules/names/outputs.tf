@@ -8,18 +8,15 @@ output "role_names" {
 
 output "arn" {
   description = "Form of the ARNs in this account and region, for format(): give it a service and a resource."
-  value = join(":", [
-    "arn", data.aws_partition.current.partition, "%s", data.aws_service.iot.region,
-    data.aws_caller_identity.current.account_id, "%s",
-  ])
+  value       = join(":", ["arn", local.here.partition, "%s", local.here.region, local.here.account_id, "%s"])
 }
 
 output "account_id" {
   description = "The account."
-  value       = data.aws_caller_identity.current.account_id
+  value       = local.here.account_id
 }
 
 output "partition" {
   description = "The partition, such as aws."
-  value       = data.aws_partition.current.partition
+  value       = local.here.partition
 }

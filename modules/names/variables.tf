@@ -1,6 +1,7 @@
 variable "roles" {
   description = "What each role is for, the prefix of names included; the keys are the caller's."
   type        = map(string)
+  default     = {}
   nullable    = false
 }
 

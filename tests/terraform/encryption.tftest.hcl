@@ -36,44 +36,22 @@ run "topics_and_operator_queue" {
 
   assert {
     condition = alltrue([
-      for document in data.aws_iam_policy_document.tls_only :
-      length([
-        for statement in document.statement : statement
-        if statement.effect == "Deny"
-        && one(statement.principals).type == "*"
-        && one(statement.principals).identifiers == toset(["*"])
-        && one(statement.condition).test == "Bool"
-        && one(statement.condition).variable == "aws:SecureTransport"
-        && one(statement.condition).values == tolist(["false"])
-      ]) == 1
+      for topic_or_queue in [
+        [aws_sns_topic.devices[0].arn, "sns:Publish", aws_sns_topic_policy.devices[0].policy],
+        [aws_sns_topic.operators[0].arn, "sns:Publish", aws_sns_topic_policy.operators[0].policy],
+        [aws_sqs_queue.operators[0].arn, "sqs:*", aws_sqs_queue_policy.operators[0].policy],
+        [aws_sqs_queue.undelivered[0].arn, "sqs:*", aws_sqs_queue_policy.undelivered[0].policy],
+      ] :
+      jsondecode(topic_or_queue[2]).Statement[0] == {
+        Sid       = "RefusePlainHttp"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = topic_or_queue[1]
+        Resource  = topic_or_queue[0]
+        Condition = { Bool = { "aws:SecureTransport" = "false" } }
+      }
     ])
-    error_message = "Plain HTTP is refused."
-  }
-
-  assert {
-    condition = {
-      for name, document in data.aws_iam_policy_document.tls_only :
-      name => [document.statement[0].actions, document.statement[0].resources]
-      } == {
-      devices        = [toset(["sns:Publish"]), toset([aws_sns_topic.devices[0].arn])]
-      operators      = [toset(["sns:Publish"]), toset([aws_sns_topic.operators[0].arn])]
-      operator_queue = [toset(["sqs:*"]), toset([aws_sqs_queue.operators[0].arn])]
-
-      undelivered_queue = [toset(["sqs:*"]), toset([aws_sqs_queue.undelivered[0].arn])]
-    }
-    error_message = "Each topic and queue refuses it for itself."
-  }
-
-  assert {
-    condition = (
-      aws_sns_topic_policy.devices[0].policy == data.aws_iam_policy_document.tls_only["devices"].json
-      && data.aws_iam_policy_document.operators[0].source_policy_documents == tolist([data.aws_iam_policy_document.tls_only["operators"].json])
-      && alltrue([
-        for name, document in data.aws_iam_policy_document.queue :
-        document.source_policy_documents == tolist([data.aws_iam_policy_document.tls_only[name].json])
-      ])
-    )
-    error_message = "Each policy includes the refusal."
+    error_message = "Each topic and queue refuses plain HTTP."
   }
 }
 
@@ -111,16 +89,14 @@ run "queue" {
   }
 
   assert {
-    condition = length([
-      for statement in data.aws_iam_policy_document.dead_letters.statement : statement
-      if statement.effect == "Deny"
-      && statement.actions == toset(["sqs:*"])
-      && statement.resources == toset([aws_sqs_queue.dead_letters.arn])
-      && one(statement.principals).identifiers == toset(["*"])
-      && one(statement.condition).test == "Bool"
-      && one(statement.condition).variable == "aws:SecureTransport"
-      && one(statement.condition).values == tolist(["false"])
-    ]) == 1
+    condition = jsondecode(aws_sqs_queue_policy.dead_letters.policy).Statement == [{
+      Sid       = "RefusePlainHttp"
+      Effect    = "Deny"
+      Principal = "*"
+      Action    = "sqs:*"
+      Resource  = aws_sqs_queue.dead_letters.arn
+      Condition = { Bool = { "aws:SecureTransport" = "false" } }
+    }]
     error_message = "Nobody reaches the queue over plain HTTP."
   }
 }

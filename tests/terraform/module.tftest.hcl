@@ -1,5 +1,4 @@
-# What the module makes of its inputs, applied with a mock provider. Policies are looked at as the
-# statements that Terraform is given: a mock does not render them.
+# The resources that the module makes of its inputs, applied with a mock provider.
 
 mock_provider "aws" {
   source = "./tests/terraform/mocks"
@@ -286,10 +285,10 @@ run "handlers" {
 
   assert {
     condition = alltrue(flatten([
-      for document in data.aws_iam_policy_document.step : [
-        for statement in document.statement : [
-          for resource in statement.resources : startswith(resource, "arn:aws:")
-        ] if !contains(["Tracing", "Lists"], statement.sid)
+      for policy in aws_iam_role_policy.step : [
+        for statement in jsondecode(policy.policy).Statement : [
+          for resource in flatten([statement.Resource]) : startswith(resource, "arn:aws:")
+        ] if !contains(["Tracing", "Lists"], statement.Sid)
       ]
     ]))
     error_message = "Each statement but those on X-Ray and on lists, which have none, names its resources, in the partition at hand."
@@ -297,9 +296,9 @@ run "handlers" {
 
   assert {
     condition = alltrue([
-      for document in values(data.aws_iam_policy_document.step) : alltrue([
-        for statement in document.statement : statement.resources == toset([var.kms_key_arn])
-        if anytrue([for action in statement.actions : startswith(action, "kms:")])
+      for policy in aws_iam_role_policy.step : alltrue([
+        for statement in jsondecode(policy.policy).Statement : statement.Resource == var.kms_key_arn
+        if anytrue([for action in flatten([statement.Action]) : startswith(action, "kms:")])
       ])
     ])
     error_message = "Of keys, a role may use the fleet's own."
@@ -307,10 +306,10 @@ run "handlers" {
 
   assert {
     condition = alltrue([
-      for step, document in data.aws_iam_policy_document.trust :
-      { for condition in document.statement[0].condition : "${condition.test} ${condition.variable}" => condition.values } == {
-        "StringEqualsIfExists aws:SourceAccount" = tolist(["123456789012"])
-        "ArnLikeIfExists aws:SourceArn"          = tolist(["arn:aws:lambda:eu-west-1:123456789012:function:a-prefix-of-32-characters-length${step}"])
+      for step, role in aws_iam_role.step :
+      jsondecode(role.assume_role_policy).Statement[0].Condition == {
+        StringEqualsIfExists = { "aws:SourceAccount" = "123456789012" }
+        ArnLikeIfExists      = { "aws:SourceArn" = "arn:aws:lambda:eu-west-1:123456789012:function:a-prefix-of-32-characters-length${step}" }
       }
     ])
     error_message = "Each role trusts Lambda only on behalf of its own function."
@@ -322,9 +321,9 @@ run "handlers" {
   }
 
   assert {
-    condition = { for condition in data.aws_iam_policy_document.schedule_trust.statement[0].condition : "${condition.test} ${condition.variable}" => condition.values } == {
-      "StringEquals aws:SourceAccount" = tolist(["123456789012"])
-      "ArnEquals aws:SourceArn"        = tolist(["arn:aws:scheduler:eu-west-1:123456789012:schedule-group/a-prefix-of-32-characters-lengthFirmwareRetry"])
+    condition = jsondecode(aws_iam_role.schedule.assume_role_policy).Statement[0].Condition == {
+      StringEquals = { "aws:SourceAccount" = "123456789012" }
+      ArnEquals    = { "aws:SourceArn" = "arn:aws:scheduler:eu-west-1:123456789012:schedule-group/a-prefix-of-32-characters-lengthFirmwareRetry" }
     }
     error_message = "The role of the schedule trusts EventBridge Scheduler only on behalf of this fleet's schedules."
   }
@@ -347,7 +346,7 @@ run "handlers" {
   }
 
   assert {
-    condition     = !contains(keys(aws_scheduler_schedule.step), "MailOperators") && length(data.aws_iam_policy_document.step["MailOperators"].statement) == 3
+    condition     = !contains(keys(aws_scheduler_schedule.step), "MailOperators") && length(jsondecode(aws_iam_role_policy.step["MailOperators"].policy).Statement) == 3
     error_message = "Where there is nobody to mail, MailOperators does not run, and may only write its log and traces and use the key."
   }
 }
@@ -424,19 +423,18 @@ run "handlers_that_mail" {
 
   assert {
     condition = {
-      for statement in data.aws_iam_policy_document.step["MailOperators"].statement :
-      statement.sid => [statement.actions, statement.resources] if statement.sid != "Logs"
+      for statement in jsondecode(aws_iam_role_policy.step["MailOperators"].policy).Statement :
+      statement.Sid => [statement.Action, statement.Resource] if statement.Sid != "Logs"
       } == {
-      OperatorQueue = [toset(["sqs:ReceiveMessage", "sqs:DeleteMessage"]), toset([var.operator.queue_arn])]
-      Operators     = [toset(["sns:Publish", "sns:GetTopicAttributes"]), toset([var.operator.topic_arn])]
+      OperatorQueue = [["sqs:ReceiveMessage", "sqs:DeleteMessage"], [var.operator.queue_arn]]
+      Operators     = [["sns:Publish", "sns:GetTopicAttributes"], [var.operator.topic_arn]]
     }
     error_message = "It takes letters out of its queue, asks whether anybody gets mail, and publishes on the topic for people, and no more."
   }
 
   assert {
     condition = alltrue([
-      for step, document in data.aws_iam_policy_document.step :
-      alltrue([for statement in document.statement : !contains(statement.resources, var.operator.topic_arn)]) if step != "MailOperators"
+      for step, policy in aws_iam_role_policy.step : !strcontains(policy.policy, var.operator.topic_arn) if step != "MailOperators"
     ])
     error_message = "Nobody else mails people."
   }
@@ -477,14 +475,11 @@ run "alerts_that_are_mailed" {
 
   assert {
     condition = alltrue([
-      for document in data.aws_iam_policy_document.queue :
-      {
-        for statement in document.statement : statement.sid => [
-          statement.actions, one(statement.principals).identifiers, one(statement.condition).variable,
-        ]
-        } == {
-        Topic = [toset(["sqs:SendMessage"]), toset(["sns.amazonaws.com"]), "aws:SourceArn"]
-      }
+      for policy in [aws_sqs_queue_policy.operators[0].policy, aws_sqs_queue_policy.undelivered[0].policy] :
+      [
+        for statement in jsondecode(policy).Statement : [statement.Action, statement.Principal, statement.Condition]
+        if statement.Effect == "Allow"
+      ] == [["sqs:SendMessage", { Service = "sns.amazonaws.com" }, { ArnEquals = { "aws:SourceArn" = aws_sns_topic.devices[0].arn } }]]
     ])
     error_message = "Only the topic sends to the queues."
   }
@@ -495,7 +490,6 @@ run "alerts_that_are_mailed" {
       && aws_sqs_queue.undelivered[0].name == "fleet-b-FailedFirmwareUpdateUndelivered.fifo"
       && aws_sqs_queue.undelivered[0].fifo_queue
       && aws_sqs_queue.undelivered[0].message_retention_seconds == 14 * 86400
-      && aws_sqs_queue_policy.undelivered[0].policy == data.aws_iam_policy_document.queue["undelivered_queue"].json
       && output.undelivered_queue_name == aws_sqs_queue.undelivered[0].name
     )
     error_message = "Alerts that the queue refuses are kept in a FIFO queue behind the subscription, as long as SQS can."
@@ -577,8 +571,8 @@ run "workflow" {
 
   assert {
     condition = {
-      for machine, document in data.aws_iam_policy_document.machine :
-      machine => sort([for arn in document.statement[0].resources : reverse(split(":", arn))[0]])
+      for machine, policy in aws_iam_role_policy.machine :
+      machine => sort([for arn in jsondecode(policy.policy).Statement[0].Resource : reverse(split(":", arn))[0]])
       } == {
       intake     = tolist(["CheckIfDeviceExists", "ClearDeviceRecord", "CreateDeviceRecord", "IncrementRetryCounter", "ReleaseDevice", "StoreDeviceAttributes"])
       cool_down  = tolist(["ResetRetryCounterAndMoveOut", "RestoreDeviceAttributes"])
@@ -589,10 +583,10 @@ run "workflow" {
 
   assert {
     condition = alltrue(flatten([
-      for document in concat(values(data.aws_iam_policy_document.machine), [data.aws_iam_policy_document.intake]) : [
-        for statement in document.statement : [
-          for resource in statement.resources : startswith(resource, "arn:aws:")
-        ] if !contains(["LogDelivery", "Tracing"], statement.sid)
+      for policy in concat(values(aws_iam_role_policy.machine), [aws_iam_role_policy.intake]) : [
+        for statement in jsondecode(policy.policy).Statement : [
+          for resource in flatten([statement.Resource]) : startswith(resource, "arn:aws:")
+        ] if !contains(["LogDelivery", "Tracing"], statement.Sid)
       ]
     ]))
     error_message = "Each statement names its resources, but those on log delivery and X-Ray, which have none."
@@ -600,10 +594,10 @@ run "workflow" {
 
   assert {
     condition = alltrue([
-      for machine, document in data.aws_iam_policy_document.trust :
-      { for condition in document.statement[0].condition : "${condition.test} ${condition.variable}" => condition.values } == {
-        "StringEquals aws:SourceAccount" = tolist(["123456789012"])
-        "ArnLike aws:SourceArn"          = tolist(["arn:aws:states:eu-west-1:123456789012:stateMachine:${local.machine_names[machine]}"])
+      for machine, role in aws_iam_role.machine :
+      jsondecode(role.assume_role_policy).Statement[0].Condition == {
+        StringEquals = { "aws:SourceAccount" = "123456789012" }
+        ArnLike      = { "aws:SourceArn" = "arn:aws:states:eu-west-1:123456789012:stateMachine:${local.machine_names[machine]}" }
       }
     ])
     error_message = "Each role trusts Step Functions only on behalf of its own machine."
@@ -721,16 +715,16 @@ run "ingestion" {
   }
 
   assert {
-    condition = (
-      { for condition in data.aws_iam_policy_document.trust.statement[0].condition : condition.test => condition.variable }
-      == { StringEquals = "aws:SourceAccount", ArnLike = "aws:SourceArn" }
-      && toset(flatten(data.aws_iam_policy_document.trust.statement[0].condition[*].values)) == toset([
-        "123456789012",
-        "arn:aws:iot:eu-west-1:123456789012:rule/FailedFirmwareUpdateRule",
-        "arn:aws:iot:eu-west-1:123456789012:rule/FailedFirmwareUnreadableRule",
-        "arn:aws:iot:eu-west-1:123456789012:rule/FailedFirmwareRemovedRule",
-      ])
-    )
+    condition = jsondecode(aws_iam_role.rules.assume_role_policy).Statement[0].Condition == {
+      StringEquals = { "aws:SourceAccount" = "123456789012" }
+      ArnLike = {
+        "aws:SourceArn" = [
+          "arn:aws:iot:eu-west-1:123456789012:rule/FailedFirmwareUpdateRule",
+          "arn:aws:iot:eu-west-1:123456789012:rule/FailedFirmwareRemovedRule",
+          "arn:aws:iot:eu-west-1:123456789012:rule/FailedFirmwareUnreadableRule",
+        ]
+      }
+    }
     error_message = "The role trusts AWS IoT only on behalf of these rules."
   }
 

@@ -66,6 +66,19 @@ def test_it_configures_no_provider(module: Path) -> None:
     assert list(blocks(module, "provider")) == []
 
 
+def test_data_is_read_in_one_module_only() -> None:
+    """Elsewhere it would be unknown in a call with depends_on, and so would all that is made of it.
+
+    ``changes.tftest.hcl`` shows that the one module keeps what it has read.
+    """
+    reads = {name for module, name in zip(MODULES, NAMES, strict=True) if _reads_data(module)}
+    assert reads == {"modules/names"}
+
+
+def _reads_data(module: Path) -> bool:
+    return any(parse(path).get("data") for path in module.glob("*.tf"))
+
+
 def test_no_partition_account_or_region_is_written_down() -> None:
     """Whatever is in an ARN comes from the provider; what the mocks say is in the tests."""
     fixed = re.compile(r"arn:aws(?!\[)|\b\d{12}\b|\b(us|eu|ap|cn|sa|ca|me|af)-[a-z]+-\d\b")

@@ -13,10 +13,6 @@ mock_data "aws_service" {
   defaults = { region = "eu-west-1" }
 }
 
-mock_data "aws_iam_policy_document" {
-  defaults = { json = "{}" }
-}
-
 mock_resource "aws_iam_role" {
   defaults = { arn = "arn:aws:iam::123456789012:role/mock" }
 }
