@@ -4,7 +4,7 @@ module "tables" {
   name_prefix         = var.name_prefix
   existing_tables     = var.existing_tables
   deletion_protection = var.deletion_protection
-  kms_key_arn         = var.kms_key_arn
+  kms_key_arn         = module.handlers.kms_key_arn
   tags                = var.tags
 }
 
@@ -15,7 +15,7 @@ module "alerts" {
   alert_emails            = var.alert_emails
   existing_alerts_topic   = var.existing_alerts_topic
   existing_operator_topic = var.existing_operator_topic
-  kms_key_arn             = var.kms_key_arn
+  kms_key_arn             = module.handlers.kms_key_arn
   tags                    = var.tags
 }
 
@@ -98,7 +98,7 @@ module "ingestion" {
 
   name_prefix              = var.name_prefix
   log_retention_days       = var.log_retention_days
-  kms_key_arn              = var.kms_key_arn
+  kms_key_arn              = module.workflow.kms_key_arn
   role_path                = var.role_path
   permissions_boundary_arn = var.permissions_boundary_arn
   tags                     = var.tags

@@ -571,7 +571,7 @@ variable "ok_actions" {
 ################################################################################
 
 variable "kms_key_arn" {
-  description = "ARN of a KMS key for tables, topics, queues, logs, schedules and function environments. Its policy must leave the account to IAM, and let CloudWatch Logs use it and, where people are mailed (alert_emails or existing_operator_topic), CloudWatch and SNS. null uses what AWS manages."
+  description = "ARN of a KMS key for tables, topics, queues, logs, schedules and function environments. Its policy must leave the account to IAM, and let CloudWatch Logs use it and, where e-mail is sent (alert_emails or existing_operator_topic), CloudWatch and SNS. null uses keys of AWS. A change, either way, is one apply; messages that wait in queues stay under the key before."
   type        = string
   default     = null
 

@@ -166,20 +166,23 @@ locals {
   ]
 }
 
-resource "aws_iam_role_policy" "step" {
+# Replaces the policies that allow the key when the key changes: each new one, of another name, is there
+# before anything uses the new key, and each old one goes when nothing uses the old key any more.
+resource "terraform_data" "key" {
+  triggers_replace = [var.kms_key_arn]
+}
+
+# Needs nothing but the role and its log, so that all else can wait for it: other accounts' deployments of
+# the same name end at the log group, and what the key encrypts comes when everybody may use the key.
+resource "aws_iam_role_policy" "log" {
   for_each = local.steps
 
-  name = "calls"
-  role = aws_iam_role.step[each.key].id
+  name_prefix = "log-"
+  role        = aws_iam_role.step[each.key].id
 
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = concat(
-      [
-        for concern, actions in each.value :
-        { Sid = concern, Effect = "Allow", Action = actions, Resource = local.resources[concern] }
-        if length(local.resources[concern]) > 0
-      ],
       [{
         Sid      = "Logs"
         Effect   = "Allow"
@@ -190,6 +193,37 @@ resource "aws_iam_role_policy" "step" {
       local.key_statements,
     )
   })
+
+  lifecycle {
+    create_before_destroy = true # with its role, or its key
+    replace_triggered_by  = [terraform_data.key]
+  }
+}
+
+locals {
+  # Without an operator topic MailOperators has nothing to call.
+  calls = {
+    for step, concerns in local.steps : step => {
+      for concern, actions in concerns : concern => actions if length(local.resources[concern]) > 0
+    }
+  }
+}
+
+resource "aws_iam_role_policy" "step" {
+  for_each = { for step, concerns in local.calls : step => concerns if length(concerns) > 0 }
+
+  name = "calls"
+  role = aws_iam_role.step[each.key].id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      for concern, actions in each.value :
+      { Sid = concern, Effect = "Allow", Action = actions, Resource = local.resources[concern] }
+    ]
+  })
+
+  depends_on = [aws_iam_role_policy.log]
 
   lifecycle {
     create_before_destroy = true # with its role

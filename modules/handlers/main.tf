@@ -99,7 +99,7 @@ resource "aws_lambda_function" "step" {
   }
 
   # A function that runs before it may write its log loses its first lines.
-  depends_on = [aws_iam_role_policy.step]
+  depends_on = [aws_iam_role_policy.log, aws_iam_role_policy.step]
 
   lifecycle {
     # Lambda takes 4,096 characters of environment. Less than 900 of them are known after the apply only.

@@ -13,6 +13,12 @@ output "function_names" {
   value       = { for step, function in aws_lambda_function.step : step => function.function_name }
 }
 
+output "kms_key_arn" {
+  description = "The customer key, once every function may use it. Tables, topics and queues take it from here."
+  value       = var.kms_key_arn
+  depends_on  = [aws_iam_role_policy.log]
+}
+
 output "schedule_group_name" {
   description = "Name of the EventBridge Scheduler group that holds the schedules."
   value       = aws_scheduler_schedule_group.this.name

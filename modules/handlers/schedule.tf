@@ -88,8 +88,8 @@ resource "aws_iam_role" "schedule" {
 }
 
 resource "aws_iam_role_policy" "schedule" {
-  name = "calls"
-  role = aws_iam_role.schedule.id
+  name_prefix = "calls-"
+  role        = aws_iam_role.schedule.id
 
   policy = jsonencode({
     Version = "2012-10-17"
@@ -106,6 +106,7 @@ resource "aws_iam_role_policy" "schedule" {
   })
 
   lifecycle {
-    create_before_destroy = true # with its role
+    create_before_destroy = true # with its role, or its key
+    replace_triggered_by  = [terraform_data.key]
   }
 }

@@ -41,9 +41,15 @@ locals {
   ]
 }
 
+# Replaces the policies that allow the key when the key changes: each new one, of another name, is there
+# before anything uses the new key, and each old one goes when nothing uses the old key any more.
+resource "terraform_data" "key" {
+  triggers_replace = [var.kms_key_arn]
+}
+
 resource "aws_iam_role_policy" "rules" {
-  name = "actions"
-  role = aws_iam_role.rules.id
+  name_prefix = "actions-"
+  role        = aws_iam_role.rules.id
 
   policy = jsonencode({
     Version = "2012-10-17"
@@ -56,13 +62,14 @@ resource "aws_iam_role_policy" "rules" {
           Action   = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
           Resource = "${aws_cloudwatch_log_group.failures.arn}:*"
         },
-        { Sid = "DeadLetters", Effect = "Allow", Action = "sqs:SendMessage", Resource = aws_sqs_queue.dead_letters.arn },
+        { Sid = "DeadLetters", Effect = "Allow", Action = "sqs:SendMessage", Resource = local.dead_letter_queue_arn },
       ],
       local.key_statements,
     )
   })
 
   lifecycle {
-    create_before_destroy = true # with its role
+    create_before_destroy = true # with its role, or its key
+    replace_triggered_by  = [terraform_data.key]
   }
 }

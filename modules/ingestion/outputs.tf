@@ -34,6 +34,6 @@ output "dead_letter_queue_url" {
 }
 
 output "dead_letter_queue_arn" {
-  description = "ARN of the queue that keeps messages which could not be counted."
-  value       = aws_sqs_queue.dead_letters.arn
+  description = "ARN of the queue that keeps messages which could not be counted, known before the queue exists."
+  value       = local.dead_letter_queue_arn
 }

@@ -42,10 +42,10 @@ resource "aws_dynamodb_table" "this" {
     enabled = true
   }
 
-  # Without a customer key this is the AWS-managed one: its use shows in CloudTrail, unlike that of
-  # the AWS-owned key that a disabled block would mean.
+  # Without a customer key DynamoDB encrypts with the AWS-owned one. Not with the AWS-managed one: the
+  # provider then leaves a customer key in place that is taken away.
   server_side_encryption {
-    enabled     = true
+    enabled     = var.kms_key_arn != null
     kms_key_arn = var.kms_key_arn
   }
 }
@@ -81,7 +81,7 @@ resource "aws_dynamodb_table" "history" {
   }
 
   server_side_encryption {
-    enabled     = true
+    enabled     = var.kms_key_arn != null
     kms_key_arn = var.kms_key_arn
   }
 }

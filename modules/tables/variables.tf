@@ -24,7 +24,7 @@ variable "existing_tables" {
 }
 
 variable "kms_key_arn" {
-  description = "Customer key that encrypts the tables. null uses the AWS-managed key of DynamoDB."
+  description = "Customer key that encrypts the tables. null uses the key that DynamoDB owns."
   type        = string
   default     = null
 }

@@ -99,10 +99,16 @@ resource "aws_iam_role_policy" "machine" {
   }
 }
 
+# Replaces the policies that allow the key when the key changes: each new one, of another name, is there
+# before anything uses the new key, and each old one goes when nothing uses the old key any more.
+resource "terraform_data" "key" {
+  triggers_replace = [var.kms_key_arn]
+}
+
 # The intake alone starts recoveries and keeps dead letters.
 resource "aws_iam_role_policy" "intake" {
-  name = "recoveries-and-dead-letters"
-  role = aws_iam_role.machine["intake"].id
+  name_prefix = "recoveries-and-dead-letters-"
+  role        = aws_iam_role.machine["intake"].id
 
   policy = jsonencode({
     Version = "2012-10-17"
@@ -121,6 +127,7 @@ resource "aws_iam_role_policy" "intake" {
   })
 
   lifecycle {
-    create_before_destroy = true # with its role
+    create_before_destroy = true # with its role, or its key
+    replace_triggered_by  = [terraform_data.key]
   }
 }

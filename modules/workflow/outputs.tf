@@ -13,6 +13,12 @@ output "intake_state_machine_name" {
   value       = aws_sfn_state_machine.intake.name
 }
 
+output "kms_key_arn" {
+  description = "The customer key, once the intake may use it. The dead-letter queue takes it from here."
+  value       = var.kms_key_arn
+  depends_on  = [aws_iam_role_policy.intake]
+}
+
 output "recovery_state_machine_names" {
   description = "Names of the two Standard state machines, cool_down and escalation; known before they exist."
   value       = { for machine in local.recoveries : machine => local.machine_names[machine] }

@@ -56,3 +56,31 @@ run "names_refuse_another_region" {
 
   expect_failures = [terraform_data.here]
 }
+
+run "tables_with_a_key" {
+  module {
+    source = "./modules/tables"
+  }
+
+  variables {
+    kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/fleet"
+  }
+
+  assert {
+    condition     = alltrue([for table in local.made : table.server_side_encryption[0].kms_key_arn == var.kms_key_arn])
+    error_message = "All tables are encrypted with the key."
+  }
+}
+
+run "key_that_is_taken_away_leaves_the_tables" {
+  command = plan
+
+  module {
+    source = "./modules/tables"
+  }
+
+  assert {
+    condition     = alltrue([for table in local.made : !table.server_side_encryption[0].enabled])
+    error_message = "The plan shows that the key leaves the tables, whose roles may use it no longer."
+  }
+}

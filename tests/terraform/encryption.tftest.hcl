@@ -24,8 +24,8 @@ run "tables" {
   }
 
   assert {
-    condition     = alltrue([for table in local.made : table.server_side_encryption[0].enabled])
-    error_message = "Without a customer key DynamoDB's AWS-managed one encrypts."
+    condition     = alltrue([for table in local.made : !table.server_side_encryption[0].enabled])
+    error_message = "Without a customer key DynamoDB's own encrypts, which is what disabled means there."
   }
 }
 

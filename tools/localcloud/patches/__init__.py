@@ -39,6 +39,7 @@ from localcloud.patches import (
     slow_listings,
     state_machines,
     strict_sql,
+    table_keys,
     thing_groups,
     things,
 )
@@ -72,6 +73,7 @@ PATCHES = (
     slow_listings,
     state_machines,
     strict_sql,
+    table_keys,
     thing_groups,
     things,
     inject_faults,  # wraps what the others mended
