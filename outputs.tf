@@ -66,7 +66,7 @@ output "operator_topic_arn" {
 
 output "rule_names" {
   description = "Names of the IoT rules."
-  value       = module.ingestion.rule_names
+  value       = values(module.ingestion.rule_names)
 }
 
 output "failed_thing_group_name" {

@@ -447,7 +447,7 @@ variable "existing_failed_thing_group" {
 ################################################################################
 
 variable "alert_emails" {
-  description = "Addresses that are mailed when devices failed every cycle, when they healed after that, when a campaign is bad, and when an alarm goes off; each must confirm its subscription."
+  description = "Addresses that are mailed when devices failed every cycle, when they healed after that, when a campaign is bad, and when an alarm goes off; each must confirm its subscription. They may be sensitive, but must be known at plan: subscribe an address that is made in the same apply to an existing_operator_topic."
   type        = list(string)
   default     = []
   nullable    = false

@@ -7,12 +7,21 @@ locals {
   alerts_topic_arn   = one(concat(aws_sns_topic.devices[*].arn, var.existing_alerts_topic[*].arn))
   operator_topic_arn = one(concat(aws_sns_topic.operators[*].arn, var.existing_operator_topic[*].arn))
 
-  mails_operators = length(var.alert_emails) > 0 || var.existing_operator_topic != null
+  # Addresses and ARNs may be secret, as those of SSM parameters are; whether there are any is not.
+  has_addresses   = nonsensitive(length(var.alert_emails) > 0)
+  mails_operators = local.has_addresses || nonsensitive(var.existing_operator_topic != null)
+
+  # Where each address is in the list, by the address, or by its hash where it is secret: Terraform
+  # prints keys. Not by its place, or else the removal of one would subscribe those behind it again.
+  addresses = {
+    for number, address in nonsensitive(var.alert_emails) :
+    nonsensitive(issensitive(var.alert_emails) || issensitive(address) ? substr(sha256(address), 0, 8) : address) => number
+  }
 }
 
 # One message an event, for machines. FIFO, so that a repeated publish is one message.
 resource "aws_sns_topic" "devices" {
-  count = var.existing_alerts_topic == null ? 1 : 0
+  count = nonsensitive(var.existing_alerts_topic == null) ? 1 : 0
 
   name                        = "${var.name_prefix}FailedFirmwareUpdate.fifo"
   fifo_topic                  = true
@@ -25,7 +34,7 @@ resource "aws_sns_topic" "devices" {
 
 # A FIFO topic cannot send e-mail, hence a standard topic for people.
 resource "aws_sns_topic" "operators" {
-  count = length(var.alert_emails) > 0 ? 1 : 0
+  count = local.has_addresses ? 1 : 0
 
   name              = "${var.name_prefix}FailedFirmwareUpdateOperators"
   kms_master_key_id = var.kms_key_arn
@@ -33,11 +42,11 @@ resource "aws_sns_topic" "operators" {
 }
 
 resource "aws_sns_topic_subscription" "email" {
-  for_each = toset(var.alert_emails)
+  for_each = local.addresses
 
   topic_arn = aws_sns_topic.operators[0].arn
   protocol  = "email"
-  endpoint  = each.value
+  endpoint  = var.alert_emails[each.value]
 }
 
 resource "aws_sns_topic_policy" "devices" {

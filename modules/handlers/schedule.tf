@@ -1,18 +1,18 @@
 # What runs by the clock; everything else runs because a device failed.
 locals {
-  reconcile = {
+  by_the_clock = {
     ReconcileDevices = {
       interval    = var.reconcile_interval
       description = "Finishes what lost, stopped or failed recoveries left behind."
     }
-  }
-  mail = {
     MailOperators = {
       interval    = var.alert_interval
       description = "Mails what became of devices since the last time."
     }
   }
-  schedules = merge(local.reconcile, var.operator == null ? {} : local.mail)
+
+  # The ARNs of the operator may be secret; whether there is one is not.
+  schedules = concat(["ReconcileDevices"], nonsensitive(var.operator == null) ? [] : ["MailOperators"])
 
   schedule_group_name = "${var.name_prefix}FirmwareRetry"
 }
@@ -25,12 +25,12 @@ resource "aws_scheduler_schedule_group" "this" {
 }
 
 resource "aws_scheduler_schedule" "step" {
-  for_each = local.schedules
+  for_each = toset(local.schedules)
 
   name                = "${var.name_prefix}${each.key}"
   group_name          = aws_scheduler_schedule_group.this.name
-  description         = each.value.description
-  schedule_expression = "rate(${each.value.interval})"
+  description         = local.by_the_clock[each.key].description
+  schedule_expression = "rate(${local.by_the_clock[each.key].interval})"
   kms_key_arn         = var.kms_key_arn
 
   flexible_time_window {
@@ -52,7 +52,7 @@ resource "aws_scheduler_schedule" "step" {
 }
 
 resource "aws_lambda_function_event_invoke_config" "scheduled" {
-  for_each = merge(local.reconcile, local.mail)
+  for_each = toset(keys(local.by_the_clock))
 
   function_name                = aws_lambda_function.step[each.key].function_name
   maximum_retry_attempts       = 0
@@ -98,7 +98,7 @@ resource "aws_iam_role_policy" "schedule" {
         Sid      = "Scheduled"
         Effect   = "Allow"
         Action   = "lambda:InvokeFunction"
-        Resource = [for step in keys(local.schedules) : local.function_arns[step]]
+        Resource = [for step in local.schedules : local.function_arns[step]]
       }],
       # The input of the schedule.
       [for key in var.kms_key_arn[*] : { Sid = "CustomerKey", Effect = "Allow", Action = "kms:Decrypt", Resource = key }],

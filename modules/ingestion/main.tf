@@ -11,7 +11,7 @@ locals {
 
   # What each rule takes notice of. All but the unreadable go to the intake, which is told by "kind"
   # what it is. One rule for failures and successes: AWS bills each rule on a topic for each message
-  # there, telemetry included.
+  # there, telemetry included. Statuses may be unknown or secret; whether there are any is not.
   rules = merge(
     {
       removed = {
@@ -21,7 +21,7 @@ locals {
         is_logged   = false
       }
     },
-    length(local.kinds) == 0 ? {} : {
+    nonsensitive(length(concat(var.failure_statuses, var.success_statuses)) == 0) ? {} : {
       messages = {
         name        = "FailedFirmwareUpdateRule"
         description = "Counts each failed firmware update that a device reports, and ends the counting when one succeeds."
@@ -104,7 +104,7 @@ resource "aws_cloudwatch_log_group" "failures" {
 
 # Where a device ends that failed its last cycle, until a person is done with it.
 resource "aws_iot_thing_group" "failed" {
-  count = var.existing_failed_thing_group == null ? 1 : 0
+  count = nonsensitive(var.existing_failed_thing_group == null) ? 1 : 0
 
   name = local.failed_group_name
   tags = var.tags

@@ -1,6 +1,6 @@
 output "rule_names" {
-  description = "Names of the IoT rules."
-  value       = [for rule in aws_iot_topic_rule.this : rule.name]
+  description = "Names of the IoT rules, by the kind of message that each handles."
+  value       = { for key, rule in aws_iot_topic_rule.this : key => rule.name }
 }
 
 output "message_rule_name" {

@@ -155,9 +155,9 @@ resource "aws_cloudwatch_metric_alarm" "dead_letters" {
 # AWS's page does not say how the types of actions are spelt, hence a query, which needs none; it
 # takes one rule, since it knows no OR.
 resource "aws_cloudwatch_metric_alarm" "messages_lost" {
-  for_each = toset(var.rule_names)
+  for_each = var.rule_names
 
-  alarm_name          = "${local.alarm_prefix}messages-lost-${each.value}"
+  alarm_name          = "${local.alarm_prefix}messages-lost-${replace(each.key, "_", "-")}"
   alarm_description   = "The rule ${each.value} could neither hand on a message nor keep it as a dead letter. ${local.runbook}messages-lost"
   comparison_operator = "GreaterThanThreshold"
   threshold           = 0

@@ -57,7 +57,7 @@ locals {
   rule_search = join(" ", [
     "{AWS/IoT,ActionType,RuleName}",
     "MetricName=(\"Failure\" OR \"ErrorActionFailure\")",
-    "RuleName=(${join(" OR ", [for name in var.rule_names : "\"${name}\""])})",
+    "RuleName=(${join(" OR ", [for name in values(var.rule_names) : "\"${name}\""])})",
   ])
 
   # From top to bottom, from left to right; 24 columns.
@@ -156,7 +156,7 @@ locals {
         metrics = concat(
           [[{ expression = "SEARCH('${local.rule_search}', 'Sum', 300)", id = "failures" }]],
           [
-            for name in var.rule_names :
+            for name in values(var.rule_names) :
             ["AWS/IoT", "RuleMessageThrottled", "RuleName", name, { label = "${name} throttled" }]
           ],
         )

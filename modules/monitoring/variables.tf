@@ -17,8 +17,8 @@ variable "table_names" {
 }
 
 variable "rule_names" {
-  description = "Names of the IoT rules."
-  type        = list(string)
+  description = "Names of the IoT rules; the keys name them in alarms."
+  type        = map(string)
   nullable    = false
 }
 

@@ -5,6 +5,9 @@ locals {
     campaigns = { name = "${var.name_prefix}FirmwareCampaigns", key = "campaign" }
   }
 
+  # An ARN may be secret, as those of SSM parameters are; whether there is one is not.
+  is_made = { for table in ["retries", "backup", "history", "campaigns"] : table => nonsensitive(var.existing_tables[table] == null) }
+
   # The caller's own where there is one, or else the one made here.
   made = merge(aws_dynamodb_table.this, { history = one(aws_dynamodb_table.history) })
   arns = { for table, own in var.existing_tables : table => own == null ? local.made[table].arn : own.arn }
@@ -15,7 +18,7 @@ locals {
 }
 
 resource "aws_dynamodb_table" "this" {
-  for_each = { for table, of in local.tables : table => of if var.existing_tables[table] == null }
+  for_each = { for table, of in local.tables : table => of if local.is_made[table] }
 
   name                        = each.value.name
   billing_mode                = "PAY_PER_REQUEST"
@@ -52,7 +55,7 @@ resource "aws_dynamodb_table" "this" {
 
 # What happened to each device, in order; DynamoDB removes what is older than its time.
 resource "aws_dynamodb_table" "history" {
-  count = var.existing_tables.history == null ? 1 : 0
+  count = local.is_made["history"] ? 1 : 0
 
   name                        = "${var.name_prefix}DeviceFirmwareHistory"
   billing_mode                = "PAY_PER_REQUEST"

@@ -863,7 +863,7 @@ run "monitoring_acts_on_the_operator_topic" {
       "MoveDeviceToFailedGroup", "SendSNSNotification", "ReconcileDevices", "MailOperators",
     ] : step => "fleet-b-${step}" }
     table_names            = { retries = "fleet-b-DeviceFirmwareRetries" }
-    rule_names             = ["fleet_b_FailedFirmwareUpdateRule", "fleet_b_Other"]
+    rule_names             = { messages = "fleet_b_FailedFirmwareUpdateRule", job_failed = "fleet_b_Other" }
     message_rule_name      = "fleet_b_FailedFirmwareUpdateRule"
     dead_letter_queue_name = "dead-letters"
     failure_log_group_name = "fleet-b-iot_failed_updates"
@@ -986,7 +986,10 @@ run "monitoring_acts_on_the_operator_topic" {
   }
 
   assert {
-    condition     = toset(keys(aws_cloudwatch_metric_alarm.messages_lost)) == toset(var.rule_names)
+    condition = { for key, alarm in aws_cloudwatch_metric_alarm.messages_lost : alarm.alarm_name => strcontains(one(alarm.metric_query).expression, "'${var.rule_names[key]}'") } == {
+      "fleet-b-FirmwareRetry-messages-lost-messages"   = true
+      "fleet-b-FirmwareRetry-messages-lost-job-failed" = true
+    }
     error_message = "Each rule is watched."
   }
 
@@ -1063,7 +1066,7 @@ run "monitoring_without_operators" {
       "ResetRetryCountToFailedUpdate", "SendSNSNotification", "ReconcileDevices", "CreateDeviceRecord",
     ] : step => step }
     table_names            = { retries = "DeviceFirmwareRetries" }
-    rule_names             = []
+    rule_names             = {}
     dead_letter_queue_name = "dead-letters"
     failure_log_group_name = "iot_failed_updates"
     alerts_topic_arn       = "arn:aws:sns:eu-west-1:123456789012:FailedFirmwareUpdate.fifo"
