@@ -14,6 +14,11 @@ locals {
     for machine, name in local.machine_names : machine => format(module.names.arn, "states", "stateMachine:${name}")
   }
 
+  # AWS deletes a state machine after its last run has ended; the provider waits for five minutes otherwise.
+  # That is too short to notice and to stop the runs that sleep: docs/operations/runbook.md#before-destroy.
+  # https://docs.aws.amazon.com/step-functions/latest/apireference/API_DeleteStateMachine.html
+  delete_timeout = "30m"
+
   # Which errors a state retries and how, by the names that the definitions use. Every step may run
   # again, so retrying is always safe.
   #
@@ -75,6 +80,10 @@ resource "aws_sfn_state_machine" "intake" {
     enabled = var.tracing_enabled
   }
 
+  timeouts {
+    delete = local.delete_timeout
+  }
+
   # Creating a state machine checks that its role may write the log.
   depends_on = [aws_iam_role_policy.machine, aws_iam_role_policy.intake]
 }
@@ -100,6 +109,10 @@ resource "aws_sfn_state_machine" "recovery" {
 
   tracing_configuration {
     enabled = var.tracing_enabled
+  }
+
+  timeouts {
+    delete = local.delete_timeout
   }
 
   depends_on = [aws_iam_role_policy.machine]

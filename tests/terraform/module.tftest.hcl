@@ -579,6 +579,11 @@ run "workflow" {
   }
 
   assert {
+    condition     = alltrue([for machine in concat([aws_sfn_state_machine.intake], values(aws_sfn_state_machine.recovery)) : machine.timeouts.delete == "30m"])
+    error_message = "A destroy leaves the time to stop runs that sleep."
+  }
+
+  assert {
     condition = {
       for machine, policy in aws_iam_role_policy.machine :
       machine => sort([for arn in jsondecode(policy.policy).Statement[0].Resource : reverse(split(":", arn))[0]])
