@@ -1,7 +1,4 @@
 locals {
-  # An ARN has the region as its fourth part; a widget needs it by name.
-  region = element(split(":", var.state_machine_arns["intake"]), 3)
-
   alarms = concat(
     values(aws_cloudwatch_metric_alarm.executions)[*].arn,
     [
@@ -208,8 +205,10 @@ locals {
   heights = [for row in local.rows : try(row[0].height, can(row[0].text) ? 2 : 6)]
 }
 
+# Dashboards are global in an account, and one of the same name is overwritten:
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutDashboard.html
 resource "aws_cloudwatch_dashboard" "this" {
-  dashboard_name = "${var.name_prefix}FirmwareRetry"
+  dashboard_name = "${var.name_prefix}FirmwareRetry-${module.names.region}"
 
   dashboard_body = jsonencode({
     widgets = flatten([
@@ -224,12 +223,12 @@ resource "aws_cloudwatch_dashboard" "this" {
           # A widget has what its kind has.
           properties = merge(
             try({ markdown = widget.text }, { title = widget.title }),
-            try({ query = widget.query, region = local.region, view = "table" }, {}),
+            try({ query = widget.query, region = module.names.region, view = "table" }, {}),
             try({ alarms = widget.alarms }, {}),
             try({ annotations = { horizontal = widget.lines } }, {}),
             try({
               metrics = widget.metrics
-              region  = local.region
+              region  = module.names.region
               view    = "timeSeries"
               stat    = "Sum"
               period  = 300

@@ -1,3 +1,7 @@
+module "names" {
+  source = "../names"
+}
+
 # Values that alarms.tf, dashboard.tf and metrics.tf share.
 locals {
   namespace = "${var.name_prefix}FirmwareRetry"

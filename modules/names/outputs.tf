@@ -16,6 +16,11 @@ output "account_id" {
   value       = local.here.account_id
 }
 
+output "region" {
+  description = "The region."
+  value       = local.here.region
+}
+
 output "partition" {
   description = "The partition, such as aws."
   value       = local.here.partition

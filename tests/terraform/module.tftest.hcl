@@ -13,7 +13,7 @@ run "needs_no_variable" {
       && output.campaigns_table_name == "FirmwareCampaigns"
       && output.failed_thing_group_name == "FailedToUpdate"
       && output.failure_log_group_name == "iot_failed_updates"
-      && output.dashboard_name == "FirmwareRetry"
+      && output.dashboard_name == "FirmwareRetry-eu-west-1"
       && toset(output.rule_names) == toset(["FailedFirmwareUpdateRule", "FailedFirmwareRemovedRule"])
     )
     error_message = "The names by default are the original's."
@@ -42,7 +42,7 @@ run "prefix_reaches_every_name" {
       && output.backup_table_name == "fleet-b-DeviceAttributeBackup"
       && output.failed_thing_group_name == "fleet-b-FailedToUpdate"
       && output.failure_log_group_name == "fleet-b-iot_failed_updates"
-      && output.dashboard_name == "fleet-b-FirmwareRetry"
+      && output.dashboard_name == "fleet-b-FirmwareRetry-eu-west-1"
       && alltrue([for step, name in output.handler_function_names : name == "fleet-b-${step}"])
     )
     error_message = "Each name begins with the prefix."
