@@ -1,3 +1,20 @@
+# Forms of the elements of lists and maps: a condition compares with them, and its message names the elements
+# that differ.
+locals {
+  forms = {
+    tag             = "^[\\p{L}\\p{Z}\\p{N}_.:/=+@-]*$" # https://docs.aws.amazon.com/IAM/latest/APIReference/API_Tag.html
+    status          = "^[A-Za-z0-9_][A-Za-z0-9_ .:-]{0,63}$"
+    job_id_pattern  = "^[A-Za-z0-9_*-]{1,64}$"
+    reason_key      = "^[a-zA-Z0-9:_-]{1,128}$"
+    reason          = "^[ -Z\\\\^-~]{1,100}$"
+    attribute_name  = "^[a-zA-Z0-9_.,@/:#-]{1,128}$"
+    attribute_value = "^[a-zA-Z0-9_.,@/:#=\\[\\]-]{1,800}$"
+    address         = "^[^@\\s]{1,64}@[A-Za-z0-9-]+(\\.[A-Za-z0-9-]+)+$"
+    arn             = "^arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:([0-9]{12})?:.+$"
+    table_arn       = "^arn:aws[a-z-]*:dynamodb:[a-z0-9-]+:[0-9]{12}:table/[a-zA-Z0-9_.-]{3,255}$"
+  }
+}
+
 ################################################################################
 # Names
 ################################################################################
@@ -23,8 +40,16 @@ variable "tags" {
   nullable    = false
 
   validation {
-    condition     = alltrue([for name in keys(var.tags) : can(regex("^.{1,128}$", name)) && !startswith(lower(name), "aws:")])
-    error_message = "Write the names of tags as 1 to 128 characters that do not begin with \"aws:\", which AWS keeps for itself."
+    condition = alltrue([
+      for name in keys(var.tags) :
+      can(regex(local.forms.tag, name)) && length(name) >= 1 && length(name) <= 128 && !startswith(lower(name), "aws:")
+    ])
+    error_message = "Write the names of tags as 1 to 128 letters, digits, spaces and _ . : / = + - @ that do not begin with \"aws:\", which AWS keeps for itself. Not so: ${jsonencode([for name in keys(var.tags) : name if !can(regex(local.forms.tag, name)) || length(name) < 1 || length(name) > 128 || startswith(lower(name), "aws:")])}."
+  }
+
+  validation {
+    condition     = alltrue([for value in values(var.tags) : can(regex(local.forms.tag, value)) && length(value) <= 256])
+    error_message = "Write the values of tags as at most 256 letters, digits, spaces and _ . : / = + - @. Not so: ${jsonencode({ for name, value in var.tags : name => value if !can(regex(local.forms.tag, value)) || length(value) > 256 })}."
   }
 
   validation {
@@ -73,8 +98,8 @@ variable "failure_statuses" {
 
   # They become part of an SQL statement: what could end the quoted text there is not allowed.
   validation {
-    condition     = alltrue([for status in var.failure_statuses : can(regex("^[A-Za-z0-9_][A-Za-z0-9_ .:-]{0,63}$", status))])
-    error_message = "Write each of failure_statuses as 1 to 64 letters, digits, spaces and _ . : - that begin with a letter, digit or _."
+    condition     = alltrue([for status in var.failure_statuses : can(regex(local.forms.status, status))])
+    error_message = "Write each of failure_statuses as 1 to 64 letters, digits, spaces and _ . : - that begin with a letter, digit or _. Not so: ${jsonencode([for status in var.failure_statuses : status if !can(regex(local.forms.status, status))])}."
   }
 
   validation {
@@ -96,8 +121,8 @@ variable "success_statuses" {
 
   # They become part of an SQL statement: what could end the quoted text there is not allowed.
   validation {
-    condition     = alltrue([for status in var.success_statuses : can(regex("^[A-Za-z0-9_][A-Za-z0-9_ .:-]{0,63}$", status))])
-    error_message = "Write each of success_statuses as 1 to 64 letters, digits, spaces and _ . : - that begin with a letter, digit or _."
+    condition     = alltrue([for status in var.success_statuses : can(regex(local.forms.status, status))])
+    error_message = "Write each of success_statuses as 1 to 64 letters, digits, spaces and _ . : - that begin with a letter, digit or _. Not so: ${jsonencode([for status in var.success_statuses : status if !can(regex(local.forms.status, status))])}."
   }
 
   validation {
@@ -153,8 +178,8 @@ variable "job_id_patterns" {
 
   # They become part of an SQL statement: what could end the quoted text there is not allowed.
   validation {
-    condition     = length(var.job_id_patterns) >= 1 && alltrue([for pattern in var.job_id_patterns : can(regex("^[A-Za-z0-9_*-]{1,64}$", pattern))])
-    error_message = "Write at least one of job_id_patterns, each as 1 to 64 letters, digits and _ - with * for any characters, such as \"firmware-*\"."
+    condition     = length(var.job_id_patterns) >= 1 && alltrue([for pattern in var.job_id_patterns : can(regex(local.forms.job_id_pattern, pattern))])
+    error_message = "Write at least one of job_id_patterns, each as 1 to 64 letters, digits and _ - with * for any characters, such as \"firmware-*\". Not so: ${jsonencode([for pattern in var.job_id_patterns : pattern if !can(regex(local.forms.job_id_pattern, pattern))])}."
   }
 }
 
@@ -184,7 +209,7 @@ variable "cool_down_seconds" {
   # 182 days: doubled by the largest jitter, a run still ends within Step Functions' one year.
   validation {
     condition     = alltrue([for wait in var.cool_down_seconds : wait >= 1 && wait <= 15724800 && floor(wait) == wait])
-    error_message = "Write each of cool_down_seconds as whole seconds from 1 to 15724800 (182 days), such as 86400 for a day."
+    error_message = "Write each of cool_down_seconds as whole seconds from 1 to 15724800 (182 days), such as 86400 for a day. Not so: ${jsonencode([for wait in var.cool_down_seconds : wait if wait < 1 || wait > 15724800 || floor(wait) != wait])}."
   }
 
   validation {
@@ -228,8 +253,8 @@ variable "reason_keys" {
 
   # https://docs.aws.amazon.com/iot/latest/apireference/API_JobExecutionStatusDetails.html
   validation {
-    condition     = length(var.reason_keys) <= 20 && alltrue([for key in var.reason_keys : can(regex("^[a-zA-Z0-9:_-]{1,128}$", key))])
-    error_message = "List at most 20 reason_keys, each 1 to 128 of a-z A-Z 0-9 : _ -, such as \"deployment-failure-cause\"."
+    condition     = length(var.reason_keys) <= 20 && alltrue([for key in var.reason_keys : can(regex(local.forms.reason_key, key))])
+    error_message = "List at most 20 reason_keys, each 1 to 128 of a-z A-Z 0-9 : _ -, such as \"deployment-failure-cause\". Not so: ${jsonencode([for key in var.reason_keys : key if !can(regex(local.forms.reason_key, key))])}."
   }
 
   # Rules and handlers know them by names that have neither hyphen nor colon.
@@ -246,8 +271,8 @@ variable "ignored_reasons" {
   nullable    = false
 
   validation {
-    condition     = alltrue([for pattern in var.ignored_reasons : can(regex("^[ -Z\\\\^-~]{1,100}$", pattern)) && can(regex("[^*? ]", pattern))])
-    error_message = "Write each of ignored_reasons as 1 to 100 printable ASCII characters but [ and ], with something else than * and ?, such as \"*battery*\": a pattern that fits every reason would count nothing."
+    condition     = alltrue([for pattern in var.ignored_reasons : can(regex(local.forms.reason, pattern)) && can(regex("[^*? ]", pattern))])
+    error_message = "Write each of ignored_reasons as 1 to 100 printable ASCII characters but [ and ], with something else than * and ?, such as \"*battery*\": a pattern that fits every reason would count nothing. Not so: ${jsonencode([for pattern in var.ignored_reasons : pattern if !can(regex(local.forms.reason, pattern)) || !can(regex("[^*? ]", pattern))])}."
   }
 
   # AWS Lambda gives all environment variables of a function 4 KB.
@@ -264,8 +289,8 @@ variable "fatal_reasons" {
   nullable    = false
 
   validation {
-    condition     = alltrue([for pattern in var.fatal_reasons : can(regex("^[ -Z\\\\^-~]{1,100}$", pattern)) && can(regex("[^*? ]", pattern))])
-    error_message = "Write each of fatal_reasons as 1 to 100 printable ASCII characters but [ and ], with something else than * and ?, such as \"*signature invalid*\": a pattern that fits every reason would retry nothing."
+    condition     = alltrue([for pattern in var.fatal_reasons : can(regex(local.forms.reason, pattern)) && can(regex("[^*? ]", pattern))])
+    error_message = "Write each of fatal_reasons as 1 to 100 printable ASCII characters but [ and ], with something else than * and ?, such as \"*signature invalid*\": a pattern that fits every reason would retry nothing. Not so: ${jsonencode([for pattern in var.fatal_reasons : pattern if !can(regex(local.forms.reason, pattern)) || !can(regex("[^*? ]", pattern))])}."
   }
 
   validation {
@@ -321,17 +346,17 @@ variable "refused_messages_alarm" {
 
 variable "breaker" {
   description = <<-EOT
-    Alerts once when a single campaign accounts for too many of the devices that exhausted a cycle. null disables it.
+    Alerts once when a single campaign accounts for too many of the devices that exhausted a cycle. null disables it. All fields are needed, so that Terraform refuses a misspelt one; `{ share = 0.5, window_seconds = 86400, min_devices = 20, pauses = false }` suits most fleets.
     - `share`: the campaign's share of these devices, above 0 and up to 1 (all of them), reached with 95 % confidence.
     - `window_seconds`: how long an exhausted cycle counts, in seconds, at least `reconcile_interval`.
     - `min_devices`: how many of these devices the campaign must have.
     - `pauses`: true also holds the campaign's devices after their cool-down until an operator resumes it.
   EOT
   type = object({
-    share          = optional(number, 0.5)
-    window_seconds = optional(number, 86400)
-    min_devices    = optional(number, 20)
-    pauses         = optional(bool, false)
+    share          = number
+    window_seconds = number
+    min_devices    = number
+    pauses         = bool
   })
   default = null
 
@@ -378,9 +403,9 @@ variable "move_out_attributes" {
   validation {
     condition = alltrue([
       for name, value in var.move_out_attributes :
-      can(regex("^[a-zA-Z0-9_.,@/:#-]{1,128}$", name)) && can(regex("^[a-zA-Z0-9_.,@/:#=\\[\\]-]{1,800}$", value))
+      can(regex(local.forms.attribute_name, name)) && can(regex(local.forms.attribute_value, value))
     ])
-    error_message = "Write the names of move_out_attributes as 1 to 128 letters, digits and _ . , @ / : # - and the values as 1 to 800 of these and = [ ]. An empty value would remove the attribute."
+    error_message = "Write the names of move_out_attributes as 1 to 128 letters, digits and _ . , @ / : # - and the values as 1 to 800 of these and = [ ]. An empty value would remove the attribute. Not so: ${jsonencode({ for name, value in var.move_out_attributes : name => value if !can(regex(local.forms.attribute_name, name)) || !can(regex(local.forms.attribute_value, value)) })}."
   }
 }
 
@@ -398,9 +423,9 @@ variable "failed_attributes" {
   validation {
     condition = alltrue([
       for name, value in var.failed_attributes :
-      can(regex("^[a-zA-Z0-9_.,@/:#-]{1,128}$", name)) && can(regex("^[a-zA-Z0-9_.,@/:#=\\[\\]-]{1,800}$", value))
+      can(regex(local.forms.attribute_name, name)) && can(regex(local.forms.attribute_value, value))
     ])
-    error_message = "Write the names of failed_attributes as 1 to 128 letters, digits and _ . , @ / : # - and the values as 1 to 800 of these and = [ ]. An empty value would remove the attribute."
+    error_message = "Write the names of failed_attributes as 1 to 128 letters, digits and _ . , @ / : # - and the values as 1 to 800 of these and = [ ]. An empty value would remove the attribute. Not so: ${jsonencode({ for name, value in var.failed_attributes : name => value if !can(regex(local.forms.attribute_name, name)) || !can(regex(local.forms.attribute_value, value)) })}."
   }
 }
 
@@ -412,7 +437,7 @@ variable "foreign_marks" {
 
   validation {
     condition     = alltrue([for marks in var.foreign_marks : alltrue([for value in values(marks) : value != null && value != ""])])
-    error_message = "Write foreign_marks as the attributes of the other instances, such as [{ firmwareRetry = \"coolingDown\" }, { firmwareRetry = \"failed\" }]. A mark has a value."
+    error_message = "Write foreign_marks as the attributes of the other instances, such as [{ firmwareRetry = \"coolingDown\" }, { firmwareRetry = \"failed\" }]. A mark has a value. Not so: ${jsonencode([for marks in var.foreign_marks : marks if anytrue([for value in values(marks) : value == null || value == ""])])}."
   }
 }
 
@@ -453,8 +478,8 @@ variable "alert_emails" {
   nullable    = false
 
   validation {
-    condition     = alltrue([for address in var.alert_emails : can(regex("^[^@\\s]{1,64}@[A-Za-z0-9-]+(\\.[A-Za-z0-9-]+)+$", address))])
-    error_message = "Write each of alert_emails as one address, such as \"fleet@example.com\"."
+    condition     = alltrue([for address in var.alert_emails : can(regex(local.forms.address, address))])
+    error_message = "Write each of alert_emails as one address, such as \"fleet@example.com\". Not so: ${jsonencode([for address in var.alert_emails : address if !can(regex(local.forms.address, address))])}."
   }
 
   validation {
@@ -543,8 +568,8 @@ variable "alarm_actions" {
   }
 
   validation {
-    condition     = alltrue([for arn in var.alarm_actions : can(regex("^arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:([0-9]{12})?:.+$", arn))])
-    error_message = "Write each of alarm_actions as an ARN, such as \"arn:aws:sns:<region>:<account>:<topic>\"."
+    condition     = alltrue([for arn in var.alarm_actions : can(regex(local.forms.arn, arn))])
+    error_message = "Write each of alarm_actions as an ARN, such as \"arn:aws:sns:<region>:<account>:<topic>\". Not so: ${jsonencode([for arn in var.alarm_actions : arn if !can(regex(local.forms.arn, arn))])}."
   }
 }
 
@@ -561,8 +586,8 @@ variable "ok_actions" {
   }
 
   validation {
-    condition     = alltrue([for arn in var.ok_actions : can(regex("^arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:([0-9]{12})?:.+$", arn))])
-    error_message = "Write each of ok_actions as an ARN, such as \"arn:aws:sns:<region>:<account>:<topic>\"."
+    condition     = alltrue([for arn in var.ok_actions : can(regex(local.forms.arn, arn))])
+    error_message = "Write each of ok_actions as an ARN, such as \"arn:aws:sns:<region>:<account>:<topic>\". Not so: ${jsonencode([for arn in var.ok_actions : arn if !can(regex(local.forms.arn, arn))])}."
   }
 }
 
@@ -617,21 +642,26 @@ variable "existing_tables" {
     - `history`: `arn` of the table of each device's history, partition key `deviceId`, sort key `at`, TTL on `expiresAt`.
     - `campaigns`: `arn` of the table of paused campaigns, partition key `campaign`.
   EOT
-  type = object({
-    retries   = optional(object({ arn = string }))
-    backup    = optional(object({ arn = string }))
-    history   = optional(object({ arn = string }))
-    campaigns = optional(object({ arn = string }))
-  })
-  default  = {}
-  nullable = false
+  type        = map(object({ arn = string }))
+  default     = {}
+  nullable    = false
+
+  # A map, since Terraform drops a field that an object does not have: a misspelt table would be made here.
+  validation {
+    condition     = length(setsubtract(keys(var.existing_tables), ["retries", "backup", "history", "campaigns"])) == 0
+    error_message = "Name existing_tables retries, backup, history or campaigns. Not so: ${jsonencode(setsubtract(keys(var.existing_tables), ["retries", "backup", "history", "campaigns"]))}."
+  }
 
   validation {
-    condition = alltrue([
-      for own in values(var.existing_tables) :
-      own == null || can(regex("^arn:aws[a-z-]*:dynamodb:[a-z0-9-]+:[0-9]{12}:table/[a-zA-Z0-9_.-]{3,255}$", own.arn))
+    condition     = alltrue([for own in values(var.existing_tables) : own == null || can(regex(local.forms.table_arn, own.arn))])
+    error_message = "Write each of existing_tables as { arn = \"arn:aws:dynamodb:<region>:<account>:table/<name>\" }. Not so: ${jsonencode([for table, own in var.existing_tables : table if own != null && !can(regex(local.forms.table_arn, own.arn))])}."
+  }
+
+  validation {
+    condition = length(distinct([for own in values(var.existing_tables) : own.arn if own != null])) == length([
+      for own in values(var.existing_tables) : own if own != null
     ])
-    error_message = "Write each of existing_tables as { arn = \"arn:aws:dynamodb:<region>:<account>:table/<name>\" }."
+    error_message = "Give each of existing_tables a table of its own: ${jsonencode({ for table, own in var.existing_tables : table => own.arn if own != null })}."
   }
 }
 
@@ -698,12 +728,12 @@ variable "lambda_package_s3" {
     The package in a bucket of your own, for accounts that deploy code from there only. null deploys the zip of the module.
     - `bucket`: name of the bucket.
     - `key`: key of the zip.
-    - `object_version`: version of the zip. Without it, a new upload under the same key is not deployed.
+    - `object_version`: version of the zip. With null, a new upload under the same key is not deployed.
   EOT
   type = object({
     bucket         = string
     key            = string
-    object_version = optional(string)
+    object_version = string
   })
   default = null
 
@@ -712,7 +742,7 @@ variable "lambda_package_s3" {
       can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.lambda_package_s3.bucket))
       && can(regex("^.+$", var.lambda_package_s3.key))
     )
-    error_message = "Write lambda_package_s3 as { bucket = \"my-bucket\", key = \"path/firmware_retry.zip\" }, with object_version if the bucket keeps versions."
+    error_message = "Write lambda_package_s3 as { bucket = \"my-bucket\", key = \"path/firmware_retry.zip\", object_version = null }, with its object_version if the bucket keeps versions."
   }
 }
 

@@ -27,7 +27,7 @@ variable "lambda_package_s3" {
   type = object({
     bucket         = string
     key            = string
-    object_version = optional(string)
+    object_version = string
   })
   default = null
 }

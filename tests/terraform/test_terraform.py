@@ -5,9 +5,12 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from localcloud.project import ROOT
-from localcloud.terraform import Terraform
+from localcloud.terraform import Terraform, TerraformError
 
 TESTS = "tests/terraform"
 
@@ -36,6 +39,76 @@ def test_validations(tmp_path: Path) -> None:
     terraform = Terraform(tmp_path)
     terraform.init()
     print(terraform.run("test"))
+
+
+WRONG: dict[str, Any] = {
+    "tags": {"fleet": "b", "model": "wrong ✓"},
+    "failure_statuses": ["failed", "wrong'"],
+    "job_id_patterns": ["firmware-*", "wrong?"],
+    "cool_down_seconds": [86400, 0.25],
+    "reason_keys": ["reason", "wrong key"],
+    "ignored_reasons": ["battery", "wrong[]"],
+    "move_out_attributes": {"model": "moveOut", "FW": "wrong one"},
+    "failed_attributes": {"model": "failed", "FW": "wrong two"},
+    "foreign_marks": [{"FW": "moveOut"}, {"wrongMark": ""}],
+    "alert_emails": ["fleet@example.com", "wrong@example"],
+    "alarm_actions": ["arn:aws:sns:eu-west-1:123456789012:pager", "wrong action"],
+    "ok_actions": ["arn:aws:sns:eu-west-1:123456789012:pager", "wrong end"],
+    "existing_tables": {"wrongTable": {"arn": "arn:aws:dynamodb:eu-west-1:123456789012:table/any"}},
+}
+"""For each input of several elements one that is right, and one that is wrong."""
+AND_ITS_PAIR = {
+    "success_statuses": ["succeeded", "wrong'"],
+    "fatal_reasons": ["signature", "wrong[]"],
+}
+"""Inputs that Terraform does not look at before the ones that they are compared with are right."""
+
+
+@pytest.fixture(scope="module")
+def refusals(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Lines that Terraform prints about wrong elements and about fields that no object has."""
+    root = tmp_path_factory.mktemp("variables")
+    shutil.copy(ROOT / "variables.tf", root)
+    terraform = Terraform(root)
+    terraform.init()
+    printed = []
+    for values in (WRONG, AND_ITS_PAIR, MISSPELT):
+        (root / "terraform.tfvars.json").write_text(json.dumps(values, indent=1))
+        with pytest.raises(TerraformError) as refused:
+            terraform.plan()
+        printed += re.sub(r"\n\W*", " ", str(refused.value)).split("Error:")
+    return printed
+
+
+@pytest.mark.parametrize("name", [*WRONG, *AND_ITS_PAIR])
+def test_a_wrong_element_is_named(refusals: list[str], name: str) -> None:
+    (refusal,) = [line for line in refusals if f'"{name}": ' in line]
+    named = refusal.partition("Not so: ")[2]
+    assert "wrong" in named or "0.25" in named
+    assert not any(right in named for right in ("86400", "battery", "moveOut", "pager", "fleet"))
+
+
+MISSPELT: dict[str, Any] = {
+    "breaker": {"share": 0.5, "window_seconds": 3600, "min_devices": 20, "pause": True},
+    "lambda_package_s3": {"bucket": "code", "key": "firmware_retry.zip", "version": "1"},
+    "existing_alerts_topic": {"topic": "arn:aws:sns:eu-west-1:123456789012:incidents.fifo"},
+}
+
+
+NEEDED = {
+    "breaker": "pauses",
+    "lambda_package_s3": "object_version",
+    "existing_alerts_topic": "arn",
+}
+
+
+@pytest.mark.parametrize(("name", "right"), NEEDED.items())
+def test_a_misspelt_field_is_refused_by_the_right_one(
+    refusals: list[str], name: str, right: str
+) -> None:
+    """Terraform drops fields that an object does not have, so none of its fields is optional."""
+    (refusal,) = [line for line in refusals if f"var.{name}" in line]
+    assert f'"{right}" is required' in refusal
 
 
 def test_nothing_of_terraforms_is_checked_in() -> None:

@@ -53,7 +53,7 @@ def take_code_from_a_bucket(cloud: LocalCloud, copy: Path, *roots: Path) -> None
     s3 = cloud.client("s3")
     s3.create_bucket(Bucket=_BUCKET)
     s3.put_object(Bucket=_BUCKET, Key=package.name, Body=package.read_bytes())
-    default = f'{{ bucket = "{_BUCKET}", key = "{package.name}" }}'
+    default = f'{{ bucket = "{_BUCKET}", key = "{package.name}", object_version = null }}'
     for root in (copy, *roots):
         (root / "bucket_override.tf").write_text(
             f'variable "lambda_package_s3" {{\n  default = {default}\n}}\n'

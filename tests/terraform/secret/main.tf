@@ -22,7 +22,7 @@ module "firmware_retry" {
   kms_key_arn              = sensitive("arn:aws:kms:eu-west-1:123456789012:key/fleet")
   role_path                = sensitive("/fleet/")
   permissions_boundary_arn = sensitive("arn:aws:iam::123456789012:policy/boundary")
-  lambda_package_s3        = { bucket = sensitive("code"), key = "firmware_retry.zip" }
+  lambda_package_s3        = { bucket = sensitive("code"), key = "firmware_retry.zip", object_version = null }
   tags                     = { fleet = sensitive("b") }
   failure_statuses         = [sensitive("failed")]
   retry_limit              = sensitive(3)
@@ -39,11 +39,11 @@ module "that_mails" {
   topic_filter            = sensitive("fleet/data")
   reconcile_interval      = sensitive("15 minutes")
   job_id_patterns         = [sensitive("fleet-*")]
-  breaker                 = sensitive({ min_devices = 3 })
+  breaker                 = sensitive({ share = 0.5, window_seconds = 86400, min_devices = 3, pauses = false })
   failure_statuses        = sensitive(["failed"])
   success_statuses        = sensitive(["succeeded"])
   deletion_protection     = sensitive(false)
-  lambda_package_s3       = sensitive({ bucket = "code", key = "firmware_retry.zip" })
+  lambda_package_s3       = sensitive({ bucket = "code", key = "firmware_retry.zip", object_version = null })
   existing_alerts_topic   = sensitive({ arn = "arn:aws:sns:eu-west-1:123456789012:incidents.fifo" })
   alarm_actions           = sensitive(["arn:aws:sns:eu-west-1:123456789012:pager"])
   tags                    = sensitive({ fleet = "b" })

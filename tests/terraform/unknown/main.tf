@@ -41,7 +41,7 @@ module "firmware_retry" {
   kms_key_arn              = local.unknown.key
   role_path                = local.unknown.path
   permissions_boundary_arn = local.unknown.boundary
-  lambda_package_s3        = { bucket = local.unknown.bucket, key = "firmware_retry.zip" }
+  lambda_package_s3        = { bucket = local.unknown.bucket, key = "firmware_retry.zip", object_version = null }
   tags                     = { fleet = local.unknown.prefix }
   failure_statuses         = [local.unknown.status]
   retry_limit              = local.unknown.limit
@@ -57,5 +57,5 @@ module "that_mails" {
   topic_filter            = local.unknown.status
   reconcile_interval      = "${local.unknown.limit * 5} minutes"
   job_id_patterns         = [local.unknown.status]
-  breaker                 = { min_devices = local.unknown.limit }
+  breaker                 = { share = 0.5, window_seconds = 86400, min_devices = local.unknown.limit, pauses = false }
 }

@@ -10,7 +10,7 @@ run "refuses_empty_values" {
     move_out_attributes     = {}
     failed_attributes       = {}
     failed_thing_group_name = ""
-    lambda_package_s3       = { bucket = "", key = "firmware_retry.zip" }
+    lambda_package_s3       = { bucket = "", key = "firmware_retry.zip", object_version = null }
   }
 
   expect_failures = [
@@ -32,7 +32,7 @@ run "refuses_empty_elements" {
     failed_attributes   = { model = "" }
     foreign_marks       = [{ model = "" }]
     alert_emails        = [""]
-    lambda_package_s3   = { bucket = "fleet-packages", key = "" }
+    lambda_package_s3   = { bucket = "fleet-packages", key = "", object_version = null }
   }
 
   expect_failures = [
@@ -163,7 +163,7 @@ run "refuses_a_share_of_nothing" {
   command = plan
 
   variables {
-    breaker = { share = 0 }
+    breaker = { share = 0, window_seconds = 86400, min_devices = 20, pauses = false }
   }
 
   expect_failures = [var.breaker]
@@ -173,7 +173,7 @@ run "refuses_a_share_above_one" {
   command = plan
 
   variables {
-    breaker = { share = 50 }
+    breaker = { share = 50, window_seconds = 86400, min_devices = 20, pauses = false }
   }
 
   expect_failures = [var.breaker]
@@ -184,7 +184,7 @@ run "refuses_a_window_that_no_pass_sees" {
 
   variables {
     reconcile_interval = "5 minutes"
-    breaker            = { window_seconds = 299 }
+    breaker            = { share = 0.5, window_seconds = 299, min_devices = 20, pauses = false }
   }
 
   expect_failures = [var.breaker]
@@ -194,7 +194,7 @@ run "refuses_a_window_that_is_over_between_two_passes" {
   command = plan
 
   variables {
-    breaker = { window_seconds = 899 }
+    breaker = { share = 0.5, window_seconds = 899, min_devices = 20, pauses = false }
   }
 
   expect_failures = [var.breaker]
@@ -205,7 +205,7 @@ run "refuses_a_day_for_passes_that_are_two_days_apart" {
 
   variables {
     reconcile_interval = "2 days"
-    breaker            = {}
+    breaker            = { share = 0.5, window_seconds = 86400, min_devices = 20, pauses = false }
   }
 
   expect_failures = [var.breaker]
@@ -215,7 +215,7 @@ run "refuses_a_window_of_parts_of_seconds" {
   command = plan
 
   variables {
-    breaker = { window_seconds = 90.5 }
+    breaker = { share = 0.5, window_seconds = 90.5, min_devices = 20, pauses = false }
   }
 
   expect_failures = [var.breaker]
@@ -225,7 +225,7 @@ run "refuses_a_breaker_of_no_devices" {
   command = plan
 
   variables {
-    breaker = { min_devices = 0 }
+    breaker = { share = 0.5, window_seconds = 86400, min_devices = 0, pauses = false }
   }
 
   expect_failures = [var.breaker]
@@ -438,7 +438,7 @@ run "refuses_near_misses" {
     kms_key_arn              = "1234abcd-12ab-34cd-56ef-1234567890ab"
     role_path                = "fleet/"
     permissions_boundary_arn = "arn:aws:iam::123456789012:role/fleet"
-    lambda_package_s3        = { bucket = "Fleet_Packages", key = "firmware_retry.zip" }
+    lambda_package_s3        = { bucket = "Fleet_Packages", key = "firmware_retry.zip", object_version = null }
   }
 
   expect_failures = [
@@ -647,6 +647,68 @@ run "refuses_statuses_of_success_that_end_the_sql" {
   }
 
   expect_failures = [var.success_statuses, var.job_id_patterns]
+}
+
+run "refuses_a_table_that_there_is_not" {
+  command = plan
+
+  variables {
+    existing_tables = { retry = { arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/Retries" } }
+  }
+
+  expect_failures = [var.existing_tables]
+}
+
+run "refuses_one_table_for_two_purposes" {
+  command = plan
+
+  variables {
+    existing_tables = {
+      retries = { arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/Retries" }
+      backup  = { arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/Retries" }
+      history = null
+    }
+  }
+
+  expect_failures = [var.existing_tables]
+}
+
+run "refuses_names_of_tags_that_aws_does_not_take" {
+  command = plan
+
+  variables {
+    tags = { "✓" = "fleet" }
+  }
+
+  expect_failures = [var.tags]
+}
+
+run "refuses_values_of_tags_that_aws_does_not_take" {
+  command = plan
+
+  variables {
+    tags = { fleet = "mittel – ü" }
+  }
+
+  expect_failures = [var.tags]
+}
+
+run "refuses_values_of_tags_that_are_too_long" {
+  command = plan
+
+  variables {
+    tags = { fleet = join("", [for number in range(257) : "x"]) }
+  }
+
+  expect_failures = [var.tags]
+}
+
+run "takes_tags_in_any_script" {
+  command = plan
+
+  variables {
+    tags = { "größe" = "日本 + @", empty = "" }
+  }
 }
 
 run "refuses_no_job_at_all_and_no_history" {
