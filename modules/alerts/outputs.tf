@@ -1,11 +1,21 @@
 output "alerts_topic_arn" {
   description = "ARN of the FIFO topic that gets one message when a device failed, one when it healed, and one when a campaign is bad."
   value       = local.alerts_topic_arn
+
+  precondition {
+    condition     = try(split(":", var.existing_alerts_topic.arn)[3] == module.names.region, var.existing_alerts_topic == null)
+    error_message = "Give existing_alerts_topic a topic in ${module.names.region}: functions publish in their own region."
+  }
 }
 
 output "operator_topic_arn" {
   description = "ARN of the standard topic that mails people, null where nobody is mailed."
   value       = local.operator_topic_arn
+
+  precondition {
+    condition     = try(split(":", var.existing_operator_topic.arn)[3] == module.names.region, var.existing_operator_topic == null)
+    error_message = "Give existing_operator_topic a topic in ${module.names.region}: functions and alarms publish in their own region."
+  }
 }
 
 output "operator" {

@@ -16,6 +16,11 @@ output "failed_thing_group_name" {
 output "failed_thing_group_arn" {
   description = "ARN of the static thing group for failed devices."
   value       = local.failed_group_arn
+
+  precondition {
+    condition     = try(startswith(var.existing_failed_thing_group.arn, format(module.names.arn, "iot", "thinggroup/")), var.existing_failed_thing_group == null)
+    error_message = "Give existing_failed_thing_group a group of this account and region, ${format(module.names.arn, "iot", "thinggroup/<name>")}: devices can be in no other."
+  }
 }
 
 output "failure_log_group_name" {

@@ -1,3 +1,7 @@
+module "names" {
+  source = "../names"
+}
+
 locals {
   tables = {
     retries   = { name = "${var.name_prefix}DeviceFirmwareRetries", key = "deviceId" }
@@ -15,6 +19,10 @@ locals {
     for table, own in var.existing_tables :
     table => own == null ? local.made[table].name : element(split("/", own.arn), 1)
   }
+  elsewhere = [
+    for table in keys(local.is_made) :
+    table if nonsensitive(try(!startswith(var.existing_tables[table].arn, format(module.names.arn, "dynamodb", "table/")), false))
+  ]
 }
 
 resource "aws_dynamodb_table" "this" {

@@ -53,7 +53,7 @@ run "highest_values_pass" {
     ok_actions          = [for number in range(5) : "arn:aws:ssm:eu-west-1:123456789012:opsitem:${number}#CATEGORY=fleet"]
     move_out_attributes = { "a_.,@/:#-" = "a_.,@/:#=[]-", firmwareRetry = "coolingDown", FW = "moveOut" }
     alert_emails        = ["fleet+iot@example.co.uk", "a@example.com"]
-    kms_key_arn         = "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab"
+    kms_key_arn         = "arn:aws:kms:eu-west-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab"
     log_retention_days  = 3653
     role_path           = "/fleet/iot/"
 

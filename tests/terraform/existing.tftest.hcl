@@ -167,3 +167,75 @@ run "refuses_addresses_for_a_topic_that_is_not_its_own" {
 
   expect_failures = [var.existing_operator_topic]
 }
+
+run "refuses_tables_of_another_region_or_account" {
+  command = plan
+
+  module {
+    source = "./modules/tables"
+  }
+
+  variables {
+    existing_tables = {
+      retries = { arn = "arn:aws:dynamodb:eu-central-1:123456789012:table/retries" }
+      backup  = { arn = "arn:aws:dynamodb:eu-west-1:210987654321:table/backup" }
+      history = { arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/history" }
+    }
+  }
+
+  assert {
+    condition     = local.elsewhere == ["backup", "retries"]
+    error_message = "The refusal names the tables."
+  }
+
+  expect_failures = [output.tables]
+}
+
+run "refuses_a_key_of_another_region" {
+  command = plan
+
+  module {
+    source = "./modules/tables"
+  }
+
+  variables {
+    kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/fleet"
+  }
+
+  expect_failures = [output.tables]
+}
+
+run "refuses_topics_of_another_region" {
+  command = plan
+
+  module {
+    source = "./modules/alerts"
+  }
+
+  variables {
+    existing_alerts_topic   = { arn = "arn:aws:sns:eu-central-1:123456789012:incidents.fifo" }
+    existing_operator_topic = { arn = "arn:aws:sns:eu-central-1:123456789012:on-call" }
+  }
+
+  expect_failures = [output.alerts_topic_arn, output.operator_topic_arn]
+}
+
+run "refuses_a_group_of_another_account" {
+  command = plan
+
+  module {
+    source = "./modules/ingestion"
+  }
+
+  variables {
+    existing_failed_thing_group = { arn = "arn:aws:iot:eu-west-1:210987654321:thinggroup/Broken" }
+    intake_state_machine_name   = "FirmwareUpdateStateMachine"
+    intake_state_machine_arn    = "arn:aws:states:eu-west-1:123456789012:stateMachine:FirmwareUpdateStateMachine"
+    topic_filter                = "iot/device/data"
+    failure_statuses            = ["failed"]
+    device_id_source            = "payload"
+    failed_thing_group_name     = "FailedToUpdate"
+  }
+
+  expect_failures = [output.failed_thing_group_arn]
+}
