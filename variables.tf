@@ -20,7 +20,7 @@ locals {
 ################################################################################
 
 variable "name_prefix" {
-  description = "Put in front of every name, so that several fleets live in one account; at most 32 letters, digits and hyphens, such as \"fleet-a-\"."
+  description = "Put in front of every name, so that several fleets live in one account; at most 32 letters, digits and hyphens, such as \"fleet-a-\". Never change it: another prefix is another fleet, and while the tables are protected the plan refuses it."
   type        = string
   default     = ""
   nullable    = false
@@ -666,7 +666,7 @@ variable "existing_tables" {
 }
 
 variable "deletion_protection" {
-  description = "Whether DynamoDB refuses to delete the tables: set it to false and apply before a destroy."
+  description = "Whether DynamoDB refuses to delete the tables. Set it to false in an apply of its own before a destroy: Terraform cannot stop a destroy that comes to protected tables last, when all else is gone. Apply again to get it back."
   type        = bool
   default     = true
   nullable    = false

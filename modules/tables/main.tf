@@ -25,6 +25,23 @@ locals {
   ]
 }
 
+# Another prefix replaces everything, and Terraform comes to the tables last: without this, AWS would refuse to
+# delete them when all else is gone. It keeps the prefix that it is made with, until the protection goes or the
+# tables do.
+resource "terraform_data" "protected" {
+  input            = var.name_prefix
+  triggers_replace = [var.deletion_protection, local.is_made]
+
+  lifecycle {
+    ignore_changes = [input]
+
+    postcondition {
+      condition     = !var.deletion_protection || !anytrue(values(local.is_made)) || self.input == var.name_prefix
+      error_message = "Set name_prefix back to what it was: with another one Terraform deletes the functions, rules and queues of this fleet, and then the tables, which are protected. Deploy the other fleet beside this one. To give up this one, release its devices, then set deletion_protection = false in an apply of its own."
+    }
+  }
+}
+
 resource "aws_dynamodb_table" "this" {
   for_each = { for table, of in local.tables : table => of if local.is_made[table] }
 

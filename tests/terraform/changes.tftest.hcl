@@ -57,12 +57,90 @@ run "names_refuse_another_region" {
   expect_failures = [terraform_data.here]
 }
 
+run "tables_with_a_prefix" {
+  module {
+    source = "./modules/tables"
+  }
+
+  variables {
+    name_prefix = "old-"
+  }
+}
+
+run "another_prefix_stops_at_plan" {
+  command = plan
+
+  module {
+    source = "./modules/tables"
+  }
+
+  variables {
+    name_prefix = "new-"
+  }
+
+  expect_failures = [terraform_data.protected]
+}
+
+run "another_prefix_is_for_those_with_tables_of_their_own" {
+  command = plan
+
+  module {
+    source = "./modules/tables"
+  }
+
+  variables {
+    name_prefix = "new-"
+    existing_tables = {
+      for table in ["retries", "backup", "history", "campaigns"] :
+      table => { arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/${table}" }
+    }
+  }
+}
+
+run "protection_is_off" {
+  module {
+    source = "./modules/tables"
+  }
+
+  variables {
+    name_prefix         = "old-"
+    deletion_protection = false
+  }
+}
+
+run "another_prefix_without_protection" {
+  module {
+    source = "./modules/tables"
+  }
+
+  variables {
+    name_prefix         = "new-"
+    deletion_protection = false
+  }
+
+  assert {
+    condition     = alltrue([for name in local.names : startswith(name, "new-")])
+    error_message = "Without protection a fleet may get another prefix, and loses its data."
+  }
+}
+
+run "protection_is_on_again" {
+  module {
+    source = "./modules/tables"
+  }
+
+  variables {
+    name_prefix = "new-"
+  }
+}
+
 run "tables_with_a_key" {
   module {
     source = "./modules/tables"
   }
 
   variables {
+    name_prefix = "new-"
     kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/fleet"
   }
 
@@ -77,6 +155,10 @@ run "key_that_is_taken_away_leaves_the_tables" {
 
   module {
     source = "./modules/tables"
+  }
+
+  variables {
+    name_prefix = "new-"
   }
 
   assert {

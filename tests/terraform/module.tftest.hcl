@@ -32,8 +32,9 @@ run "needs_no_variable" {
 
 run "prefix_reaches_every_name" {
   variables {
-    name_prefix  = "fleet-b-"
-    alert_emails = ["fleet@example.com"]
+    name_prefix         = "fleet-b-"
+    alert_emails        = ["fleet@example.com"]
+    deletion_protection = false # or else the state of the run before refuses another prefix
   }
 
   assert {
