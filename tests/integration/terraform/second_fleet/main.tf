@@ -32,6 +32,8 @@ module "firmware_retry" {
   alert_emails        = ["operators@example.com"]
   tags                = { fleet = "second" }
   deletion_protection = false
+  role_path           = var.role_path
+  kms_key_arn         = var.kms_key_arn
 }
 
 # Receives the alerts of failed devices, as a queue of a caller does.

@@ -5,9 +5,17 @@ module "quickstart" {
 }
 
 module "second" {
-  source = "../second_fleet"
+  source     = "../second_fleet"
+  depends_on = [terraform_data.dependency]
 
   failed_thing_group_name = var.failed_thing_group_name
+  role_path               = var.role_path
+  kms_key_arn             = var.kms_key_arn
+}
+
+# Whatever a landing zone has ready before a fleet.
+resource "terraform_data" "dependency" {
+  input = var.revision
 }
 
 # Receives the alerts of failed devices, as a queue of a caller does.
