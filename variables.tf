@@ -206,10 +206,11 @@ variable "cool_down_seconds" {
   default     = [86400]
   nullable    = false
 
-  # 182 days: doubled by the largest jitter, a run still ends within Step Functions' one year.
+  # 150 days: doubled by the largest jitter and with days of tries around it, a run still ends within
+  # the year that Step Functions allows.
   validation {
-    condition     = alltrue([for wait in var.cool_down_seconds : wait >= 1 && wait <= 15724800 && floor(wait) == wait])
-    error_message = "Write each of cool_down_seconds as whole seconds from 1 to 15724800 (182 days), such as 86400 for a day. Not so: ${jsonencode([for wait in var.cool_down_seconds : wait if wait < 1 || wait > 15724800 || floor(wait) != wait])}."
+    condition     = alltrue([for wait in var.cool_down_seconds : wait >= 1 && wait <= 12960000 && floor(wait) == wait])
+    error_message = "Write each of cool_down_seconds as whole seconds from 1 to 12960000 (150 days), such as 86400 for a day. Not so: ${jsonencode([for wait in var.cool_down_seconds : wait if wait < 1 || wait > 12960000 || floor(wait) != wait])}."
   }
 
   validation {
@@ -448,8 +449,8 @@ variable "failed_thing_group_name" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^[a-zA-Z0-9:_-]{1,96}$", var.failed_thing_group_name))
-    error_message = "Write failed_thing_group_name as 1 to 96 letters, digits and : _ - (128 with the longest name_prefix)."
+    condition     = can(regex("^[a-zA-Z0-9_-]{1,96}$", var.failed_thing_group_name))
+    error_message = "Write failed_thing_group_name as 1 to 96 letters, digits and _ - (128 with the longest name_prefix)."
   }
 }
 

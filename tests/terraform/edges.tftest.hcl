@@ -43,7 +43,7 @@ run "highest_values_pass" {
     failure_statuses    = ["failed", "timed out", "NOT_STARTED", "err:7", "v1.2-b"]
     device_id_source    = "topic:3"
     retry_limit         = 10
-    cool_down_seconds   = [15724800, 1, 3600, 86400, 259200, 6, 7, 8, 9, 10]
+    cool_down_seconds   = [12960000, 1, 3600, 86400, 259200, 6, 7, 8, 9, 10]
     cool_down_jitter    = 1
     settle_seconds      = 604800
     reconcile_interval  = "999 minutes"

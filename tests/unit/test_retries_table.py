@@ -370,15 +370,6 @@ def test_a_census_reads_the_attributes_that_it_needs_only(episode: Cloud) -> Non
     assert record.tracking_id == ""
 
 
-def test_an_episode_that_another_reporter_took_over_is_not_ended(episode: Cloud) -> None:
-    record = retries_table.read("dev-1")
-    assert record
-    retries_table.take_over(record, Message.parse(job_event(60)))
-    with pytest.raises(RecoverySupersededError):
-        retries_table.end(record, "any", 0)
-    assert read_record(episode)["reportedBy"] == "jobs"
-
-
 def test_a_run_claims_the_device_and_turns_the_cycle(run: Run, cloud: Cloud) -> None:
     due = claim(run)
     item = read_record(cloud)
@@ -530,6 +521,23 @@ def test_an_episode_does_not_end_on_an_old_reading(run: Run, cloud: Cloud) -> No
         with pytest.raises(RecoverySupersededError):
             retries_table.end(old, Cause.SUCCEEDED, 0)
     assert read_record(cloud) == before
+
+
+@pytest.mark.parametrize(("attribute", "value"), [("reportedBy", "jobs"), ("lastSentAt", 7)])
+def test_an_episode_does_not_end_on_a_reading_from_before_another_message(
+    episode: Cloud, attribute: str, value: object
+) -> None:
+    record = retries_table.read("dev-1")
+    assert record
+    episode.dynamodb.Table(RETRIES).update_item(
+        Key={"deviceId": "dev-1"},
+        UpdateExpression="SET #attribute = :value",
+        ExpressionAttributeNames={"#attribute": attribute},
+        ExpressionAttributeValues={":value": value},
+    )
+    with pytest.raises(RecoverySupersededError):
+        retries_table.end(record, Cause.SUCCEEDED, 0)
+    assert episode.record()
 
 
 def test_an_episode_does_not_end_on_a_reading_of_the_one_before(episode: Cloud) -> None:

@@ -28,7 +28,7 @@ DRAWN = ROOT / ".local"
 EXAMPLE = Fleet(devices=100_000, fails=0.7, fails_later=0.5, never=0.001, messages_per_day=24)
 EXAMPLE_LADDERS: tuple[Ladder, ...] = ((86_400,), (3_600, 86_400), ())
 _MOST_LADDERS = 6
-_LONGEST_WAIT = 182 * 86_400
+_LONGEST_WAIT = 150 * 86_400
 _MOST_WAITS = 10
 """Of a ladder: what the module's ``cool_down_seconds`` may be, in ``variables.tf``."""
 _any_seed = whole(0, 2**32 - 1)

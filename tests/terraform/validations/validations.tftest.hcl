@@ -261,7 +261,7 @@ run "refuses_too_much" {
   variables {
     device_id_source  = "topic:9"
     retry_limit       = 11
-    cool_down_seconds = [15724801]
+    cool_down_seconds = [12960001]
     cool_down_jitter  = 1.1
     settle_seconds    = 604801
     lambda_memory_mb  = 10241

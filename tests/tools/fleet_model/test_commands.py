@@ -90,7 +90,7 @@ def test_a_picture_is_drawn_in_any_case_and_it_is_said_where(
         ("--retry-limit", "11", "'11' is no whole number from 1 to 10"),
         ("--cool-down", "1d", "'1d' is no ladder: write the seconds of each wait"),
         ("--cool-down", "0", "'0' is no ladder"),
-        ("--cool-down", "15724801", "'15724801' is no ladder"),
+        ("--cool-down", "12960001", "'15724801' is no ladder"),
         ("--cool-down", ",".join(["60"] * 11), "has 11 waits: 10 at most"),
         ("--copies", "0", "'0' is no whole number from 1 to 5"),
         ("--seconds-between-tries", "0", "'0' is no whole number from 1 to 86,400"),
