@@ -347,40 +347,48 @@ variable "refused_messages_alarm" {
 
 variable "breaker" {
   description = <<-EOT
-    Alerts once when a single campaign accounts for too many of the devices that exhausted a cycle. null disables it. All fields are needed, so that Terraform refuses a misspelt one; `{ share = 0.5, window_seconds = 86400, min_devices = 20, pauses = false }` suits most fleets.
-    - `share`: the campaign's share of these devices, above 0 and up to 1 (all of them), reached with 95 % confidence.
-    - `window_seconds`: how long an exhausted cycle counts, in seconds, at least `reconcile_interval`.
-    - `min_devices`: how many of these devices the campaign must have.
-    - `pauses`: true also holds the campaign's devices after their cool-down until an operator resumes it.
+    Alerts once when a single campaign accounts for too many of the devices that exhausted a cycle. null disables it, {} takes the defaults.
+    - `share`: the campaign's share of these devices, above 0 and up to 1 (all of them), reached with 95 % confidence. Default 0.5.
+    - `window_seconds`: how long an exhausted cycle counts, in seconds, at least `reconcile_interval`. Default 86400.
+    - `min_devices`: how many of these devices the campaign must have. Default 20.
+    - `pauses`: true also holds the campaign's devices after their cool-down until an operator resumes it. Default false.
   EOT
-  type = object({
-    share          = number
-    window_seconds = number
-    min_devices    = number
-    pauses         = bool
-  })
-  default = null
+  type        = any # Terraform drops a field that an object does not have: a misspelt one would take its default.
+  default     = null
 
   validation {
-    condition     = try(var.breaker.share > 0 && var.breaker.share <= 1, var.breaker == null)
+    condition     = try(length(setsubtract(keys(var.breaker), ["share", "window_seconds", "min_devices", "pauses"])) == 0, var.breaker == null)
+    error_message = "Write breaker with the fields share, window_seconds, min_devices and pauses, or some of them. Not so: ${jsonencode(try(setsubtract(keys(var.breaker), ["share", "window_seconds", "min_devices", "pauses"]), var.breaker))}."
+  }
+
+  validation {
+    condition     = var.breaker == null || try(tobool(lookup(var.breaker, "pauses", false)) != null, false)
+    error_message = "Write breaker.pauses as true or false."
+  }
+
+  validation {
+    condition     = var.breaker == null || try(var.breaker.share > 0 && var.breaker.share <= 1, !can(var.breaker.share))
     error_message = "Write breaker.share as a number above 0 and up to 1, such as 0.5 for half of the devices."
   }
 
   validation {
-    condition     = try(var.breaker.window_seconds >= 60 && var.breaker.window_seconds <= 2592000 && floor(var.breaker.window_seconds) == var.breaker.window_seconds, var.breaker == null)
+    condition = var.breaker == null || try(
+      var.breaker.window_seconds >= 60 && var.breaker.window_seconds <= 2592000 && floor(var.breaker.window_seconds) == var.breaker.window_seconds,
+      !can(var.breaker.window_seconds),
+    )
     error_message = "Write breaker.window_seconds as whole seconds from 60 to 2592000 (30 days), such as 86400 for a day."
   }
 
   # Whoever is older than the window when a pass looks was never seen.
   validation {
-    condition = try(var.breaker.window_seconds >= tonumber(split(" ", var.reconcile_interval)[0]) * {
+    condition = try(lookup(var.breaker, "window_seconds", 86400) >= tonumber(split(" ", var.reconcile_interval)[0]) * {
       minute = 60, hour = 3600, day = 86400
     }[trimsuffix(split(" ", var.reconcile_interval)[1], "s")], true)
     error_message = "Write breaker.window_seconds as no less than reconcile_interval: only a pass of ReconcileDevices looks at the devices in the window."
   }
 
   validation {
-    condition     = try(var.breaker.min_devices >= 1 && floor(var.breaker.min_devices) == var.breaker.min_devices, var.breaker == null)
+    condition     = var.breaker == null || try(var.breaker.min_devices >= 1 && floor(var.breaker.min_devices) == var.breaker.min_devices, !can(var.breaker.min_devices))
     error_message = "Write breaker.min_devices as a whole number of at least 1, such as 20."
   }
 }
@@ -729,21 +737,19 @@ variable "lambda_package_s3" {
     The package in a bucket of your own, for accounts that deploy code from there only. null deploys the zip of the module.
     - `bucket`: name of the bucket.
     - `key`: key of the zip.
-    - `object_version`: version of the zip. With null, a new upload under the same key is not deployed.
+    - `object_version`: version of the zip. Without it, a new upload under the same key is not deployed.
   EOT
-  type = object({
-    bucket         = string
-    key            = string
-    object_version = string
-  })
-  default = null
+  type        = map(string) # Terraform drops a field that an object does not have: a misspelt one would go unseen.
+  default     = null
 
   validation {
-    condition = var.lambda_package_s3 == null || (
-      can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.lambda_package_s3.bucket))
-      && can(regex("^.+$", var.lambda_package_s3.key))
+    condition = var.lambda_package_s3 == null || try(
+      length(setsubtract(keys(var.lambda_package_s3), ["bucket", "key", "object_version"])) == 0
+      && can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.lambda_package_s3.bucket))
+      && can(regex("^.+$", var.lambda_package_s3.key)),
+      false,
     )
-    error_message = "Write lambda_package_s3 as { bucket = \"my-bucket\", key = \"path/firmware_retry.zip\", object_version = null }, with its object_version if the bucket keeps versions."
+    error_message = "Write lambda_package_s3 as { bucket = \"my-bucket\", key = \"path/firmware_retry.zip\" }, with object_version if the bucket keeps versions. Not so: ${jsonencode(var.lambda_package_s3)}."
   }
 }
 

@@ -153,10 +153,10 @@ variable "breaker" {
     - `pauses`: true also holds the campaign's devices after their cool-down until an operator resumes it.
   EOT
   type = object({
-    share          = number
-    window_seconds = number
-    min_devices    = number
-    pauses         = bool
+    share          = optional(number, 0.5)
+    window_seconds = optional(number, 86400)
+    min_devices    = optional(number, 20)
+    pauses         = optional(bool, false)
   })
   default = null
 }
@@ -192,7 +192,7 @@ variable "lambda_package_s3" {
   type = object({
     bucket         = string
     key            = string
-    object_version = string
+    object_version = optional(string)
   })
   default = null
 }

@@ -97,7 +97,7 @@ SURE_UPDATES = st.sampled_from(
     ]
 )
 FEW = settings(
-    max_examples=120,
+    max_examples=80,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],

@@ -16,7 +16,7 @@ from simulator.options import Options
 
 @pytest.fixture(scope="module")
 def tally() -> soak.Tally:
-    return soak.run(journeys=500, seed=1)
+    return soak.run(journeys=300, seed=1)
 
 
 def test_nothing_is_violated(tally: soak.Tally) -> None:

@@ -17,7 +17,7 @@ run "lowest_values_pass" {
     cool_down_jitter   = 0
     settle_seconds     = 0
     reconcile_interval = "5 minutes"
-    breaker            = { share = 0.01, window_seconds = 300, min_devices = 1, pauses = false }
+    breaker            = { share = 0.01, window_seconds = 300, min_devices = 1 }
     alert_interval     = "1 minute"
     failed_attributes  = { a = "1" }
     lambda_memory_mb   = 128
