@@ -30,6 +30,7 @@ change while a device is moved out.
 import logging
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from math import inf
 from types import MappingProxyType
 from typing import Any
 
@@ -62,6 +63,8 @@ class Backup:
     rest: Mapping[str, str] | None = None
     """Name to value of all other attributes; None in the backup of an adopted device."""
     thing_type: str = ""
+    kept_since: float = inf
+    """When it was kept aside, epoch seconds; infinite where it is the present one of its name."""
 
     @classmethod
     def of(cls, item: dict[str, Any]) -> "Backup":
@@ -87,6 +90,7 @@ class Backup:
             written={name: frozenset(value["SS"]) for name, value in item["written"]["M"].items()},
             rest=rest and {name: value["S"] for name, value in rest["M"].items()},
             thing_type=item.get("thingType", {}).get("S", ""),
+            kept_since=clock.epoch(item["orphanedAt"]["S"]) if "orphanedAt" in item else inf,
         )
 
     def is_of(self, thing: Thing) -> bool:

@@ -3,8 +3,8 @@
 A thing that was renamed or created again while it was overwritten keeps its ``marks``, and no
 recovery ever restores it. So a pass lists the things that hold them, and rules out those that a
 record explains, of this instance or of another one over the same registry. A stray gets its
-originals back where exactly one backup can be its own: of a thing of the same name, or of one that
-is gone and was the same but for its name.
+originals back where exactly one backup of the last week can be its own: of a thing of the same
+name, or of one that is gone and was the same but for its name.
 
 A thing that holds only a part of the marks, since its device wrote the others at boot, is reported
 where a backup can be its own. So is one with former marks of this instance, which ``foreign_marks``
@@ -41,6 +41,7 @@ MOST_PAGES = 200
 MOST_STRAYS = 100
 """Things without a record that a pass looks at, with all marks and with a part of them each; the
 next pass looks at others."""
+_DAY, _WEEK = 86_400, 7 * 86_400
 _MOST_KEYS = 100
 """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html"""
 
@@ -184,14 +185,14 @@ def _find_held(table: str, names: list[str]) -> set[str]:
     return held
 
 
-def _find_candidates(found: list[Thing], is_over: IsOver) -> dict[str, list[Originals]]:
-    """Return the different originals that each stray may have, by its name.
+def _find_candidates(found: list[Thing], is_over: IsOver) -> dict[str, list[Originals | None]]:
+    """Return the different originals that each stray may have, by its name; None for unknown ones.
 
     Raises:
         TransientError: there is no time to look at all backups, or see ``aws.call``.
         RequestRefusedError: see ``aws.call``.
     """
-    candidates: dict[str, list[Originals]] = {thing.name: [] for thing in found}
+    candidates: dict[str, list[Originals | None]] = {thing.name: [] for thing in found}
     if not found:
         return candidates
     read_id = cache(_read_id)
@@ -202,20 +203,27 @@ def _find_candidates(found: list[Thing], is_over: IsOver) -> dict[str, list[Orig
         if is_over():
             raise TransientError("no time was left to find the originals of strays")
         originals, known = backup.originals_over(thing), candidates[thing.name]
-        if originals and originals not in known and _may_be_of(backup, thing, read_id):
-            known.append(originals)
+        if not originals or not _may_be_of(backup, thing):
+            continue
+        is_alive = read_id(backup.device_id) == backup.thing_id != thing.thing_id
+        # The stray may be a copy of the other thing as long as that lives.
+        for candidate in (originals, None) if is_alive else (originals,):
+            if candidate not in known:
+                known.append(candidate)
     return candidates
 
 
-def _may_be_of(backup: Backup, thing: Thing, read_id: Callable[[str], str]) -> bool:
+def _may_be_of(backup: Backup, thing: Thing) -> bool:
     """Return whether a backup can be that of a stray.
 
-    It can if it has the name of the thing, or is of a thing that is gone and was the same but for
-    its name.
+    It can if it is of this very thing and less than a day old: a late write may have overwritten
+    it. Or if it is less than a week old, and of the thing that had the name before or of one that
+    was the same but for its name: what renames, copies or creates things needs no longer.
     """
-    if backup.device_id == thing.name:
-        return True
-    return backup.resembles(thing) and read_id(backup.device_id) != backup.thing_id
+    age = clock.now() - backup.kept_since
+    if backup.thing_id == thing.thing_id:
+        return age < _DAY
+    return age < _WEEK and (backup.device_id == thing.name or backup.resembles(thing))
 
 
 def _read_id(name: str) -> str:
@@ -226,17 +234,17 @@ def _read_id(name: str) -> str:
         return ""
 
 
-def _restore(thing: Thing, candidates: list[Originals]) -> str:
+def _restore(thing: Thing, candidates: list[Originals | None]) -> str:
     if not candidates and not marks.holds_any(thing.attributes, settings().marks):
         return ""
     is_whole = marks.holds_any(thing.attributes, settings().known_marks)
-    if len(candidates) != 1 or not is_whole:
+    originals = candidates[0] if len(candidates) == 1 else None
+    if not originals or not is_whole:
         _logger.warning(
             "thing holds marks, and its originals are unknown",
             extra={"deviceId": thing.name, "candidates": len(candidates)},
         )
         return "stray"
-    (originals,) = candidates
     try:
         registry.update(thing, originals)
         _write_history(thing.name)

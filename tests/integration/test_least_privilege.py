@@ -190,7 +190,7 @@ def _fails_by_a_clock_that_is_behind(fleet: Fleet, device: str) -> None:
     _register(fleet, device)
     fleet.succeed(device, 2, "SUCCEEDED")
     for number, campaign in enumerate(["9.1", "9.2"]):
-        days_behind = int(time.time() * 1000) - 5 * 86_400_000 + number
+        days_behind = int(time.time() * 1000) - (5 + number) * 86_400_000
         fleet.fail(device, [number], FW=campaign, timestamp=str(days_behind))
     assert (fleet.record(device) or {})["campaign"] == "9.2"
 

@@ -28,6 +28,7 @@ from .journey import FAILED, MOVED_OUT, ORIGINAL, Stage, begin, bring, handle, u
 
 TEMPLATE = {"model": "wo:v8", "FW": "2.20"}
 LATER = 1_000
+DAY = 86_400
 YEAR = 365 * 86_400
 
 
@@ -255,6 +256,37 @@ def test_copy_of_an_overwritten_device_gets_its_originals_once_the_device_is_gon
     cloud.iot.delete_thing(thingName="dev-1")
     assert reconcile()["unmarked"] == 1
     assert cloud.attributes("copy") == ORIGINAL
+
+
+def test_old_originals_are_not_restored_to_a_thing_that_holds_marks_by_hand(
+    cloud: Cloud, fake_time: list[float]
+) -> None:
+    bring(cloud, Stage.COOLING_DOWN)
+    clear_device_record.handler(success(LATER), None)
+    fake_time[0] += 2 * DAY
+    merge = {"attributes": MOVED_OUT, "merge": True}
+    cloud.iot.update_thing(thingName="dev-1", attributePayload=merge)
+    assert reconcile() == {"stray": 1}
+
+
+def test_copy_does_not_get_originals_of_a_thing_that_went_long_ago(
+    cloud: Cloud, fake_time: list[float]
+) -> None:
+    bring_two(cloud, ORIGINAL, {**ORIGINAL, "FW": "2.27"})
+    clear_device_record.handler(success(LATER), None)
+    cloud.iot.delete_thing(thingName="dev-1")
+    fake_time[0] += 8 * DAY
+    cloud.create_thing("copy", **cloud.attributes("dev-2"))
+    assert "stray" in reconcile()
+    assert cloud.attributes("copy")["FW"] == "moveOut"
+
+
+def test_copy_gets_nobodys_originals_while_it_may_be_of_a_thing_that_lives(cloud: Cloud) -> None:
+    bring_two(cloud, ORIGINAL, {**ORIGINAL, "FW": "2.27"})
+    clear_device_record.handler(success(LATER), None)
+    cloud.iot.delete_thing(thingName="dev-1")
+    cloud.create_thing("copy", **cloud.attributes("dev-2"))
+    assert reconcile() == {"stray": 1}
 
 
 def test_a_copy_of_a_device_that_was_restored_is_reported(cloud: Cloud) -> None:
