@@ -8,6 +8,7 @@ An item:
                         attribute: those that get overwritten, and model and FW for alerts;
                         without those whose original is unknown
 ``written``       M     name to the values (SS) that were written over the original
+``recoveryId``    S     the run that wrote them; absent where none did
 ``rest``          M     name to value (S) of the attributes that are not overwritten
 ``thingType``     S     the thing type as read, or empty
 ``thingId``       S     of the thing as read
@@ -24,7 +25,8 @@ and the thingId, and no later backup of the name replaces it. No thing has ``#``
 https://docs.aws.amazon.com/iot/latest/apireference/API_CreateThing.html
 
 The values written are stored beside the originals, and not taken from the settings: those may
-change while a device is moved out.
+change while a device is moved out. They are of one run: the next one may find the same values
+there, and another instance of the module has written them.
 """
 
 import logging
@@ -60,6 +62,8 @@ class Backup:
     """
     written: Mapping[str, frozenset[str]]
     """Name to the values that were, or are about to be, written over the original."""
+    recovery_id: str = ""
+    """The run that wrote them; empty where none did, and in the backup of an adopted device."""
     rest: Mapping[str, str] | None = None
     """Name to value of all other attributes; None in the backup of an adopted device."""
     thing_type: str = ""
@@ -88,6 +92,7 @@ class Backup:
             thing_id=item["thingId"]["S"],
             attributes={name: value.get("S") for name, value in item["attributes"]["M"].items()},
             written={name: frozenset(value["SS"]) for name, value in item["written"]["M"].items()},
+            recovery_id=item.get("recoveryId", {}).get("S", ""),
             rest=rest and {name: value["S"] for name, value in rest["M"].items()},
             thing_type=item.get("thingType", {}).get("S", ""),
             kept_since=clock.epoch(item["orphanedAt"]["S"]) if "orphanedAt" in item else inf,
@@ -107,9 +112,10 @@ class Backup:
         as_left = _without(self.written, thing) == self.rest and thing.thing_type == self.thing_type
         return holds and as_left
 
-    def originals_to_restore(self, thing: Thing) -> dict[str, str | None]:
-        """Return the originals of the attributes that still have a value that was written."""
-        return self.originals_over(thing) if self.is_of(thing) else {}
+    def originals_to_restore(self, thing: Thing, recovery_id: str) -> dict[str, str | None]:
+        """Return the originals of the attributes that still have a value that this run wrote."""
+        is_by_run = self.recovery_id in ("", recovery_id)
+        return self.originals_over(thing) if is_by_run and self.is_of(thing) else {}
 
     def originals_over(self, thing: Thing) -> dict[str, str | None]:
         """Return the originals of the attributes that have a value that was written.
@@ -153,16 +159,19 @@ def list_readable(items: Iterable[dict[str, Any]]) -> Iterator[Backup]:
             _logger.warning("backup left out", exc_info=error)
 
 
-def store(thing: Thing, overwriting: Mapping[str, str] = MappingProxyType({})) -> None:
+def store(
+    thing: Thing, overwriting: Mapping[str, str] = MappingProxyType({}), recovery_id: str = ""
+) -> None:
     """Store the original attributes of a thing, as read.
 
-    Safe at any time and to repeat: an attribute that is overwritten already keeps the original that
-    was stored before. No other mark is taken for an original: another instance of the module may
-    have written it, and restores it later.
+    Safe at any time and to repeat: an attribute that this run has overwritten already keeps the
+    original that was stored before. No other mark is taken for an original: another instance of the
+    module may have written it, and restores it later.
 
     Args:
         thing: as read; the write is bound to its version.
         overwriting: name to value, about to be written over the originals.
+        recovery_id: the run that is about to write them.
 
     Raises:
         TransientError: a newer version of the thing is stored: read the thing again. Where nothing
@@ -171,7 +180,8 @@ def store(thing: Thing, overwriting: Mapping[str, str] = MappingProxyType({})) -
         RequestRefusedError: see ``aws.call``.
     """
     previous = read(thing.name) or Backup(thing.name, thing.thing_id, {}, {})
-    kept = previous.originals_to_restore(thing)
+    writer = recovery_id or previous.recovery_id
+    kept = previous.originals_to_restore(thing, writer)
     if kept.keys() != previous.written.keys():
         keep(thing.name)
     originals = _collect_originals(thing, overwriting, kept)
@@ -186,7 +196,7 @@ def store(thing: Thing, overwriting: Mapping[str, str] = MappingProxyType({})) -
             "dynamodb",
             "put_item",
             TableName=settings().backup_table,
-            Item=_make_item(thing, originals, written),
+            Item=_make_item(thing, originals, written, writer),
             # A stale worker of this step must not replace a newer backup by an older one.
             ConditionExpression=(
                 "attribute_not_exists(deviceId) OR thingId <> :thing"
@@ -202,14 +212,14 @@ def store(thing: Thing, overwriting: Mapping[str, str] = MappingProxyType({})) -
             raise TransientError("the backup holds a newer version of the thing") from error
 
 
-def can_overwrite(thing: Thing, names: Collection[str]) -> bool:
-    """Return whether the originals of attributes are known; another instance's marks are none.
+def can_overwrite(thing: Thing, names: Collection[str], recovery_id: str) -> bool:
+    """Return whether a run knows the originals of attributes; another instance's marks are none.
 
     Raises:
         TransientError, RequestRefusedError: see ``aws.call``.
     """
     previous = read(thing.name)
-    kept = previous.originals_to_restore(thing) if previous else {}
+    kept = previous.originals_to_restore(thing, recovery_id) if previous else {}
     return not any(_is_mark(name, thing) for name in names if name not in kept)
 
 
@@ -229,13 +239,18 @@ def _collect_originals(
 
 
 def _make_item(
-    thing: Thing, originals: Mapping[str, str | None], written: Mapping[str, frozenset[str]]
+    thing: Thing,
+    originals: Mapping[str, str | None],
+    written: Mapping[str, frozenset[str]],
+    recovery_id: str,
 ) -> dict[str, Any]:
     rest = _without(written, thing)
+    writer = {"recoveryId": {"S": recovery_id}} if written else {}
     return {
         **_key(thing.name),
         "attributes": {"M": {name: _attribute_value(value) for name, value in originals.items()}},
         "written": {"M": {name: {"SS": sorted(values)} for name, values in written.items()}},
+        **writer,
         "rest": {"M": {name: {"S": value} for name, value in rest.items()}},
         "thingType": {"S": thing.thing_type},
         "thingId": {"S": thing.thing_id},

@@ -88,11 +88,12 @@ def explains(item: dict[str, Any] | None, thing: Thing, read_backup: ReadBackup)
     if item is None or not may_overwrite(item):
         return False
     try:
-        if Record.of(item).away_since:
+        record = Record.of(item)
+        if record.away_since:
             return True
         # Between the overwriting and the next write of its step, the backup explains the marks. A
         # device that was claimed while it held marks of unknown origin has none.
         backup = read_backup(thing.name)
     except UnreadableRecordError:  # of the CDK stack, or broken
         return True
-    return bool(backup and backup.originals_to_restore(thing))
+    return bool(backup and backup.originals_to_restore(thing, record.recovery_id))

@@ -88,7 +88,9 @@ def _overwrite(run: Run, state: State, attributes: Mapping[str, str], wait_secon
 
 def _may_overwrite(record: Record, thing: Thing, attributes: Mapping[str, str]) -> bool:
     """Return whether to overwrite attributes, or to try it until marks of others are gone."""
-    return not record.ending or backup_table.can_overwrite(thing, attributes.keys())
+    if not record.ending:
+        return True
+    return backup_table.can_overwrite(thing, attributes.keys(), record.recovery_id)
 
 
 def _move_away(
@@ -97,7 +99,7 @@ def _move_away(
     if record.due_at < int(clock.now()):
         # The run was stopped before it got here: the wait must begin with the move.
         retries_table.postpone(run, wait_seconds)
-    backup_table.store(thing, attributes)
+    backup_table.store(thing, attributes, run.recovery_id)
     registry.update(thing, attributes)
     return retries_table.mark_away(run)
 
@@ -160,7 +162,7 @@ def _reason_to_restore(run: Run, record: Record) -> str:
 def _originals_to_restore(run: Run, thing: Thing) -> dict[str, str | None]:
     backup = backup_table.read(run.device_id)
     if backup is not None:
-        return backup.originals_to_restore(thing)
+        return backup.originals_to_restore(thing, run.recovery_id)
     retries_table.read_owned(run)  # a concurrent duplicate may have ended the episode
     if _is_overwritten(thing):
         message = f"no backup of {run.device_id} in {settings().backup_table}: set its attributes"

@@ -12,7 +12,7 @@ from .conftest import BACKUP, Cloud, configure
 
 
 def store(cloud: Cloud, **overwriting: str) -> dict[str, str | None]:
-    backup_table.store(registry.describe("dev-1"), overwriting)
+    backup_table.store(registry.describe("dev-1"), overwriting, "run-1")
     return read_backup()
 
 
@@ -109,6 +109,19 @@ def test_a_mark_of_another_instance_is_no_original(
         store(cloud, model="moveOut", FW="moveOut")
 
 
+def test_a_mark_that_an_earlier_run_wrote_is_not_taken_for_its_own_by_the_next(
+    cloud: Cloud,
+) -> None:
+    """The earlier run restored the device, and another instance has moved it out since."""
+    cloud.create_thing(model="wo:v8")
+    overwrite(cloud, model="moveOut")
+    thing = registry.describe("dev-1")
+    assert backup_table.can_overwrite(thing, ["model"], "run-1")
+    assert not backup_table.can_overwrite(thing, ["model"], "run-2")
+    with pytest.raises(TransientError, match="marks of unknown origin in model"):
+        backup_table.store(thing, {"model": "moveOut"}, "run-2")
+
+
 def test_a_mark_of_unknown_origin_is_not_overwritten(cloud: Cloud) -> None:
     cloud.create_thing(model="moveOut", FW="2.27")
     with pytest.raises(TransientError, match="dev-1 holds marks of unknown origin in model"):
@@ -135,7 +148,7 @@ def test_a_stale_worker_does_not_forget_what_is_about_to_be_written(cloud: Cloud
     backup_table.store(read_before)
     saved = backup_table.read("dev-1")
     assert saved
-    assert saved.originals_to_restore(registry.describe("dev-1")) == {"model": "wo:v8"}
+    assert saved.originals_to_restore(registry.describe("dev-1"), "run-1") == {"model": "wo:v8"}
 
 
 def test_a_later_thing_of_the_same_name_starts_afresh(cloud: Cloud) -> None:

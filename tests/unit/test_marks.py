@@ -1,6 +1,7 @@
 """Marks: which things hold them, and which records explain them."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ BACKUP = Backup(
     "id",
     {"model": "wo:v8", "FW": "2.26"},
     {name: frozenset({"moveOut"}) for name in MARKS},
+    recovery_id="run-1",
 )
 
 
@@ -67,14 +69,19 @@ def test_tables_of_other_instances_have_the_same_name_behind_a_prefix() -> None:
     assert marks.select_other_instances(tables, own) == ["a-DeviceFirmwareRetries"]
 
 
+OWNED = make_record(state="cooling_down", recoveryId="run-1")
+
+
 @pytest.mark.parametrize(
     ("record", "backup", "explains"),
     [
         pytest.param(None, BACKUP, False, id="no record"),
         pytest.param(make_record(state="tracking"), BACKUP, False, id="a tracked device"),
         pytest.param(make_record(state="failed", awaySince="1"), None, True, id="moved out"),
-        pytest.param(make_record(state="cooling_down"), BACKUP, True, id="about to be recorded"),
-        pytest.param(make_record(state="cooling_down"), None, False, id="of unknown origin"),
+        pytest.param(OWNED, BACKUP, True, id="about to be recorded"),
+        pytest.param(OWNED, replace(BACKUP, recovery_id="run-0"), False, id="of another run"),
+        pytest.param(OWNED, replace(BACKUP, recovery_id=""), True, id="of an adopted device"),
+        pytest.param(OWNED, None, False, id="of unknown origin"),
         pytest.param(make_record(), None, True, id="of the CDK stack"),
         pytest.param(make_record(state="paused"), None, True, id="unreadable"),
     ],

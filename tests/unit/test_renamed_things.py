@@ -24,7 +24,17 @@ from firmware_retry.registry import Thing
 from firmware_retry.strays import Marked
 
 from .conftest import BACKUP, RETRIES, Cloud, configure, failure, success
-from .journey import FAILED, MOVED_OUT, ORIGINAL, Stage, begin, bring, handle, use_up_a_cycle
+from .journey import (
+    FAILED,
+    MOVED_OUT,
+    ORIGINAL,
+    Recovery,
+    Stage,
+    begin,
+    bring,
+    handle,
+    use_up_a_cycle,
+)
 
 TEMPLATE = {"model": "wo:v8", "FW": "2.20"}
 LATER = 1_000
@@ -616,14 +626,13 @@ def test_devices_whose_records_dynamodb_did_not_get_to_are_left_to_the_next_pass
     assert reconcile() == {}
 
 
+@pytest.mark.parametrize("cycle", [1, 2])
 def test_a_device_that_another_instance_holds_is_not_overwritten_until_it_is_back(
-    cloud: Cloud,
+    cloud: Cloud, environment: pytest.MonkeyPatch, cycle: int
 ) -> None:
     """Two instances with the same marks over one thing."""
-    cloud.create_thing(**ORIGINAL)
-    cloud.iot.update_thing(thingName="dev-1", attributePayload={"attributes": MOVED_OUT})
-    begin()
-    recovery = use_up_a_cycle()
+    configure(environment, COOL_DOWN_SECONDS="[86400, 86400]")
+    recovery = be_held_by_another_instance(cloud, cycle)
     with pytest.raises(TransientError, match="marks of unknown origin"):
         reset_retry_counter_and_move_out.handler(recovery, None)
     assert cloud.attributes() == MOVED_OUT
@@ -636,15 +645,30 @@ def test_a_device_that_another_instance_holds_is_not_overwritten_until_it_is_bac
     assert cloud.attributes() == ORIGINAL
 
 
+def be_held_by_another_instance(cloud: Cloud, cycle: int) -> Recovery:
+    """Use up a cycle of a device that another instance has moved out before."""
+    if cycle == 1:
+        cloud.create_thing(**ORIGINAL)
+        begin()
+    else:
+        bring(cloud, Stage.BACK)
+    cloud.iot.update_thing(thingName="dev-1", attributePayload={"attributes": MOVED_OUT})
+    return use_up_a_cycle(first=10 * cycle)
+
+
 @pytest.mark.parametrize("ends_by", ["success", "release", "another campaign"])
 @pytest.mark.parametrize("finisher", ["its run", "a pass"])
+@pytest.mark.parametrize("cycle", [1, 2])
 def test_an_episode_ends_while_another_instance_holds_its_device(
-    cloud: Cloud, fake_time: list[float], ends_by: str, finisher: str
+    cloud: Cloud,
+    environment: pytest.MonkeyPatch,
+    fake_time: list[float],
+    ends_by: str,
+    finisher: str,
+    cycle: int,
 ) -> None:
-    cloud.create_thing(**ORIGINAL)
-    cloud.iot.update_thing(thingName="dev-1", attributePayload={"attributes": MOVED_OUT})
-    begin()
-    recovery = use_up_a_cycle()
+    configure(environment, COOL_DOWN_SECONDS="[86400, 86400]")
+    recovery = be_held_by_another_instance(cloud, cycle)
     with pytest.raises(TransientError):
         reset_retry_counter_and_move_out.handler(recovery, None)
     if ends_by == "success":
