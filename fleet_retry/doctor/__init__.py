@@ -37,6 +37,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "dead letters": notifications.check_dead_letters,
         "undelivered alerts": notifications.check_undelivered,
         "refused messages": messages.check_refused_messages,
+        "stale messages": messages.check_stale_messages,
         "successes": messages.check_successes,
         "records": notifications.check_records,
         "overdue devices": notifications.check_overdue,

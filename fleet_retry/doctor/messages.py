@@ -1,14 +1,14 @@
-"""Whether messages of devices were refused lately, the commonest cause, and whether any succeed.
+"""Whether messages of devices were refused or stale lately, and whether any device succeeds.
 
-The metrics have the numbers, whatever the size of the logs. The logs have the cause, and are read
-only for the latest five minutes with a refusal.
+The metrics have the numbers, whatever the size of the logs. The logs have causes and devices, and
+are read only for the latest five minutes with such a message.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -16,7 +16,7 @@ from typing import Any
 
 from firmware_retry import clock
 from fleet_retry.doctor.context import Context
-from fleet_retry.doctor.findings import Finding, fault
+from fleet_retry.doctor.findings import Finding, fault, note
 from fleet_retry.doctor.resources import RULE_OF_DEVICES
 
 _DAY = 86_400
@@ -39,7 +39,7 @@ https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterL
 
 @dataclass(frozen=True)
 class _Log:
-    """A log group whose lines name refused messages."""
+    """A log group whose lines name refused or stale messages."""
 
     name: str
     """Without the prefix of the deployment."""
@@ -48,7 +48,7 @@ class _Log:
     value: str
     """Lines count that have this value in the field; ``*`` for any."""
     says: str
-    """The field with the cause."""
+    """The field with the cause, or with the device."""
 
     @property
     def pattern(self) -> str:
@@ -58,14 +58,19 @@ class _Log:
         return line.get(self.field) is not None and self.value in ("*", line[self.field])
 
 
-# The same as the metric MessagesRefused, modules/monitoring/metrics.tf.
-_LOGS = (
+# The same as the metrics MessagesRefused and MessagesStale, modules/monitoring/metrics.tf.
+_REFUSALS = (
     *(
         _Log(step, "/aws/lambda/", "errorType", "InvalidMessageError", "errorMessage")
         for step in ("IncrementRetryCounter", "ClearDeviceRecord")
     ),
     _Log("CheckIfDeviceExists", "/aws/lambda/", "errorType", "ThingNotFoundError", "errorMessage"),
     _Log("iot_failed_updates", "", "refused", "*", "refused"),
+)
+_STALE = (
+    _Log("IncrementRetryCounter", "/aws/lambda/", "outcome", "stale", "deviceId"),
+    _Log("CheckIfDeviceExists", "/aws/lambda/", "errorType", "StaleMessageError", "errorMessage"),
+    _Log("ClearDeviceRecord", "/aws/lambda/", "message", "success is stale", "deviceId"),
 )
 
 
@@ -90,6 +95,25 @@ def check_refused_messages(context: Context) -> Iterator[Finding]:
             _UNCOUNTED,
             _DO,
         )
+
+
+def check_stale_messages(context: Context) -> Iterator[Finding]:
+    """No message of a device seemed older than the end of an update within a day."""
+    stale = _read_metric(context, _of_module(context, "MessagesStale"), _DAY, _PERIOD)
+    if not stale:
+        return
+    devices, _ = _count_causes(context, _STALE, max(stale))
+    most = "".join(
+        f", {number} of the latest {devices.total()} of {device}"
+        for device, number in devices.most_common(1)
+    )
+    yield note(
+        f"{sum(stale.values()):.0f} message(s) within 24 hours seemed older than the end of an"
+        f" update{most}",
+        "they count for nothing: devices that keep messages while offline send such, and so does"
+        " one whose clock was set back",
+        "compare the clock of the device with the time of its messages, and set the clock",
+    )
 
 
 def check_successes(context: Context) -> Iterator[Finding]:
@@ -131,13 +155,7 @@ def _read_metric(
 
 def _find_cause(context: Context, start: datetime) -> str:
     """Name the commonest cause of the refusals in one period; empty when no log has it."""
-    causes: Counter[str] = Counter()
-    examples: dict[str, str] = {}
-    for log in _LOGS:
-        for line in _read_lines(context, log, start):
-            cause = _cause(log, line)
-            causes[cause] += 1
-            examples[cause] = json.dumps(line) if log.says == "refused" else str(line[log.says])
+    causes, examples = _count_causes(context, _REFUSALS, start)
     if not causes:
         return ""
     ((cause, number),) = causes.most_common(1)
@@ -147,8 +165,22 @@ def _find_cause(context: Context, start: datetime) -> str:
     )
 
 
+def _count_causes(
+    context: Context, logs: Iterable[_Log], start: datetime
+) -> tuple[Counter[str], dict[str, str]]:
+    """Return how often logs name each cause or device in one period, and the last text of each."""
+    causes: Counter[str] = Counter()
+    examples: dict[str, str] = {}
+    for log in logs:
+        for line in _read_lines(context, log, start):
+            cause = _cause(log, line)
+            causes[cause] += 1
+            examples[cause] = json.dumps(line) if log.says == "refused" else str(line[log.says])
+    return causes, examples
+
+
 def _read_lines(context: Context, log: _Log, start: datetime) -> Iterator[dict[str, Any]]:
-    """Yield the lines about messages refused in one period, as far as a few calls find them."""
+    """Yield the matching lines of a log in one period, as far as a few calls find them."""
     group = f"{log.folder}{context.deployment.name(log.name)}"
     pages = context.deployment.client("logs").get_paginator("filter_log_events")
     first = int(start.timestamp())
@@ -175,7 +207,7 @@ def _read(message: str) -> dict[str, Any]:
 
 
 def _cause(log: _Log, line: dict[str, Any]) -> str:
-    """Return the cause without what differs from message to message."""
+    """Return the cause, without what differs from message to message, or the device."""
     if log.value == "ThingNotFoundError":
         return "the registry has no thing of that name"
     return str(line[log.says]).partition(":")[0]

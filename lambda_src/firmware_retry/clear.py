@@ -35,6 +35,8 @@ def end_episode(message: Message, *, has_succeeded: bool) -> None:
         return
     cause = _cause_to_end(record, message, has_succeeded)
     if cause is None:
+        if has_succeeded:
+            _logger.info("success is stale", extra=record.log_fields)
         return
     # The first failures of a new campaign may arrive in any order: none of them is stale.
     up_to = _dated(record, message) if cause is Cause.SUCCEEDED else 0
@@ -62,4 +64,7 @@ def _cause_to_end(record: Record, message: Message, has_succeeded: bool) -> Caus
 
 def _dated(record: Record, success: Message) -> int:
     """Return when a success was sent, or when it arrived if its clock is behind the failures'."""
-    return success.sent_at if success.sent_at >= record.started_at else success.received_at
+    seems_older = success.happened_at < record.last_sent_at
+    is_behind = seems_older and staleness.is_not_kept(record, success)
+    is_dated_by_arrival = is_behind or success.sent_at < record.started_at
+    return success.received_at if is_dated_by_arrival else success.sent_at

@@ -31,6 +31,7 @@ that no message begins an episode that a later one has ended:
 ``endId``            S     identifies the end
 ``upTo``             N     messages sent before are stale, milliseconds since the epoch
 ``succeeded``        S     the campaign of the success, where there was no episode
+``arrivedAt``        N     when such a success arrived whose clock may be behind, milliseconds
 ``reportedBy``       S     ``device`` or ``jobs``: who reported the success, or the episode
 ``formerCampaigns``  SS    the campaigns that ended because another one began; a device that falls
                            back to one of them has not begun another update
@@ -49,12 +50,12 @@ group:
 """
 
 from collections.abc import Collection
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from firmware_retry import aws, clock
 from firmware_retry.aws import ConditionFailedError
+from firmware_retry.errors import TransientError
 from firmware_retry.message import Message, Reporter
 from firmware_retry.settings import settings
 
@@ -153,6 +154,9 @@ class LatestEnd:
     """Messages sent before are stale, milliseconds since the epoch."""
     succeeded: str = ""
     """The campaign of a success without an episode; otherwise empty."""
+    arrived_at: int = 0
+    """When that success arrived, if its clock may be behind: failures of the update that succeeded
+    are stale that were sent before. Milliseconds since the epoch."""
     former_campaigns: tuple[str, ...] = ()
     """The campaigns that ended because another one began, just before."""
     reported_by: str = Reporter.DEVICE
@@ -169,6 +173,7 @@ class LatestEnd:
             end_id=item["endId"]["S"],
             up_to=int(item["upTo"]["N"]),
             succeeded=item.get("succeeded", {}).get("S", ""),
+            arrived_at=int(item.get("arrivedAt", {"N": "0"})["N"]),
             former_campaigns=tuple(sorted(item.get("formerCampaigns", {}).get("SS", ()))),
             reported_by=item.get("reportedBy", {}).get("S", Reporter.DEVICE),
         )
@@ -242,20 +247,46 @@ def make_end_check(device_id: str, end_id: str) -> dict[str, Any]:
 def record_success(success: Message) -> None:
     """Record that a device without an episode succeeded: failures sent before are stale.
 
+    Where its clock may be behind, those of the same update are that were sent before it arrived.
+
     Raises:
         TransientError, RequestRefusedError: see ``aws.call``.
     """
-    end = _make_end(success.device_id, success.sent_at, success.reported_by)
-    item = end | {"succeeded": {"S": success.campaign}}
-    with suppress(ConditionFailedError):  # a later end makes the same messages stale
-        aws.call(
-            "dynamodb",
-            "put_item",
-            TableName=settings().history_table,
-            Item=item,
-            ConditionExpression="attribute_not_exists(upTo) OR upTo < :sent",
-            ExpressionAttributeValues={":sent": item["upTo"]},
-        )
+    newer = {":sent": {"N": str(success.sent_at)}}
+    try:
+        _put_success(success, success.sent_at, "attribute_not_exists(upTo) OR upTo < :sent", newer)
+    except ConditionFailedError as refused:
+        latest = LatestEnd.of(refused.item) if refused.item else LatestEnd()
+        if success.is_fresh or latest.up_to >= success.received_at:
+            return  # a later end makes the same messages stale
+        _put_success_after(success, latest)
+
+
+def _put_success_after(success: Message, latest: LatestEnd) -> None:
+    unchanged = {":end": {"S": latest.end_id}}
+    try:
+        _put_success(success, latest.up_to, "endId = :end", unchanged)
+    except ConditionFailedError as refused:
+        message = f"another end of {success.device_id} was written: look again"
+        raise TransientError(message) from refused
+
+
+def _put_success(
+    success: Message, up_to: int, condition: str, values: dict[str, dict[str, str]]
+) -> None:
+    item = _make_end(success.device_id, up_to, success.reported_by)
+    item["succeeded"] = {"S": success.campaign}
+    if not success.is_fresh:
+        item["arrivedAt"] = {"N": str(success.received_at)}
+    aws.call(
+        "dynamodb",
+        "put_item",
+        TableName=settings().history_table,
+        Item=item,
+        ConditionExpression=condition,
+        ExpressionAttributeValues=values,
+        ReturnValuesOnConditionCheckFailure="ALL_OLD",
+    )
 
 
 def _expiry(moment: float, history_days: int) -> dict[str, str]:

@@ -43,7 +43,7 @@ _COPIES_WITHIN = 120_000
 """Two messages with the same words that arrive within this time are copies, unless a clock tells
 them apart. From twice the time on they are two failures. Milliseconds. The broker sends a copy
 within seconds, and an attempt takes a device minutes."""
-_FRESH = 300_000
+FRESH = 300_000
 """The clocks of a device and of AWS differ by less than this, milliseconds."""
 
 UNKNOWN_CAMPAIGN = "unknown"
@@ -134,7 +134,7 @@ class Message:
 
         Otherwise the device has kept it for a while, or its clock is behind: the two look alike.
         """
-        return self.received_at - self.sent_at < _FRESH
+        return self.received_at - self.sent_at < FRESH
 
     @property
     def happened_at(self) -> int:

@@ -130,6 +130,7 @@ class Record:
     is_fatal: bool
     started_at: int
     last_sent_at: int
+    last_received_at: int
     not_before: int
     tracking_id: str
     due_at: int
@@ -181,6 +182,7 @@ class Record:
             is_fatal="isFatal" in item and bool(item["isFatal"]["BOOL"]),
             started_at=number("startedAt"),
             last_sent_at=number("lastSentAt"),
+            last_received_at=number("lastReceivedAt"),
             not_before=number("notBefore"),
             tracking_id=text("trackingId"),
             due_at=number("dueAt"),

@@ -21,6 +21,7 @@ An item:
 ``reportedBy``       S     ``device`` or ``jobs``
 ``startedAt``        N     when the episode's first message was sent, milliseconds
 ``lastSentAt``       N     when the message was sent that was counted last, milliseconds
+``lastReceivedAt``   N     when it arrived, milliseconds
 ``notBefore``        N     messages sent before are of an earlier episode, milliseconds
 ``countedEvents``    SS    the ids of the failures counted, see ``message.EventIds``
 ``lastReason``       S     the reason of the last failure
@@ -127,6 +128,7 @@ def count(message: Message, is_fatal: bool = False) -> tuple[Outcome, Record | N
         ":later": {"S": message.event_ids.later},
         ":reason": {"S": message.reason},
         ":sent": {"N": str(message.sent_at)},
+        ":received": {"N": str(message.received_at)},
         ":fatal": {"BOOL": True},
         ":tracking": {"S": State.TRACKING},
         ":campaign": {"S": message.campaign},
@@ -138,7 +140,7 @@ def count(message: Message, is_fatal: bool = False) -> tuple[Outcome, Record | N
         answer = _update(
             message.device_id,
             "SET RetryCounter = RetryCounter + :one, lastReason = :reason, lastSentAt = :sent,"
-            f" #timestamp = :now{fatal} ADD countedEvents :events",
+            f" lastReceivedAt = :received, #timestamp = :now{fatal} ADD countedEvents :events",
             f"#state = :tracking AND reportedBy = :reporter{of_campaign}"
             " AND RetryCounter < :limit AND attribute_not_exists(isFatal)"
             " AND NOT contains(countedEvents, :event) AND NOT contains(countedEvents, :earlier)"
@@ -181,6 +183,7 @@ def take_over(record: Record, message: Message, is_fatal: bool = False) -> tuple
         ":events": {"SS": [message.event_ids.own]},
         ":reason": {"S": message.reason},
         ":sent": {"N": str(message.sent_at)},
+        ":received": {"N": str(message.received_at)},
         ":fatal": {"BOOL": True},
         ":tracking": {"S": State.TRACKING},
         ":tracking_id": {"S": record.tracking_id},
@@ -191,8 +194,8 @@ def take_over(record: Record, message: Message, is_fatal: bool = False) -> tuple
         answer = _update(
             record.device_id,
             "SET reportedBy = :reporter, campaign = :campaign, RetryCounter = RetryCounter + :one,"
-            " lastReason = :reason, lastSentAt = :sent, notBefore = :bound,"
-            f" #timestamp = :now{fatal} ADD countedEvents :events",
+            " lastReason = :reason, lastSentAt = :sent, lastReceivedAt = :received,"
+            f" notBefore = :bound, #timestamp = :now{fatal} ADD countedEvents :events",
             "#state = :tracking AND trackingId = :tracking_id AND reportedBy = :former"
             " AND lastSentAt = :told",
             values,

@@ -9,7 +9,7 @@ that is right, and messages that the device kept begin nothing.
 
 from firmware_retry import history_table
 from firmware_retry.history_table import LatestEnd
-from firmware_retry.message import Message, Reporter
+from firmware_retry.message import FRESH, Message, Reporter
 from firmware_retry.record import Outcome, Record
 from firmware_retry.settings import settings
 
@@ -25,7 +25,7 @@ def is_stale(message: Message, latest: LatestEnd) -> bool:
         TransientError, RequestRefusedError: see ``aws.call``.
     """
     if message.sent_at >= latest.up_to:
-        return False
+        return message.sent_at < latest.arrived_at and latest.ends(message)
     if latest.ends(message) or _is_by_jobs(latest):
         return True
     return not _is_of_new_campaign(message)
@@ -61,17 +61,30 @@ def first_sent_at(message: Message, latest: LatestEnd) -> int:
 
 
 def is_success_of(record: Record, success: Message) -> bool:
-    """Return whether a success that seems older than an episode is of its update.
+    """Return whether a success that seems older than an episode, or than its last failure, ends it.
 
-    The new firmware may set the clock back by days. Either the success names the job that fails, or
-    a firmware other than the one that fails; an update that succeeded before is not it.
+    The new firmware may set the clock back by days. Either the success arrived so late that the
+    device has not kept it, or it names the job that fails, or a firmware other than the one that
+    fails; an update that succeeded before is not it.
     """
+    if success.reported_by is Reporter.JOBS:
+        return False
+    if is_not_kept(record, success):
+        return True
     if success.happened_at >= record.started_at or success.is_of_unknown_campaign:
         return False
-    is_same = success.campaign in record.known_campaigns
-    if is_same is not success.names_job or success.reported_by is Reporter.JOBS:
+    if (success.campaign in record.known_campaigns) is not success.names_job:
         return False
     return history_table.read_latest_end(success.device_id).succeeded != success.campaign
+
+
+def is_not_kept(record: Record, success: Message) -> bool:
+    """Return whether a success has arrived after the device's last failure, and not soon after.
+
+    When that failure arrived the device was connected, and would have delivered what it had kept.
+    """
+    is_known = bool(record.last_received_at) and record.reported_by is Reporter.DEVICE
+    return is_known and success.received_at >= record.last_received_at + FRESH
 
 
 def _is_of_new_campaign(message: Message) -> bool:

@@ -113,6 +113,7 @@ locals {
             ) : ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", queue, { label = label }]
           ],
           [[local.namespace, "MessagesRefused", { label = "messages refused", stat = "Sum" }]],
+          [[local.namespace, "MessagesStale", { label = "messages stale", stat = "Sum" }]],
           [["AWS/SNS", "NumberOfNotificationsFailed", "TopicName", local.alerts_topic_name, { label = "alerts lost", stat = "Sum" }]],
         )
       },

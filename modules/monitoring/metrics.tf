@@ -22,6 +22,12 @@ locals {
       CheckIfDeviceExists   = "{ $.errorType = \"ThingNotFoundError\" }"
       FailureLog            = "{ $.refused = \"*\" }"
     }
+    # Late messages, or those of a device whose clock was set back.
+    MessagesStale = {
+      IncrementRetryCounter = "{ $.message = \"failure message handled\" && $.outcome = \"stale\" }"
+      CheckIfDeviceExists   = "{ $.errorType = \"StaleMessageError\" }"
+      ClearDeviceRecord     = "{ $.message = \"success is stale\" }"
+    }
     DevicesMovedOut = {
       ResetRetryCounterAndMoveOut = "{ $.message = \"device moved out\" }"
       ReconcileDevices            = "{ $.message = \"device reconciled\" && $.done = \"moved_out\" }"

@@ -172,6 +172,25 @@ def test_refused_messages_of_which_no_log_has_the_cause(healthy: Fleet) -> None:
     assert what == "4 message(s) were refused within 24 hours"
 
 
+def test_stale_messages_with_the_device_that_sent_most_of_them(healthy: Fleet) -> None:
+    late = {"errorType": "StaleMessageError", "errorMessage": "dev-1: sent before the last episode"}
+    handled = {"message": "failure message handled", "outcome": "stale", "deviceId": "dev-1"}
+    measure(healthy, MessagesStale={LATEST: 3, LATEST - timedelta(hours=2): 4})
+    log(
+        healthy,
+        {
+            "/aws/lambda/IncrementRetryCounter": [handled, handled | {"outcome": "counted"}],
+            "/aws/lambda/CheckIfDeviceExists": [late],
+            "/aws/lambda/ClearDeviceRecord": [{"message": "success is stale", "deviceId": "dev-2"}],
+        },
+    )
+    (note,) = findings(healthy, "note")["stale messages"]
+    assert note["what"] == (
+        "7 message(s) within 24 hours seemed older than the end of an update, 2 of the latest 3 of"
+        " dev-1"
+    )
+
+
 def test_json_with_a_fault_inside_its_braces(healthy: Fleet) -> None:
     """Only the metric of AWS IoT notices it."""
     measure(healthy, ParseError={LATEST: 7})

@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 
 from firmware_retry import history_table
-from firmware_retry.errors import StaleMessageError
+from firmware_retry.errors import StaleMessageError, TransientError
 from firmware_retry.handlers import (
     check_if_device_exists,
     clear_device_record,
     create_device_record,
     increment_retry_counter,
 )
+from firmware_retry.history_table import LatestEnd
 
 from .conftest import Cloud, configure, failure, job_event, success
 from .journey import ORIGINAL, Stage, bring, handle
@@ -203,6 +204,63 @@ def test_a_success_of_new_firmware_ends_the_episode_though_it_set_the_clock_back
     at = ARRIVED + 3_600_000
     handle(arriving(success(FW="2.28"), at, str(at - 10 * DAY)))
     assert (cloud.record(), cloud.attributes()) == (None, ORIGINAL)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param({"jobId": "fw-228"}, id="of the job"),
+        pytest.param({"FW": "2.28"}, id="of new firmware"),
+        pytest.param({"FW": None}, id="of nothing"),
+    ],
+)
+@pytest.mark.parametrize("days", [1, 10], ids=["between the failures", "before the first"])
+def test_a_success_long_after_the_last_failure_ends_the_episode_whatever_its_clock_says(
+    thing: Cloud, words: dict[str, Any], days: int
+) -> None:
+    """A device that delivered a failure has kept nothing from before."""
+    for number in range(3):
+        handle(arriving(failure(**words), ARRIVED + number * DAY))
+    at = ARRIVED + 2 * DAY + 3_600_000
+    handle(arriving(success(**words), at, str(at - days * DAY)))
+    assert thing.record() is None
+    late = arriving(failure(**words), at + 60_000, str(ARRIVED + DAY + 1))
+    assert handle(late) == "of the past"
+
+
+@pytest.mark.parametrize("earlier_end", [False, True])
+def test_a_success_whose_clock_is_days_behind_makes_failures_of_its_update_stale(
+    thing: Cloud, *, earlier_end: bool
+) -> None:
+    if earlier_end:
+        handle(arriving(success(FW="2.27"), ARRIVED - 5 * DAY))
+    at = ARRIVED + 3_600_000
+    handle(arriving(success(FW="2.28"), at, str(at - 10 * DAY)))
+    late = [arriving(failure(number), at + 1_000, str(ARRIVED + number)) for number in range(3)]
+    assert [handle(event) for event in late] == ["of the past"] * 3
+    assert handle(arriving(failure(fw="2.28"), at + 2_000)) == "counted"
+
+
+def test_a_success_that_was_kept_takes_nothing_back_from_a_later_end(thing: Cloud) -> None:
+    handle(arriving(success(FW="2.29"), ARRIVED))
+    handle(arriving(success(FW="2.28"), ARRIVED - 1_000, str(ARRIVED - DAY)))
+    assert history_table.read_latest_end("dev-1").succeeded == "2.29"
+
+
+def test_a_success_beside_another_end_looks_again(
+    thing: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handle(arriving(success(FW="2.27"), ARRIVED - 5 * DAY))
+    read = LatestEnd.of
+
+    def of(item: dict[str, Any]) -> LatestEnd:
+        monkeypatch.undo()
+        handle(arriving(success(FW="2.28"), ARRIVED - DAY))
+        return read(item)
+
+    monkeypatch.setattr(LatestEnd, "of", of)
+    with pytest.raises(TransientError, match="look again"):
+        handle(arriving(success(FW="2.29"), ARRIVED, str(ARRIVED - 10 * DAY)))
 
 
 def test_a_success_of_the_firmware_that_fails_now_is_of_an_earlier_update(thing: Cloud) -> None:
