@@ -44,8 +44,19 @@ group:
 =============  ====  =========================================================================
 ``deviceId``   S     ``#removals``
 ``at``         S     the hour: ISO 8601, UTC, without minutes
-``removals``   N
+``removals``   N     by a pass
+``released``   SS    by events: the names of the devices, so that a repeated event counts once
 ``expiresAt``  N     a day later, epoch seconds
+=============  ====  =========================================================================
+
+One item per failed group has the number of devices that are missing from it, of which operators
+were notified, and which could not be put back yet:
+
+=============  ====  =========================================================================
+``deviceId``   S     ``#missing``
+``at``         S     the id of the group
+``missing``    N
+``expiresAt``  N     a day later, epoch seconds: then operators are notified again
 =============  ====  =========================================================================
 """
 
@@ -289,14 +300,15 @@ def _put_success(
     )
 
 
-def _expiry(moment: float, history_days: int) -> dict[str, str]:
-    return {"N": str(int(moment) + history_days * _DAY)}
+def _expiry(moment: float, days: int) -> dict[str, str]:
+    return {"N": str(int(moment) + days * _DAY)}
 
 
-def reserve_removal(most: int) -> bool:
+def reserve_removal(device_id: str, most: int) -> bool:
     """Count a release by removal from the failed group, unless there were as many lately.
 
     Args:
+        device_id: the device; safe to repeat for the same one.
         most: how many there may be in this hour and the one before.
 
     Returns:
@@ -305,11 +317,18 @@ def reserve_removal(most: int) -> bool:
     Raises:
         TransientError, RequestRefusedError: see ``aws.call``.
     """
-    left = most - _read_removals(hours_ago=1)
+    before, now = _read_removals(hours_ago=1), _read_removals(hours_ago=0)
+    if device_id in now.released:
+        return True
+    left = most - before.total - now.by_passes
     if left <= 0:
         return False
     try:
-        _add_removals(1, left)
+        _update_removals(
+            "ADD released :device",
+            {":device": {"SS": [device_id]}, ":left": {"N": str(left)}},
+            ConditionExpression="attribute_not_exists(released) OR size(released) < :left",
+        )
     except ConditionFailedError:
         return False
     return True
@@ -321,7 +340,7 @@ def count_removals(number: int) -> None:
     Raises:
         TransientError, RequestRefusedError: see ``aws.call``.
     """
-    _add_removals(number)
+    _update_removals("ADD removals :number", {":number": {"N": str(number)}})
 
 
 def read_removals() -> int:
@@ -330,32 +349,67 @@ def read_removals() -> int:
     Raises:
         TransientError, RequestRefusedError: see ``aws.call``.
     """
-    return _read_removals(hours_ago=1) + _read_removals(hours_ago=0)
+    return _read_removals(hours_ago=1).total + _read_removals(hours_ago=0).total
 
 
-def _add_removals(number: int, left: int | None = None) -> None:
-    values = {
-        ":number": {"N": str(number)},
-        ":expires": {"N": str(int(clock.now()) + _DAY)},
-    }
-    condition: dict[str, Any] = {}
-    if left is not None:
-        condition["ConditionExpression"] = "attribute_not_exists(removals) OR removals < :left"
-        values[":left"] = {"N": str(left)}
+def _update_removals(update: str, values: dict[str, Any], **condition: str) -> None:
     aws.call(
         "dynamodb",
         "update_item",
         TableName=settings().history_table,
         Key=_key_of_removals(hours_ago=0),
-        UpdateExpression="SET expiresAt = :expires ADD removals :number",
-        ExpressionAttributeValues=values,
+        UpdateExpression=f"SET expiresAt = :expires {update}",
+        ExpressionAttributeValues=values | {":expires": _expiry(clock.now(), days=1)},
         **condition,
     )
 
 
-def _read_removals(hours_ago: int) -> int:
-    item = aws.get_item(settings().history_table, _key_of_removals(hours_ago))
-    return int(item["removals"]["N"]) if item else 0
+@dataclass(frozen=True)
+class _Removals:
+    """The releases by removal in an hour."""
+
+    by_passes: int
+    released: frozenset[str]
+    """The devices that events released."""
+
+    @property
+    def total(self) -> int:
+        return self.by_passes + len(self.released)
+
+
+def _read_removals(hours_ago: int) -> _Removals:
+    item = aws.get_item(settings().history_table, _key_of_removals(hours_ago)) or {}
+    by_passes = int(item.get("removals", {"N": "0"})["N"])
+    return _Removals(by_passes, frozenset(item.get("released", {}).get("SS", ())))
+
+
+def read_missing(group_id: str) -> int:
+    """Read how many missing devices operators were notified of that could not be put back.
+
+    Raises:
+        TransientError, RequestRefusedError: see ``aws.call``.
+    """
+    item = aws.get_item(settings().history_table, _key_of_missing(group_id))
+    is_recent = item is not None and int(item["expiresAt"]["N"]) > clock.now()
+    return int(item["missing"]["N"]) if item and is_recent else 0
+
+
+def record_missing(group_id: str, devices: int) -> None:
+    """Record how many devices could not be put back into a failed group.
+
+    Raises:
+        TransientError, RequestRefusedError: see ``aws.call``.
+    """
+    item = {
+        **_key_of_missing(group_id),
+        "missing": {"N": str(devices)},
+        "expiresAt": _expiry(clock.now(), days=1),
+    }
+    aws.call("dynamodb", "put_item", TableName=settings().history_table, Item=item)
+
+
+def _key_of_missing(group_id: str) -> dict[str, Any]:
+    return {"deviceId": {"S": "#missing"}, "at": {"S": group_id}}
 
 
 def _key_of_removals(hours_ago: int) -> dict[str, Any]:

@@ -81,10 +81,10 @@ def reconcile_fleet(grace_seconds: float, seconds_left: Callable[[], float]) -> 
     campaigns, rule, now = campaigns_table.read_all(), settings().breaker, clock.now()
     window = Window(rule, campaigns, now) if rule else None
     settled_moment = now - max(grace_seconds, GRACE_SECONDS)
-    marked = strays.list_marked()
+    time = seconds_left()
+    marked = strays.list_marked(lambda: seconds_left() < 3 / 4 * time)
     census = Census(now - grace_seconds, settled_moment, campaigns, window, marked.unexplained)
-    half = seconds_left() / 2
-    census.take(lambda: seconds_left() < half)
+    census.take(lambda: seconds_left() < time / 2)
     # First of all: the devices of a campaign that trips now must not come back in this very pass.
     tally = Counter({"held": census.on_hold, "refused": census.unreadable})
     tally += _run_breaker(window)
@@ -214,18 +214,31 @@ def _look_after_settled(moment: float, settled: list[Settled], is_over: IsOver) 
         # A deleted thing does not prove that somebody emptied its group.
         gone = _find_gone(moment, review.missing, is_over)
         review = failed_group.sort([item for item in settled if item.device_id not in gone], group)
-        _notify_of_missing(review)
+        is_notified = _notify_of_missing(review)
     except FirmwareRetryError as error:
         name = settings().failed_thing_group_name
         return Counter({_log_failure(f"all in {name}", error): len(settled)})
     tally = Counter({"failed": len(review.members), "gone": len(gone)})
+    put_back = partial(_unless_changed, moment, _put_back)
+    results = _act_on_all(put_back, review.missing, is_over)
+    if is_notified and (missing := results["refused"] + results["left"]):
+        results += _record_missing(review.group_id, missing)
+    tally += results
     for act, names in (
-        (_put_back, review.missing),
         (_release, review.removed),
         (partial(_record_group, review.group_id), review.unrecorded),
     ):
         tally += _act_on_all(partial(_unless_changed, moment, act), names, is_over)
     return tally + _count_removals(tally["released"])
+
+
+def _record_missing(group_id: str, missing: int) -> Counter[str]:
+    """Record how many devices could not be put back: operators know of these."""
+    try:
+        history_table.record_missing(group_id, missing)
+    except FirmwareRetryError as error:
+        return Counter({_log_failure("number of missing devices", error): 1})
+    return Counter()
 
 
 def _count_removals(released: int) -> Counter[str]:
@@ -250,16 +263,21 @@ def _look_at_thing(record: Record) -> str:
     return "failed"
 
 
-def _notify_of_missing(review: Review) -> None:
-    """Notify operators first: a crash in between notifies them twice at worst."""
+def _notify_of_missing(review: Review) -> bool:
+    """Notify operators first: a crash in between notifies them twice at worst.
+
+    Returns:
+        Whether they were notified. Of devices that could not be put back they are once a day.
+    """
     devices = len(review.missing)
-    if not devices:
-        return
+    if not devices or devices <= history_table.read_missing(review.group_id):
+        return False
     alerts.notify_group_refilled(review.group_id, devices, is_replaced=review.is_replaced)
     _logger.error(
         "failed devices are missing from their group: none is released, all are put back",
         extra={"devices": devices, "isReplaced": review.is_replaced},
     )
+    return True
 
 
 def _unless_changed(moment: float, act: Action, record: Record) -> str:

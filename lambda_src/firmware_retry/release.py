@@ -94,7 +94,7 @@ def release_removed(name: str, removed_at: int) -> str:
     except ThingNotFoundError:
         return "gone"
     has_others = registry.has_members(settings().failed_thing_group_name)
-    if not has_others or not history_table.reserve_removal(failed_group.MOST_REMOVED):
+    if not has_others or not history_table.reserve_removal(name, failed_group.MOST_REMOVED):
         return "not_settled"
     return _end_episode(record)
 

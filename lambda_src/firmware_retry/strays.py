@@ -38,8 +38,10 @@ _logger = logging.getLogger(__name__)
 
 MOST_PAGES = 200
 """Pages of 250 things that a pass lists of each mark."""
+MOST_NAMES = 2_000
+"""Things without a record of which a pass reads the records of other instances."""
 MOST_STRAYS = 100
-"""Things without a record that a pass looks at, with all marks and with a part of them each; the
+"""Things without any record that a pass looks at, with all marks and with a part of them each; the
 next pass looks at others."""
 _DAY, _WEEK = 86_400, 7 * 86_400
 _MOST_KEYS = 100
@@ -56,30 +58,39 @@ class Marked:
     holders: Holders = field(default_factory=Holders)
     unexplained: set[str] = field(default_factory=set)
     """Those that no record of this instance explains, as far as its records were read."""
+    is_partial: bool = False
+    """Whether not all were listed."""
     failure: FirmwareRetryError | None = None
     """Why they could not be listed."""
 
 
-def list_marked() -> Marked:
+def list_marked(is_over: IsOver) -> Marked:
     """List the things that hold marks: before the records are read, which then explain them.
 
     A device that is moved out has a claimed record before it has marks.
+
+    Args:
+        is_over: returns whether the time for the listing is over.
     """
     holders = Holders()
+    is_partial = False
     try:
         for mark in marks.list_pairs(settings().known_marks):
-            _list_holders(holders, mark)
+            if not _list_holders(holders, mark, is_over):
+                _logger.warning("not all things that hold marks were listed", extra={"mark": mark})
+                is_partial = True
     except FirmwareRetryError as error:
         return Marked(failure=error)
-    return Marked(holders, holders.whole | holders.part)
+    return Marked(holders, holders.whole | holders.part, is_partial)
 
 
-def _list_holders(holders: Holders, mark: tuple[str, str]) -> None:
-    for number, page in enumerate(registry.list_with_attribute(*mark), start=1):
+def _list_holders(holders: Holders, mark: tuple[str, str], is_over: IsOver) -> bool:
+    """Add the things that hold a mark, and return whether these are all."""
+    for number, page in enumerate(registry.list_with_attribute(*mark)):
+        if number == MOST_PAGES or (number and is_over()):
+            return False
         holders.add(page, settings().marks)
-        if number == MOST_PAGES:
-            _logger.warning("not all things that hold marks were listed", extra={"mark": mark})
-            return
+    return True
 
 
 def restore_all(marked: Marked, is_over: IsOver) -> Counter[str]:
@@ -91,9 +102,9 @@ def restore_all(marked: Marked, is_over: IsOver) -> Counter[str]:
 
     Returns:
         The number of strays by result: ``unmarked``; ``stray`` where the originals are unknown;
-        ``left`` or ``refused`` after an error, or for lack of time.
+        ``left`` or ``refused`` after an error, for lack of time, or where there are too many.
     """
-    results: Counter[str] = Counter()
+    results = Counter({"left": int(marked.is_partial)})
     try:
         if marked.failure:
             raise marked.failure
@@ -108,16 +119,20 @@ def restore_all(marked: Marked, is_over: IsOver) -> Counter[str]:
     return results
 
 
-def _choose(marked: Marked, tables: list[str]) -> list[str]:
+def _choose(marked: Marked, tables: list[str], results: Counter[str]) -> list[str]:
     """Return the things to look at, in random order, so that none hides another one for ever.
 
-    Without those that other instances hold: thousands of them would hide a stray.
+    Without those that other instances hold: thousands of them would hide a stray. Count in
+    ``results`` those that are left out although nothing explains them.
     """
-    names = set(marked.unexplained)
+    names = set(_shuffle(marked.unexplained)[:MOST_NAMES])
+    results["left"] += len(marked.unexplained) - len(names)
     for table in tables:
-        names -= _find_held(table, sorted(names))
+        names -= _find_held(table, sorted(names), results)
     parts = names - marked.holders.whole
-    return _shuffle(names - parts)[:MOST_STRAYS] + _shuffle(parts)[:MOST_STRAYS]
+    chosen = _shuffle(names - parts)[:MOST_STRAYS] + _shuffle(parts)[:MOST_STRAYS]
+    results["left"] += len(names) - len(chosen)
+    return chosen
 
 
 def _shuffle(names: set[str]) -> list[str]:
@@ -131,19 +146,19 @@ def _find_strays(marked: Marked, is_over: IsOver, results: Counter[str]) -> list
     """
     tables = _list_other_instances() if marked.unexplained else []
     found = []
-    for name in _choose(marked, tables):
+    for name in _choose(marked, tables, results):
         if is_over():
             results["left"] += 1
             continue
         try:
-            if stray := _find_stray(name, tables):
+            if stray := _find_stray(name, tables, results):
                 found.append(stray)
         except FirmwareRetryError as error:
             results[_log_failure(name, error)] += 1
     return found
 
 
-def _find_stray(name: str, tables: list[str]) -> Thing | None:
+def _find_stray(name: str, tables: list[str], results: Counter[str]) -> Thing | None:
     """Return the thing of a name if it holds marks, and no record explains them.
 
     The thing is read before and after its records. If it has the same version both times, it held
@@ -152,16 +167,16 @@ def _find_stray(name: str, tables: list[str]) -> Thing | None:
     try:
         thing = registry.describe(name)
         is_marked = marks.holds_part(thing.attributes, settings().known_marks)
-        is_stray = is_marked and not _is_explained(thing, tables)
+        is_stray = is_marked and not _is_explained(thing, tables, results)
         return thing if is_stray and registry.describe(name) == thing else None
     except ThingNotFoundError:
         return None
 
 
-def _is_explained(thing: Thing, tables: list[str]) -> bool:
+def _is_explained(thing: Thing, tables: list[str], results: Counter[str]) -> bool:
     item = aws.get_item(settings().retries_table, {"deviceId": {"S": thing.name}})
     is_own = marks.explains(item, thing, backup_table.read)
-    return is_own or any(_find_held(table, [thing.name]) for table in tables)
+    return is_own or any(_find_held(table, [thing.name], results) for table in tables)
 
 
 def _list_other_instances() -> list[str]:
@@ -170,8 +185,11 @@ def _list_other_instances() -> list[str]:
     return marks.select_other_instances(names, settings().retries_table)
 
 
-def _find_held(table: str, names: list[str]) -> set[str]:
-    """Return the things whose marks another instance explains, or whose records cannot be read."""
+def _find_held(table: str, names: list[str], results: Counter[str]) -> set[str]:
+    """Return the things whose marks another instance explains, or whose records cannot be read.
+
+    Count the latter in ``results``.
+    """
     keys = [{"deviceId": {"S": name}} for name in names]
     held = set()
     try:
@@ -179,8 +197,10 @@ def _find_held(table: str, names: list[str]) -> set[str]:
             items, left = aws.get_items(table, keys[first : first + _MOST_KEYS])
             holding = filter(marks.may_overwrite, items)
             held |= {key["deviceId"]["S"] for key in (*holding, *left)}
+            results["left"] += len(left)
     except RequestRefusedError as error:
         _logger.warning("records of another instance cannot be read", exc_info=error)
+        results["left"] += len(names)
         return set(names)
     return held
 

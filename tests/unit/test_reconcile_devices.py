@@ -791,6 +791,30 @@ def test_devices_are_not_put_back_before_operators_are_notified(
     assert reconcile() == {"put_back": 2}
 
 
+def test_operators_are_notified_once_a_day_of_devices_that_cannot_be_put_back(
+    cloud: Cloud, fake_time: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise RequestRefusedError("a thing is in ten groups at most", "InvalidRequestException")
+
+    fill_group(cloud, 2)
+    replace_group(cloud)
+    fake_time[0] += HOUR
+    cloud.messages()
+
+    def pass_again(hours: int = 1) -> int:
+        fake_time[0] += hours * HOUR
+        with pytest.raises(ReconcileIncompleteError):
+            reconcile()
+        return len(cloud.messages())
+
+    with monkeypatch.context() as patch:
+        patch.setattr("firmware_retry.registry.add_to_group", refuse)
+        assert [pass_again() for _ in range(3)] == [1, 0, 0]
+        assert pass_again(hours=24) == 1
+    assert reconcile() == {"put_back": 2}
+
+
 def test_device_whose_episode_ends_while_it_is_put_back_leaves_group_again(
     cloud: Cloud, fake_time: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,7 @@ from firmware_retry.errors import (
     RecoverySupersededError,
     TransientError,
 )
+from firmware_retry.failed_group import MOST_REMOVED
 from firmware_retry.handlers import (
     move_device_to_failed_group,
     reconcile_devices,
@@ -319,6 +320,28 @@ def test_events_release_no_more_devices_of_an_emptied_group_than_a_pass_does(
     assert kept == names[10:]
     assert reconcile_devices.handler({}, None)["put_back"] == 4
     assert sorted(cloud.members()) == sorted(kept)
+
+
+def test_retries_of_one_release_take_the_place_of_no_other(
+    cloud: Cloud, fake_time: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The intake tries again while AWS throttles the end of the episode."""
+    for name in ("dev-1", "dev-2", "dev-3"):
+        bring(cloud, Stage.NOTIFIED, name)
+    fake_time[0] += GRACE_SECONDS + 1
+    cloud.remove_from(GROUP, "dev-1")
+
+    def throttle(*_: Any) -> None:
+        raise TransientError("throttled")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("firmware_retry.recovery.end_episode", throttle)
+        for _ in range(MOST_REMOVED + 1):
+            with pytest.raises(TransientError):
+                report_removal(at=int(fake_time[0] * 1000))
+    remove_one_by_one(cloud, ["dev-2"])
+    assert kept_of(cloud, ["dev-1", "dev-2"]) == ["dev-1"]
+    assert report_removal(at=int(fake_time[0] * 1000)) == {"released": ["dev-1"]}
 
 
 def test_slow_emptying_releases_no_more_devices_across_passes(
