@@ -47,4 +47,7 @@ def _count(message: Message) -> tuple[Outcome, Record | None]:
         return retries_table.take_over(record, message, is_fatal)
     if record and outcome is Outcome.STALE:
         outcome = staleness.outcome_of(message, record)
+    if record and outcome is Outcome.STALE and record.changes_campaign(message):
+        # Another failure of its campaign may have begun the next episode since.
+        return retries_table.count(message, is_fatal)
     return outcome, record

@@ -7,7 +7,7 @@ campaign. Where AWS IoT Jobs reports for the device as well, it begins the new c
 that is right, and messages that the device kept begin nothing.
 """
 
-from firmware_retry import history_table
+from firmware_retry import history_table, retries_table
 from firmware_retry.history_table import LatestEnd
 from firmware_retry.message import FRESH, Message, Reporter
 from firmware_retry.record import Outcome, Record
@@ -17,6 +17,9 @@ from firmware_retry.settings import settings
 def is_stale(message: Message, latest: LatestEnd) -> bool:
     """Return whether a failure of a device without a record is stale.
 
+    It is not if an episode has begun since, perhaps by another failure of the same campaign: then
+    that decides.
+
     Args:
         message: the failure.
         latest: the latest end of the device.
@@ -24,6 +27,10 @@ def is_stale(message: Message, latest: LatestEnd) -> bool:
     Raises:
         TransientError, RequestRefusedError: see ``aws.call``.
     """
+    return _seems_stale(message, latest) and retries_table.read(message.device_id) is None
+
+
+def _seems_stale(message: Message, latest: LatestEnd) -> bool:
     if message.sent_at >= latest.up_to:
         return message.sent_at < latest.arrived_at and latest.ends(message)
     if latest.ends(message) or _is_by_jobs(latest):

@@ -30,6 +30,7 @@ locals {
   steps = {
     CheckIfDeviceExists = {
       Registry     = ["iot:DescribeThing"]
+      RetriesTable = ["dynamodb:GetItem"]
       HistoryTable = ["dynamodb:GetItem", "dynamodb:Query"]
     }
     StoreDeviceAttributes = {

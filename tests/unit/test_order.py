@@ -130,6 +130,33 @@ def test_late_failure_of_an_update_that_succeeded_is_stale_though_it_has_no_hist
     assert handle(failure(-3 * DAY, jobId="job-2")) == "of the past"
 
 
+def begin_beside(monkeypatch: pytest.MonkeyPatch, event: dict[str, Any]) -> None:
+    """Have a failure begin its episode just before the history is read for another one."""
+    has_begun = history_table.has_begun
+
+    def read(device_id: str, campaign: str) -> bool:
+        monkeypatch.undo()
+        assert handle(event) == "counted"
+        return has_begun(device_id, campaign)
+
+    monkeypatch.setattr(history_table, "has_begun", read)
+
+
+@pytest.mark.parametrize("before", ["a success", "an episode of another campaign"])
+def test_failures_that_begin_a_new_campaign_beside_one_another_all_count(
+    alone: Cloud, monkeypatch: pytest.MonkeyPatch, before: str
+) -> None:
+    """The clock of the device is days behind."""
+    handle(arriving(success(FW="2.30") if before == "a success" else failure(), ARRIVED))
+    first, second = (
+        arriving(failure(fw="2.30"), ARRIVED + number * 600_000, str(ARRIVED - 5 * DAY + number))
+        for number in (1, 2)
+    )
+    begin_beside(monkeypatch, first)
+    assert handle(second) == "counted"
+    assert counter(alone) == 2
+
+
 def test_it_ends_the_episode_of_the_campaign_before(alone: Cloud) -> None:
     handle(failure(1))
     assert handle(failure(-3 * DAY, jobId="job-2")) == "counted"

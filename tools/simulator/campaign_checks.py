@@ -61,7 +61,11 @@ class CampaignChecks:
             self._reconciliations[call.run.number] = _Reconciliation(
                 {item["campaign"]["S"]: item for item in items}
             )
-        elif rule and call.run.number in self._reconciliations:
+        elif (
+            rule
+            and call.parameters["TableName"] == RETRIES
+            and call.run.number in self._reconciliations
+        ):
             records = self._world.account.dynamodb.tables[RETRIES].items.values()
             now = self._world.scheduler.now + call.run.skew
             known = self._reconciliations[call.run.number].known

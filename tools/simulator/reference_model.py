@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 
 TRACKING, COOLING_DOWN, FAILED, FREE = "tracking", "cooling_down", "failed", "free"
 DEVICE, JOBS = "device", "jobs"
+KEPT = 300_000
+"""How long after it is connected a device delivers what it has kept, milliseconds."""
 CLOCKS_DIFFER = 1000
 """How far apart two reporters may put the same failure, milliseconds."""
 UNKNOWN = "unknown"
@@ -52,6 +54,8 @@ class Report:
     """Kept by the device for a while, or its clock is behind."""
     happened_at: int = 0
     """When it was sent, by a clock that is comparable with others, milliseconds."""
+    received_at: int = 0
+    """When it arrived, milliseconds."""
     copies: frozenset[str] = frozenset()
     """Events that are copies of this one, and count instead of it."""
 
@@ -78,6 +82,8 @@ class Episode:
     """The events counted in the whole episode, and when they were sent."""
     last_sent: int = 0
     """When the failure was sent that was counted last, by the reporter's clock."""
+    last_received: int = 0
+    """When it arrived."""
     reason: str = ""
     """Of that failure."""
     is_fatal: bool = False
@@ -124,6 +130,8 @@ class End:
     """Messages sent before are late, milliseconds."""
     succeeded: str = ""
     """The campaign of the update that never failed."""
+    arrived_at: int = 0
+    """When its success arrived, if that seemed old: failures of it sent before are late."""
     former: frozenset[str] = frozenset()
     """The campaigns that ended because another one began."""
     reporter: str = DEVICE
@@ -214,7 +222,7 @@ class Model:
         if is_new and not self.is_used_up(report.device):
             episode.failures += 1
             episode.counted[report.event] = report.sent_at
-            episode.last_sent = report.sent_at
+            episode.last_sent, episode.last_received = report.sent_at, report.received_at
             episode.reason = ", ".join(report.reasons)
             episode.is_fatal = self.is_fatal(report)
         if self.is_used_up(report.device):
@@ -238,7 +246,7 @@ class Model:
         episode.not_before = max(episode.not_before, told_up_to)
         episode.reporter, episode.campaign = report.reporter, report.campaign
         episode.counted[report.event] = report.sent_at
-        episode.last_sent = report.sent_at
+        episode.last_sent, episode.last_received = report.sent_at, report.received_at
         episode.reason = ", ".join(report.reasons)
         episode.is_fatal = episode.is_fatal or self.is_fatal(report)
         if self.is_used_up(report.device):
@@ -258,12 +266,21 @@ class Model:
         return is_later or self.is_new(report)
 
     def _is_success_of(self, report: Report, episode: Episode) -> bool:
-        """Compare clocks that can be compared; words tell where the new firmware set one back."""
+        """Compare clocks that can be compared; words tell where the new firmware set one back.
+
+        A device that delivered a failure has kept nothing from before.
+        """
         is_known = report.campaign in {episode.campaign, *episode.former}
-        if report.happened_at >= episode.started_at:
-            is_same_clock = not is_known if report.reporter == JOBS else episode.reporter == DEVICE
-            return not is_same_clock or report.happened_at >= episode.last_sent
-        if report.campaign == UNKNOWN or report.reporter == JOBS or is_known != report.names_job:
+        has_begun = report.happened_at >= episode.started_at
+        is_same_clock = not is_known if report.reporter == JOBS else episode.reporter == DEVICE
+        if has_begun and not (is_same_clock and report.happened_at < episode.last_sent):
+            return True
+        if report.reporter == JOBS:
+            return False
+        is_timed = bool(episode.last_received) and episode.reporter == DEVICE
+        if is_timed and report.received_at >= episode.last_received + KEPT:
+            return True
+        if has_begun or report.campaign == UNKNOWN or is_known != report.names_job:
             return False
         return self.ends.get(report.device, End()).succeeded != report.campaign
 
@@ -275,10 +292,11 @@ class Model:
     def is_late(self, report: Report) -> bool:
         """Return whether a failure of an untracked device is of the past."""
         end = self.ends.get(report.device, End())
+        is_same = report.campaign == end.succeeded
+        has_succeeded = bool(end.succeeded) and is_same is report.names_job
         if report.sent_at >= end.up_to:
-            return False
-        has_succeeded = end.succeeded and (report.campaign == end.succeeded) is report.names_job
-        return bool(has_succeeded) or self._is_by_jobs(end) or not self.is_new(report)
+            return has_succeeded and report.sent_at < end.arrived_at
+        return has_succeeded or self._is_by_jobs(end) or not self.is_new(report)
 
     def earliest(self, report: Report, end: End) -> int:
         """Return before when failures are late in the episode that a report begins.
@@ -319,13 +337,24 @@ class Model:
             )
             self._record_change(report.device, name, FREE, TRACKING)
 
-    def succeed(self, report: Report, name: str) -> None:
-        """Note that an untracked device succeeded; a later end stays."""
-        if self.ends.get(report.device, End()).up_to < report.sent_at or (
-            report.device not in self.ends
-        ):
-            end = End(name, report.sent_at, report.campaign, reporter=report.reporter)
-            self.ends[report.device] = end
+    def succeed(self, report: Report, name: str, latest: str | None) -> None:
+        """Note that an untracked device succeeded, after a later end only if it arrived later.
+
+        Args:
+            report: the success.
+            name: of this end.
+            latest: of the later end, if it is known that there is one.
+        """
+        known = self.ends.get(report.device)
+        up_to = report.sent_at
+        if latest is not None and known and known.name == latest:
+            up_to = known.up_to
+        elif latest is not None or (known and known.up_to >= report.sent_at):
+            return
+        arrived = report.received_at if report.seems_old else 0
+        self.ends[report.device] = End(
+            name, up_to, report.campaign, arrived, reporter=report.reporter
+        )
 
     def ask_to_end(self, device: str, recovery: str, why: str) -> None:
         """Request the end of an episode that a recovery owns; the first reason stays."""

@@ -155,7 +155,11 @@ class SafetyChecks:
             report, has_succeeded = parse_report(call.run.event), _has_succeeded(call.run)
             is_over = self._model.is_ended_by(report, has_succeeded=has_succeeded)
             call.run.verdict = self._model.episodes[report.device].name if is_over else None
-        if call.run.step == "CheckIfDeviceExists":
+        elif call.run.step == "CheckIfDeviceExists" and call.parameters["TableName"] == RETRIES:
+            is_late, *rest = call.run.verdict
+            has_begun = call.run.event["deviceId"] in self._model.episodes
+            call.run.verdict = is_late and not has_begun, *rest
+        elif call.run.step == "CheckIfDeviceExists":
             report = parse_report(call.run.event)
             end = self._model.ends.get(report.device, End())
             earliest = self._model.earliest(report, end)
@@ -176,8 +180,9 @@ class SafetyChecks:
         if call.intent is None:
             if table == HISTORY and call.run.step == "ClearDeviceRecord":
                 name = call.parameters["Item"]["endId"]["S"]
-                self._model.succeed(parse_report(call.run.event), name)
-            elif table != BACKUP and not (_is_of_stray(call) or _counts_removals(call)):
+                latest = call.parameters["ExpressionAttributeValues"].get(":end", {}).get("S")
+                self._model.succeed(parse_report(call.run.event), name, latest)
+            elif table != BACKUP and not (_counts(call) or _is_of_stray(call)):
                 self._checks.violate("unasked", f"{call.run} {call.operation} on {table}")
             return perform(call)
         function, (record, *details) = call.intent
@@ -433,8 +438,10 @@ class SafetyChecks:
             episode.notifications += 1
 
 
-def _counts_removals(call: Call) -> bool:
-    return call.operation == "update_item" and call.parameters["TableName"] == HISTORY
+def _counts(call: Call) -> bool:
+    """Return whether a call counts removals from the failed group, or devices missing from it."""
+    item = call.parameters.get("Item") or call.parameters["Key"]
+    return call.parameters["TableName"] == HISTORY and str(item["deviceId"]["S"]).startswith("#")
 
 
 def _is_of_stray(call: Call) -> bool:
@@ -456,6 +463,7 @@ def parse_report(event: Mapping[str, Any]) -> Report:
         message.names_job,
         not message.is_fresh,
         message.happened_at,
+        message.received_at,
         frozenset((message.event_ids.earlier, message.event_ids.later)),
     )
 
