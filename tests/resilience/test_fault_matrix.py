@@ -179,7 +179,7 @@ def ends(fleet: Fleet, devices: list[DeviceUnderTest]) -> dict[str, dict[str, An
 
 _MASKED = frozenset(
     {"deviceId", "trackingId", "recoveryId", "timestamp", "startedAt"}
-    | {"awaySince", "usedUpAt", "notifiedAt", "failedAt"}
+    | {"lastReceivedAt", "awaySince", "usedUpAt", "notifiedAt", "failedAt"}
 )
 
 

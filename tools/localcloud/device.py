@@ -52,6 +52,7 @@ class Device:
         self.messages: queue.Queue[tuple[str, bytes]] = queue.Queue()
         """Topic and payload of each message that a subscription brought."""
         client = paho.Client(CallbackAPIVersion.VERSION2, client_id)
+        client.connect_timeout = timeout  # of each step, the TLS handshake included: 5 s otherwise
         client.tls_set(str(ca_pem), tls_version=ssl.PROTOCOL_TLS_CLIENT)
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
