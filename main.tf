@@ -131,4 +131,8 @@ module "monitoring" {
 
   name_prefix = var.name_prefix
   tags        = var.tags
+
+  # Alarms, filters and dashboards are overwritten where they exist, log groups are not: a second fleet of
+  # this name fails before it owns those of the first.
+  depends_on = [module.ingestion]
 }

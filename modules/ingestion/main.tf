@@ -22,7 +22,7 @@ locals {
       }
     },
     nonsensitive(length(concat(var.failure_statuses, var.success_statuses)) == 0) ? {} : {
-      messages = {
+      devices = {
         name        = "FailedFirmwareUpdateRule"
         description = "Counts each failed firmware update that a device reports, and ends the counting when one succeeds."
         sql         = local.message_sql
@@ -112,4 +112,8 @@ resource "aws_iot_thing_group" "failed" {
   properties {
     description = "Devices whose firmware update failed in every cycle: look at them, then release them."
   }
+
+  # AWS refuses a log group that exists; it does not document whether it refuses a group that exists
+  # alike. So a second fleet of this name fails before it owns this one.
+  depends_on = [aws_cloudwatch_log_group.failures]
 }

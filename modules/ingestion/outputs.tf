@@ -5,7 +5,7 @@ output "rule_names" {
 
 output "message_rule_name" {
   description = "Name of a rule that reads what devices report; null where none does."
-  value       = try(aws_iot_topic_rule.this["messages"].name, null)
+  value       = try(aws_iot_topic_rule.this["devices"].name, null)
 }
 
 output "failed_thing_group_name" {

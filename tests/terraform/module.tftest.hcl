@@ -646,12 +646,12 @@ run "ingestion" {
 
   assert {
     condition = (
-      startswith(aws_iot_topic_rule.this["messages"].sql, "SELECT CASE status WHEN 'failed' THEN 'failed' WHEN 'succeeded' THEN 'succeeded' WHEN 'timed out' THEN 'failed' ELSE 'unclear' END AS kind, 'device' AS reportedBy, ")
-      && strcontains(aws_iot_topic_rule.this["messages"].sql, " FROM 'iot/+/data' WHERE status = 'failed' OR status = 'succeeded' OR status = 'timed out' OR regexp_matches(lower(regexp_replace(status, '([a-z])([A-Z])', '$1 $2')), '^(")
-      && strcontains(aws_iot_topic_rule.this["messages"].sql, "CASE cast(regexp_matches(get(*, '_id_'), '([^a-zA-Z0-9:_-]|.{129})') AS String) WHEN 'false' THEN get(*, '_id_') ELSE '[refused]' END AS deviceId,")
+      startswith(aws_iot_topic_rule.this["devices"].sql, "SELECT CASE status WHEN 'failed' THEN 'failed' WHEN 'succeeded' THEN 'succeeded' WHEN 'timed out' THEN 'failed' ELSE 'unclear' END AS kind, 'device' AS reportedBy, ")
+      && strcontains(aws_iot_topic_rule.this["devices"].sql, " FROM 'iot/+/data' WHERE status = 'failed' OR status = 'succeeded' OR status = 'timed out' OR regexp_matches(lower(regexp_replace(status, '([a-z])([A-Z])', '$1 $2')), '^(")
+      && strcontains(aws_iot_topic_rule.this["devices"].sql, "CASE cast(regexp_matches(get(*, '_id_'), '([^a-zA-Z0-9:_-]|.{129})') AS String) WHEN 'false' THEN get(*, '_id_') ELSE '[refused]' END AS deviceId,")
       && alltrue([
         for name in ["timestamp", "model", "FW", "jobId"] :
-        strcontains(aws_iot_topic_rule.this["messages"].sql, "regexp_substr(regexp_replace(${name}, '[^ -~]', ' '), '^.{1,1000}') AS ${name},")
+        strcontains(aws_iot_topic_rule.this["devices"].sql, "regexp_substr(regexp_replace(${name}, '[^ -~]', ' '), '^.{1,1000}') AS ${name},")
       ])
     )
     error_message = "The rule selects the configured statuses and those that resemble them, and fields by name, each as a printable line of bounded length, from the topic filter."
@@ -684,9 +684,9 @@ run "ingestion" {
 
   assert {
     condition = (
-      one(aws_iot_topic_rule.this["messages"].step_functions).state_machine_name == "FirmwareUpdateStateMachine"
-      && one(aws_iot_topic_rule.this["messages"].cloudwatch_logs).log_group_name == "iot_failed_updates"
-      && aws_iot_topic_rule.this["messages"].error_action[0].sqs[0].queue_url == aws_sqs_queue.dead_letters.url
+      one(aws_iot_topic_rule.this["devices"].step_functions).state_machine_name == "FirmwareUpdateStateMachine"
+      && one(aws_iot_topic_rule.this["devices"].cloudwatch_logs).log_group_name == "iot_failed_updates"
+      && aws_iot_topic_rule.this["devices"].error_action[0].sqs[0].queue_url == aws_sqs_queue.dead_letters.url
     )
     error_message = "A failure starts the intake and is logged; what fails then goes to the dead-letter queue."
   }
@@ -770,7 +770,7 @@ run "job_events" {
 
   assert {
     condition = toset(keys(aws_iot_topic_rule.this)) == toset([
-      "messages", "removed", "job_failed", "job_timed_out", "job_rejected", "job_succeeded",
+      "devices", "removed", "job_failed", "job_timed_out", "job_rejected", "job_succeeded",
     ])
     error_message = "Each event of AWS IoT Jobs that matters has its rule; none looks at a payload that is no JSON object unless asked for."
   }
@@ -790,8 +790,8 @@ run "job_events" {
 
   assert {
     condition = (
-      strcontains(aws_iot_topic_rule.this["messages"].sql, "regexp_substr(regexp_replace(get(*, 'reason'), '[^ -~]', ' '), '^.{1,1000}') AS reason,")
-      && strcontains(aws_iot_topic_rule.this["messages"].sql, "regexp_substr(regexp_replace(get(*, 'deployment-failure-cause'), '[^ -~]', ' '), '^.{1,1000}') AS reason_deployment_failure_cause,")
+      strcontains(aws_iot_topic_rule.this["devices"].sql, "regexp_substr(regexp_replace(get(*, 'reason'), '[^ -~]', ' '), '^.{1,1000}') AS reason,")
+      && strcontains(aws_iot_topic_rule.this["devices"].sql, "regexp_substr(regexp_replace(get(*, 'deployment-failure-cause'), '[^ -~]', ' '), '^.{1,1000}') AS reason_deployment_failure_cause,")
     )
     error_message = "A message is looked at for the same keys as statusDetails, by get(): one with a hyphen needs it."
   }
@@ -827,7 +827,7 @@ run "device_id_from_topic" {
   }
 
   assert {
-    condition     = strcontains(aws_iot_topic_rule.this["messages"].sql, "THEN topic(2) ELSE '[refused]' END AS deviceId,")
+    condition     = strcontains(aws_iot_topic_rule.this["devices"].sql, "THEN topic(2) ELSE '[refused]' END AS deviceId,")
     error_message = "topic:2 reads the second level of the topic."
   }
 }
@@ -847,7 +847,7 @@ run "device_id_from_client" {
   }
 
   assert {
-    condition     = strcontains(aws_iot_topic_rule.this["messages"].sql, "THEN clientid() ELSE '[refused]' END AS deviceId,")
+    condition     = strcontains(aws_iot_topic_rule.this["devices"].sql, "THEN clientid() ELSE '[refused]' END AS deviceId,")
     error_message = "clientid reads the MQTT client id."
   }
 }
@@ -1010,8 +1010,8 @@ run "monitoring_acts_on_the_operator_topic" {
   }
 
   assert {
-    condition     = length(distinct([for filter in aws_cloudwatch_log_metric_filter.this : filter.metric_transformation[0].name])) == 18
-    error_message = "There are eighteen metrics, which are billed."
+    condition     = length(distinct([for filter in aws_cloudwatch_log_metric_filter.this : filter.metric_transformation[0].name])) == 19
+    error_message = "There are nineteen metrics, which are billed."
   }
 
   assert {
