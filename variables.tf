@@ -524,10 +524,11 @@ variable "alert_digest_threshold" {
   default     = 5
   nullable    = false
 
-  # A hundred mails are what is sent within the half minute that MailOperators keeps for it.
+  # AWS suspends the subscription of an address that gets more than ten messages within a second.
+  # https://docs.aws.amazon.com/sns/latest/dg/sns-email-notifications.html
   validation {
-    condition     = var.alert_digest_threshold >= 0 && var.alert_digest_threshold <= 100 && floor(var.alert_digest_threshold) == var.alert_digest_threshold
-    error_message = "Write alert_digest_threshold as a whole number from 0 to 100, for example 5."
+    condition     = var.alert_digest_threshold >= 0 && var.alert_digest_threshold <= 8 && floor(var.alert_digest_threshold) == var.alert_digest_threshold
+    error_message = "Write alert_digest_threshold as a whole number from 0 to 8, for example 5: AWS suspends an address that gets more than ten mails within a second."
   }
 }
 

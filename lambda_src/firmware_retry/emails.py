@@ -68,6 +68,7 @@ _CONSOLES = {
     "aws": "{region}.console.aws.amazon.com",
     "aws-cn": "{region}.console.amazonaws.cn",
     "aws-us-gov": "{region}.console.amazonaws-us-gov.com",
+    "aws-eusc": "{region}.console.amazonaws-eusc.eu",
 }
 
 

@@ -58,7 +58,7 @@ run "highest_values_pass" {
     role_path           = "/fleet/iot/"
 
     permissions_boundary_arn = "arn:aws-cn:iam::123456789012:policy/fleet/boundary"
-    alert_digest_threshold   = 100
+    alert_digest_threshold   = 8
 
     lambda_memory_mb    = 10240
     lambda_architecture = "x86_64"

@@ -237,6 +237,7 @@ def test_its_command_names_the_deployment(
     [
         ("aws", "eu-west-1", "eu-west-1.console.aws.amazon.com"),
         ("aws-us-gov", "us-gov-west-1", "us-gov-west-1.console.amazonaws-us-gov.com"),
+        ("aws-eusc", "eusc-de-east-1", "eusc-de-east-1.console.amazonaws-eusc.eu"),
         ("aws-cn", "cn-north-1", "cn-north-1.console.amazonaws.cn"),
     ],
 )

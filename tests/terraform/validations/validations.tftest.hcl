@@ -60,7 +60,7 @@ run "refuses_mails_at_no_rate" {
 
   variables {
     alert_interval         = "1 minutes"
-    alert_digest_threshold = 101
+    alert_digest_threshold = 9
   }
 
   expect_failures = [var.alert_interval, var.alert_digest_threshold]
