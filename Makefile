@@ -62,7 +62,7 @@ deployed: .venv/ready $(ASL_VALIDATOR)/ready ## The tests on the deployed module
 resilience: .venv/ready ## Fault matrix and stopped recoveries, on a deployment of their own
 	$(BIN)/pytest tests/resilience
 
-examples: .venv/ready ## The tests that apply the examples, and the demo's
+examples: .venv/ready .venv-checkov/ready ## The tests that apply the examples, and the demo's
 	nice -n 5 $(BIN)/pytest -p no:terraform -n 2 --dist loadfile tests/examples tests/tools/demo
 
 lint: .venv/ready .venv-checkov/ready $(ASL_VALIDATOR)/ready ## Formatting, types, imports, the zip, added prose, the module's security

@@ -1,8 +1,7 @@
 # What people are still to be told: MailOperators reads it now and then, and tells of many devices in
-# one mail. FIFO, as the topic, so that of one device what happened last comes last.
+# one mail. FIFO, as the topic, so that of one device what happened last comes last. It stays where no
+# operator is mailed any more: alerts that wait are mailed when one is again.
 resource "aws_sqs_queue" "operators" {
-  count = local.mails_operators ? 1 : 0
-
   name                       = "${var.name_prefix}FailedFirmwareUpdateOperators.fifo"
   fifo_queue                 = true
   deduplication_scope        = "messageGroup"
@@ -16,11 +15,11 @@ resource "aws_sqs_queue" "operators" {
 }
 
 resource "aws_sns_topic_subscription" "operators" {
-  count = length(aws_sqs_queue.operators)
+  count = local.mails_operators ? 1 : 0
 
   topic_arn            = local.alerts_topic_arn
   protocol             = "sqs"
-  endpoint             = aws_sqs_queue.operators[0].arn
+  endpoint             = aws_sqs_queue.operators.arn
   raw_message_delivery = true
 
   # Fleets may share the topic: each mails of its own devices. SNS takes no empty attribute, so the
@@ -33,7 +32,7 @@ resource "aws_sns_topic_subscription" "operators" {
 
   # SNS would discard alerts that the queue refuses, without another try.
   # https://docs.aws.amazon.com/sns/latest/dg/sns-dead-letter-queues.html
-  redrive_policy = jsonencode({ deadLetterTargetArn = aws_sqs_queue.undelivered[0].arn })
+  redrive_policy = jsonencode({ deadLetterTargetArn = aws_sqs_queue.undelivered.arn })
 
   # A message that comes before the queue takes it is lost.
   depends_on = [aws_sqs_queue_policy.operators]
@@ -42,8 +41,6 @@ resource "aws_sns_topic_subscription" "operators" {
 # Alerts that SNS could not deliver to the queue above. Encrypted by SQS, not with the customer key: a
 # key policy that locks SNS out of the other queue must not lock it out of this one.
 resource "aws_sqs_queue" "undelivered" {
-  count = length(aws_sqs_queue.operators)
-
   name                      = "${var.name_prefix}FailedFirmwareUpdateUndelivered.fifo"
   fifo_queue                = true
   deduplication_scope       = "messageGroup"
@@ -74,15 +71,11 @@ locals {
 }
 
 resource "aws_sqs_queue_policy" "operators" {
-  count = length(aws_sqs_queue.operators)
-
-  queue_url = aws_sqs_queue.operators[0].url
+  queue_url = aws_sqs_queue.operators.url
   policy    = local.queue_policies["operator_queue"]
 }
 
 resource "aws_sqs_queue_policy" "undelivered" {
-  count = length(aws_sqs_queue.undelivered)
-
-  queue_url = aws_sqs_queue.undelivered[0].url
+  queue_url = aws_sqs_queue.undelivered.url
   policy    = local.queue_policies["undelivered_queue"]
 }

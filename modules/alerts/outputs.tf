@@ -22,17 +22,17 @@ output "operator" {
   description = "Topic and queue of the operators' e-mail, as modules/handlers takes them. null, known at plan, if no e-mail is sent."
   value = local.mails_operators ? {
     topic_arn = local.operator_topic_arn
-    queue_url = one(aws_sqs_queue.operators[*].url)
-    queue_arn = one(aws_sqs_queue.operators[*].arn)
+    queue_url = aws_sqs_queue.operators.url
+    queue_arn = aws_sqs_queue.operators.arn
   } : null
 }
 
 output "operator_queue_name" {
   description = "Name of the FIFO queue that holds what people are still to be mailed, null where nobody is mailed."
-  value       = one(aws_sqs_queue.operators[*].name)
+  value       = local.mails_operators ? aws_sqs_queue.operators.name : null
 }
 
 output "undelivered_queue_name" {
   description = "Name of the FIFO queue that holds alerts which SNS could not deliver to the operators' queue, null where nobody is mailed."
-  value       = one(aws_sqs_queue.undelivered[*].name)
+  value       = local.mails_operators ? aws_sqs_queue.undelivered.name : null
 }

@@ -7,10 +7,10 @@ locals {
     { for name, arn in local.queue_arns : name => { arn = arn, action = "sqs:*" } },
   )
 
-  queue_arns = merge(
-    { for arn in aws_sqs_queue.operators[*].arn : "operator_queue" => arn },
-    { for arn in aws_sqs_queue.undelivered[*].arn : "undelivered_queue" => arn },
-  )
+  queue_arns = {
+    operator_queue    = aws_sqs_queue.operators.arn
+    undelivered_queue = aws_sqs_queue.undelivered.arn
+  }
 
   tls_only = {
     for name, of in local.sent_to : name => {

@@ -8,18 +8,22 @@ waits most of its time: the provider waits half a minute for each queue and each
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 
 from localcloud import LocalCloud, Terraform, eventually
 from localcloud.fleet import Fleet, stop_runs, subscribe_queue
-from localcloud.project import copy_project, keep_state_in_a_bucket, take_code_from_a_bucket
+from localcloud.project import ROOT, copy_project, keep_state_in_a_bucket, take_code_from_a_bucket
+from tests.integration.deployer import list_called, read_allowed
 from tests.integration.inventory import take_inventory
 from tests.integration.job_device import JobDevice, updating
 
@@ -28,6 +32,16 @@ T = TypeVar("T")
 TIME_SCALE = 0.0001
 """A day of waiting takes 8.6 seconds."""
 EXAMPLES = ("complete", "landing-zone", "job-events", "marker-attribute")
+
+
+OF_EXAMPLES = {
+    "cloudformation:DeleteStack",
+    "cloudformation:DescribeStacks",
+    "iam:DeletePolicy",
+    "iam:ListPolicyVersions",
+    "kms:ScheduleKeyDeletion",
+}
+"""Calls of a destroy of resources that the examples add."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +103,63 @@ def test_afterwards_there_is_nothing_to_do(examples: Applied) -> None:
     plans = in_each(examples.roots, lambda root: root.plan())
     assert {name: printed for name, (would_change, printed) in plans.items() if would_change} == {}
     assert [name for name, (_, printed) in plans.items() if "Warning" in printed] == []
+
+
+# security
+
+_BY_VARIABLE = (
+    "kms_key_arn: without it, keys of AWS; logs, queues and functions are encrypted anyway"
+)
+ANSWERS = {
+    "quickstart": {
+        "CKV_AWS_26": _BY_VARIABLE,
+        "CKV_AWS_158": _BY_VARIABLE,
+        "CKV_AWS_297": _BY_VARIABLE,
+        "CKV_AWS_285": "the intake's log has no data of devices: modules/workflow/main.tf",
+    },
+    "landing-zone": {
+        "CKV_AWS_285": "as above",
+        "CKV_AWS_289": "a permissions boundary allows nothing: it limits what policies allow",
+        "CKV_AWS_290": "as above",
+        "CKV_AWS_355": "as above",
+    },
+}
+"""By root: what checkov asks for and does not get in a plan, besides the list in .checkov.yaml."""
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_plan_has_no_security_finding_without_an_answer(
+    examples: Applied, tmp_path: Path, name: str
+) -> None:
+    """A plan has the values that the variables of a root get; ``make lint`` looks at the source."""
+    root = examples.roots.get(name) or _make_quickstart(examples)
+    root.run("plan", "-input=false", "-refresh=false", f"-out={tmp_path / 'plan'}")
+    plan = tmp_path / "plan.json"
+    plan.write_text(root.run("show", "-json", str(tmp_path / "plan")))
+    assert _find_faults(plan) == ANSWERS[name].keys()
+
+
+def _make_quickstart(examples: Applied) -> Terraform:
+    folder = examples.roots["complete"].root.parent / "quickstart"
+    root = Terraform(folder, environment=examples.cloud.environment())
+    root.init()
+    return root
+
+
+def _find_faults(plan: Path) -> set[str]:
+    """Return the ids of checkov's checks that fail in a plan."""
+    answered = re.findall(r"^ *- (CKV\w+)", (ROOT / ".checkov.yaml").read_text(), re.MULTILINE)
+    done = subprocess.run(
+        [
+            str(ROOT / ".venv-checkov/bin/checkov"),
+            *("--framework", "terraform_plan", "--file", str(plan), "--output", "json"),
+            *("--skip-download", "--compact", "--quiet", "--skip-check", ",".join(answered)),
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,  # it ends with 1 after a finding
+    )
+    return {found["check_id"] for found in json.loads(done.stdout)["results"]["failed_checks"]}
 
 
 # complete
@@ -253,9 +324,22 @@ def test_a_destroy_leaves_nothing_but_a_key_that_waits_for_its_deletion(examples
         "stepfunctions.list_state_machines",
     }
     stop_runs(examples.cloud)
+    mark = examples.cloud.mark()
     in_each(examples.roots, lambda root: root.destroy("-refresh=false"))
+    _check_policy_of_deployer(list_called(examples.cloud.calls(mark)))
     after = dict(take_inventory(examples.cloud))
     keys = after.pop("kms.list_keys")
     states = [kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] for key in keys]
     assert states == ["PendingDeletion"]
     assert after == {kind: names for kind, names in examples.before.items() if kind in after}
+
+
+def _check_policy_of_deployer(called: set[str]) -> None:
+    """Check that the policy allows the destroy of the module, and no other deletion.
+
+    ``tests/integration`` does so for an apply.
+    """
+    allowed = read_allowed()
+    assert called - allowed == OF_EXAMPLES
+    deletions = {action for action in allowed if ":Delete" in action}
+    assert deletions - called == {"iam:DeleteRolePermissionsBoundary"}

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from pytest_terraform import tf
 
-from localcloud import LocalCloud, Terraform
+from localcloud import Call, LocalCloud, Terraform
 from localcloud.fleet import Fleet
 from localcloud.project import (
     ROOT,
@@ -81,6 +81,8 @@ class Deployment:
     second: Fleet
     before: Inventory
     """What the account held before the apply."""
+    calls: list[Call]
+    """Calls of the apply."""
     runner: Any
     """pytest-terraform's runner of the root."""
 
@@ -140,12 +142,14 @@ def deployment(
     account: LocalCloud, copy: Path, provider: None, request: pytest.FixtureRequest
 ) -> Deployment:
     """The module, applied by the real Terraform: the quickstart, and a second fleet beside it."""
-    before = take_inventory(account)
+    before, mark = take_inventory(account), account.mark()
     applied = _apply("two_fleets", account, copy, request)
+    calls = account.calls(mark)
     return Deployment(
         quickstart=_quickstart(account, applied.outputs["quickstart"]["value"]),
         second=_second(account, applied.outputs["second"]["value"]),
         before=before,
+        calls=calls,
         runner=applied.terraform,
     )
 

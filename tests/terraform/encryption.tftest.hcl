@@ -39,8 +39,8 @@ run "topics_and_operator_queue" {
       for topic_or_queue in [
         [aws_sns_topic.devices[0].arn, "sns:Publish", aws_sns_topic_policy.devices[0].policy],
         [aws_sns_topic.operators[0].arn, "sns:Publish", aws_sns_topic_policy.operators[0].policy],
-        [aws_sqs_queue.operators[0].arn, "sqs:*", aws_sqs_queue_policy.operators[0].policy],
-        [aws_sqs_queue.undelivered[0].arn, "sqs:*", aws_sqs_queue_policy.undelivered[0].policy],
+        [aws_sqs_queue.operators.arn, "sqs:*", aws_sqs_queue_policy.operators.policy],
+        [aws_sqs_queue.undelivered.arn, "sqs:*", aws_sqs_queue_policy.undelivered.policy],
       ] :
       jsondecode(topic_or_queue[2]).Statement[0] == {
         Sid       = "RefusePlainHttp"
@@ -66,9 +66,9 @@ run "undelivered_queue" {
 
   assert {
     condition = (
-      aws_sqs_queue.operators[0].kms_master_key_id == var.kms_key_arn
-      && aws_sqs_queue.undelivered[0].kms_master_key_id == null
-      && aws_sqs_queue.undelivered[0].sqs_managed_sse_enabled
+      aws_sqs_queue.operators.kms_master_key_id == var.kms_key_arn
+      && aws_sqs_queue.undelivered.kms_master_key_id == null
+      && aws_sqs_queue.undelivered.sqs_managed_sse_enabled
     )
     error_message = "A key policy that locks SNS out of the operators' queue does not lock it out of the queue behind."
   }

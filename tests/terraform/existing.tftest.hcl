@@ -89,7 +89,7 @@ run "makes_no_topic" {
   assert {
     condition = (
       aws_sns_topic_subscription.operators[0].topic_arn == var.existing_alerts_topic.arn
-      && aws_sqs_queue.operators[0].name == "fleet-b-FailedFirmwareUpdateOperators.fifo"
+      && aws_sqs_queue.operators.name == "fleet-b-FailedFirmwareUpdateOperators.fifo"
     )
     error_message = "People are mailed of what comes over the caller's topic."
   }
@@ -110,7 +110,7 @@ run "mails_nobody" {
   }
 
   assert {
-    condition     = output.operator == null && output.operator_topic_arn == null && length(aws_sqs_queue.operators) == 0
+    condition     = output.operator == null && output.operator_topic_arn == null && length(aws_sns_topic_subscription.operators) == 0
     error_message = "Without addresses and without a topic there is nobody to mail."
   }
 }

@@ -470,10 +470,10 @@ run "alerts_that_are_mailed" {
 
   assert {
     condition = (
-      aws_sqs_queue.operators[0].name == "fleet-b-FailedFirmwareUpdateOperators.fifo"
-      && aws_sqs_queue.operators[0].fifo_queue
-      && aws_sqs_queue.operators[0].message_retention_seconds == 14 * 86400
-      && aws_sqs_queue.operators[0].visibility_timeout_seconds > 300
+      aws_sqs_queue.operators.name == "fleet-b-FailedFirmwareUpdateOperators.fifo"
+      && aws_sqs_queue.operators.fifo_queue
+      && aws_sqs_queue.operators.message_retention_seconds == 14 * 86400
+      && aws_sqs_queue.operators.visibility_timeout_seconds > 300
     )
     error_message = "The queue keeps as long as SQS can, and gives a letter to nobody else while MailOperators may be at it."
   }
@@ -485,7 +485,7 @@ run "alerts_that_are_mailed" {
 
   assert {
     condition = alltrue([
-      for policy in [aws_sqs_queue_policy.operators[0].policy, aws_sqs_queue_policy.undelivered[0].policy] :
+      for policy in [aws_sqs_queue_policy.operators.policy, aws_sqs_queue_policy.undelivered.policy] :
       [
         for statement in jsondecode(policy).Statement : [statement.Action, statement.Principal, statement.Condition]
         if statement.Effect == "Allow"
@@ -496,11 +496,11 @@ run "alerts_that_are_mailed" {
 
   assert {
     condition = (
-      aws_sns_topic_subscription.operators[0].redrive_policy == jsonencode({ deadLetterTargetArn = aws_sqs_queue.undelivered[0].arn })
-      && aws_sqs_queue.undelivered[0].name == "fleet-b-FailedFirmwareUpdateUndelivered.fifo"
-      && aws_sqs_queue.undelivered[0].fifo_queue
-      && aws_sqs_queue.undelivered[0].message_retention_seconds == 14 * 86400
-      && output.undelivered_queue_name == aws_sqs_queue.undelivered[0].name
+      aws_sns_topic_subscription.operators[0].redrive_policy == jsonencode({ deadLetterTargetArn = aws_sqs_queue.undelivered.arn })
+      && aws_sqs_queue.undelivered.name == "fleet-b-FailedFirmwareUpdateUndelivered.fifo"
+      && aws_sqs_queue.undelivered.fifo_queue
+      && aws_sqs_queue.undelivered.message_retention_seconds == 14 * 86400
+      && output.undelivered_queue_name == aws_sqs_queue.undelivered.name
     )
     error_message = "Alerts that the queue refuses are kept in a FIFO queue behind the subscription, as long as SQS can."
   }
@@ -512,8 +512,8 @@ run "alerts_that_nobody_is_mailed" {
   }
 
   assert {
-    condition     = length(aws_sqs_queue.operators) == 0 && length(aws_sns_topic_subscription.operators) == 0 && output.operator_queue_name == null
-    error_message = "Without addresses nothing is kept for anybody."
+    condition     = length(aws_sns_topic_subscription.operators) == 0 && output.operator_queue_name == null
+    error_message = "Without addresses the queue gets no alert."
   }
 }
 

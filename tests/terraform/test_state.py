@@ -28,7 +28,7 @@ KEYLESS = {
     "aws_sfn_state_machine",
 }
 """Types that could have the key, and do without."""
-ENCRYPTED_BY_SQS = {"module.alerts.aws_sqs_queue.undelivered[0]"}
+ENCRYPTED_BY_SQS = {"module.alerts.aws_sqs_queue.undelivered"}
 """Queues that must keep what SNS cannot put into another queue because of the key's policy."""
 
 

@@ -8,9 +8,7 @@ module "second" {
   source     = "../second_fleet"
   depends_on = [terraform_data.dependency]
 
-  failed_thing_group_name = var.failed_thing_group_name
-  role_path               = var.role_path
-  kms_key_arn             = var.kms_key_arn
+  changes = var.changes
 }
 
 # Whatever a landing zone has ready before a fleet.
