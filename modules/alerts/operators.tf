@@ -1,6 +1,6 @@
-# What people are still to be told: MailOperators reads it now and then, and tells of many devices in
-# one mail. FIFO, as the topic, so that of one device what happened last comes last. It stays where no
-# operator is mailed any more: alerts that wait are mailed when one is again.
+# Alerts that operators are still to be mailed: MailOperators reads them now and then, and mails many
+# devices together. FIFO, as the topic, so that the last alert of a device comes last. The queue stays where
+# no operator is mailed any more: alerts that wait are mailed when one is again.
 resource "aws_sqs_queue" "operators" {
   name                       = "${var.name_prefix}FailedFirmwareUpdateOperators.fifo"
   fifo_queue                 = true
