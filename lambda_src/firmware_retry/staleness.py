@@ -8,6 +8,7 @@ that is right, and messages that the device kept begin nothing.
 """
 
 from firmware_retry import history_table, retries_table
+from firmware_retry.errors import TransientError
 from firmware_retry.history_table import LatestEnd
 from firmware_retry.message import FRESH, Message, Reporter
 from firmware_retry.record import Outcome, Record
@@ -17,17 +18,23 @@ from firmware_retry.settings import settings
 def is_stale(message: Message, latest: LatestEnd) -> bool:
     """Return whether a failure of a device without a record is stale.
 
-    It is not if an episode has begun since, perhaps by another failure of the same campaign: then
-    that decides.
+    It is not if an episode has begun since, perhaps by another failure of the same campaign: that
+    decides then.
 
     Args:
         message: the failure.
         latest: the latest end of the device.
 
     Raises:
-        TransientError, RequestRefusedError: see ``aws.call``.
+        TransientError: an episode has begun and ended since: look again; or see ``aws.call``.
+        RequestRefusedError: see ``aws.call``.
     """
-    return _seems_stale(message, latest) and retries_table.read(message.device_id) is None
+    name = message.device_id
+    if not _seems_stale(message, latest) or retries_table.read(name) is not None:
+        return False
+    if history_table.read_latest_end(name).end_id != latest.end_id:
+        raise TransientError(f"an episode of {name} has begun and ended: look again")
+    return True
 
 
 def _seems_stale(message: Message, latest: LatestEnd) -> bool:

@@ -130,6 +130,27 @@ def test_late_failure_of_an_update_that_succeeded_is_stale_though_it_has_no_hist
     assert handle(failure(-3 * DAY, jobId="job-2")) == "of the past"
 
 
+def test_a_failure_looks_again_if_an_episode_has_begun_and_ended_beside_it(
+    thing: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handle(arriving(success(FW="2.30"), ARRIVED))
+    first, second = (
+        arriving(failure(fw=fw), ARRIVED + 600_000, str(ARRIVED - 5 * DAY))
+        for fw in ("2.30", "2.30")
+    )
+    has_begun = history_table.has_begun
+
+    def read(device_id: str, campaign: str) -> bool:
+        monkeypatch.undo()
+        handle(first)
+        handle(arriving(success(FW="2.31"), ARRIVED + 1_200_000))
+        return has_begun(device_id, campaign)
+
+    monkeypatch.setattr(history_table, "has_begun", read)
+    with pytest.raises(TransientError, match="look again"):
+        check_if_device_exists.handler(second, None)
+
+
 def begin_beside(monkeypatch: pytest.MonkeyPatch, event: dict[str, Any]) -> None:
     """Have a failure begin its episode just before the history is read for another one."""
     has_begun = history_table.has_begun

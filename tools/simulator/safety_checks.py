@@ -155,6 +155,11 @@ class SafetyChecks:
             report, has_succeeded = parse_report(call.run.event), _has_succeeded(call.run)
             is_over = self._model.is_ended_by(report, has_succeeded=has_succeeded)
             call.run.verdict = self._model.episodes[report.device].name if is_over else None
+        elif call.run.step == "ClearDeviceRecord" and call.run.verdict:
+            # A success by the other reporter, which ends the episode itself, may be noted by now.
+            report, has_succeeded = parse_report(call.run.event), _has_succeeded(call.run)
+            if not self._model.is_ended_by(report, has_succeeded=has_succeeded):
+                call.run.verdict = None
         elif call.run.step == "CheckIfDeviceExists" and call.parameters["TableName"] == RETRIES:
             is_late, *rest = call.run.verdict
             has_begun = call.run.event["deviceId"] in self._model.episodes
