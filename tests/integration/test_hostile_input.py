@@ -274,7 +274,7 @@ def by_client_id(
     (sql,) = [
         resource["values"]["sql"]
         for resource in plan["planned_values"]["root_module"]["resources"]
-        if resource["address"] == 'aws_iot_topic_rule.this["messages"]'
+        if resource["address"] == 'aws_iot_topic_rule.this["devices"]'
     ]
     role = "arn:aws:iam::123456789012:role/any"
     actions = [{"stepFunctions": {"stateMachineName": machine, "roleArn": role}}]
