@@ -16,6 +16,7 @@ from fleet_retry.commands.release import release
 from fleet_retry.commands.resume import resume
 from fleet_retry.commands.show import show
 from fleet_retry.commands.stop_runs import stop_runs
+from fleet_retry.commands.stuck import list_stuck
 
 # Markdown renders the fences around the examples in the docstrings.
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="markdown")
@@ -35,6 +36,7 @@ def main() -> None:
 
 _COMMANDS: dict[str, Callable[..., None]] = {
     "doctor": diagnose,
+    "stuck": list_stuck,
     "list": list_devices,
     "show": show,
     "history": history,

@@ -10,7 +10,8 @@ from fleet_retry import times
 _PANEL = "Which devices"
 
 
-def _parse_age(age: str) -> float:
+def parse_age_option(age: str) -> float:
+    """Parse an age, or raise Typer's error."""
     try:
         return times.parse_age(age)
     except ValueError as error:
@@ -32,7 +33,7 @@ ByAge = Annotated[
     float | None,
     typer.Option(
         "--older-than",
-        parser=_parse_age,
+        parser=parse_age_option,
         metavar="AGE",
         help="Devices that entered their state longer ago: 90m, 2h, 3d.",
         rich_help_panel=_PANEL,

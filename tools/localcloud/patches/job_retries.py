@@ -72,7 +72,10 @@ def _retry_failed(job_id: str, job: dict[str, Any]) -> None:
         if len(before) >= _MOST_RETRIES or before.count(status) >= allowed.get(status, 0):
             continue
         iot._jobs_queue_execution(thing, job_id, iot._jobs_now_ms())
-        iot._job_executions[thing, job_id][_RETRIED] = [*before, status]
+        iot._job_executions[thing, job_id] |= {
+            _RETRIED: [*before, status],
+            "retryAttempt": len(before) + 1,
+        }
         _queued_again.add((get_account_id(), get_region(), thing))
 
 
