@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from firmware_retry import clock
-from firmware_retry.stuck import ENDED_BADLY, GRACE_SECONDS
+from firmware_retry.stuck import ENDED_BADLY, GRACE_SECONDS, find_traps
 from fleet_retry import jobs, terminal, times
 from fleet_retry.commands._options import AsJson
 from fleet_retry.commands._selection import parse_age_option
@@ -84,6 +84,9 @@ def list_stuck(  # noqa: PLR0913, PLR0917 -- options, by name
         _print_lines(map(_to_line, found), as_json=as_json)
     elif found:
         terminal.say(_make_table(found, now))
+    for one in searched:
+        for trap in find_traps(one.described):
+            terminal.remark(f"{one.job_id}: {trap}.")
     summary = f"{_count_things(found)} stuck in {len({stuck.job_id for stuck in found})}"
     terminal.remark(f"{summary} of {len(searched)} job(s); {calls.number} calls of AWS IoT.")
 

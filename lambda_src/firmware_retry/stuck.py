@@ -72,3 +72,24 @@ def _rank(execution: Execution) -> tuple[float, int]:
 def is_open(job: Mapping[str, Any]) -> bool:
     """Return whether a job, as listed or described, still gives executions to things that join."""
     return job["targetSelection"] == "CONTINUOUS" and job["status"] in OPEN
+
+
+def find_traps(job: Mapping[str, Any]) -> list[str]:
+    """Return how a described job may leave things stuck, or keep others from being tried again.
+
+    https://docs.aws.amazon.com/iot/latest/developerguide/jobs-configurations-details.html
+    """
+    minutes = job.get("timeoutConfig", {}).get("inProgressTimeoutInMinutes")
+    criteria = job.get("jobExecutionsRetryConfig", {}).get("criteriaList", [])
+    retried = {criterion["failureType"] for criterion in criteria if criterion["numberOfRetries"]}
+    traps = (
+        [] if minutes else ["no timeout: a thing that dies in an attempt is in progress for ever"]
+    )
+    traps += [
+        f"{status} is not retried: one such attempt leaves a thing stuck"
+        for status in sorted(ENDED_BADLY)
+        if not retried & {status, "ALL"} and (minutes or status != "TIMED_OUT")
+    ]
+    if job.get("abortConfig", {}).get("criteriaList"):
+        traps.append("abort criteria count attempts: retries may cancel the job for all things")
+    return traps

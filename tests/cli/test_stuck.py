@@ -13,6 +13,10 @@ from .conftest import DAY, HOUR, REGION, Fleet
 
 ARN = f"arn:aws:iot:{REGION}:123456789012"
 GROUP = f"{ARN}:thinggroup/wall-boxes"
+WITHOUT_TRAPS: dict[str, Any] = {
+    "timeoutConfig": {"inProgressTimeoutInMinutes": 30},
+    "jobExecutionsRetryConfig": {"criteriaList": [{"failureType": "ALL", "numberOfRetries": 10}]},
+}
 
 
 @dataclass
@@ -79,7 +83,7 @@ class Jobs:
             )
         }
         details = counts | {"processingTargets": [GROUP]}
-        return {"targets": [GROUP], "jobProcessDetails": details} | self.described
+        return {"targets": [GROUP], "jobProcessDetails": details} | WITHOUT_TRAPS | self.described
 
     def _list_for_job(self, asked: dict[str, Any]) -> dict[str, Any]:
         """Answer in pages of two."""
@@ -196,6 +200,13 @@ def test_error_is_one_line(jobs: Jobs, code: str, options: tuple[str, ...], says
     exit_status, output = jobs.fleet.run("stuck", *options)
     assert exit_status == 2
     assert says in output
+
+
+def test_job_that_is_a_trap_is_named(jobs: Jobs) -> None:
+    jobs.described = {"timeoutConfig": {}}
+    trap, summary = jobs.fleet.run("stuck")[1].splitlines()
+    assert trap == "fw-1: no timeout: a thing that dies in an attempt is in progress for ever."
+    assert summary.startswith("0 things are stuck")
 
 
 def test_csv_has_a_header_and_one_line_per_thing(jobs: Jobs) -> None:

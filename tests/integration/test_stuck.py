@@ -58,6 +58,7 @@ def _create_job(fleet: Fleet, job: str, selection: str, group: str) -> None:
         targets=[group],
         targetSelection=selection,
         document=json.dumps({"firmware": "2.28"}),
+        timeoutConfig={"inProgressTimeoutInMinutes": 60},
         jobExecutionsRetryConfig={"criteriaList": [{"failureType": "ALL", "numberOfRetries": 1}]},
     )
 

@@ -71,3 +71,34 @@ def test_execution_is_exhausted_that_failed_or_timed_out_before_the_grace(
 )
 def test_job_is_open_to_things_that_join(selection: str, status: str, *, is_open: bool) -> None:
     assert stuck.is_open({"targetSelection": selection, "status": status}) is is_open
+
+
+TIMEOUT = {"timeoutConfig": {"inProgressTimeoutInMinutes": 30}}
+ALL = [{"failureType": "ALL", "numberOfRetries": 10}]
+FAILED = [{"failureType": "FAILED", "numberOfRetries": 3}]
+NONE = [{"failureType": "ALL", "numberOfRetries": 0}]
+
+
+@pytest.mark.parametrize(
+    ("job", "traps"),
+    [
+        (TIMEOUT | {"jobExecutionsRetryConfig": {"criteriaList": ALL}}, []),
+        ({"jobExecutionsRetryConfig": {"criteriaList": FAILED}}, ["no timeout"]),
+        (TIMEOUT | {"jobExecutionsRetryConfig": {"criteriaList": FAILED}}, ["TIMED_OUT is not"]),
+        (
+            TIMEOUT | {"jobExecutionsRetryConfig": {"criteriaList": NONE}},
+            ["FAILED is", "TIMED_OUT"],
+        ),
+        ({}, ["no timeout", "FAILED is not"]),
+        (
+            TIMEOUT
+            | {"jobExecutionsRetryConfig": {"criteriaList": ALL}}
+            | {"abortConfig": {"criteriaList": [{"action": "CANCEL"}]}},
+            ["abort criteria"],
+        ),
+    ],
+)
+def test_job_may_be_a_trap(job: dict[str, Any], traps: list[str]) -> None:
+    found = sorted(stuck.find_traps(job))
+    assert len(found) == len(traps)
+    assert all(trap.startswith(begin) for trap, begin in zip(found, sorted(traps), strict=True))
