@@ -82,9 +82,7 @@ def find_traps(job: Mapping[str, Any]) -> list[str]:
     minutes = job.get("timeoutConfig", {}).get("inProgressTimeoutInMinutes")
     criteria = job.get("jobExecutionsRetryConfig", {}).get("criteriaList", [])
     retried = {criterion["failureType"] for criterion in criteria if criterion["numberOfRetries"]}
-    traps = (
-        [] if minutes else ["no timeout: a thing that dies in an attempt is in progress for ever"]
-    )
+    traps = [] if minutes else ["no timeout: an interrupted attempt is in progress for ever"]
     traps += [
         f"{status} is not retried: one such attempt leaves a thing stuck"
         for status in sorted(ENDED_BADLY)

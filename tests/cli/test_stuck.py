@@ -205,7 +205,7 @@ def test_error_is_one_line(jobs: Jobs, code: str, options: tuple[str, ...], says
 def test_job_that_is_a_trap_is_named(jobs: Jobs) -> None:
     jobs.described = {"timeoutConfig": {}}
     trap, summary = jobs.fleet.run("stuck")[1].splitlines()
-    assert trap == "fw-1: no timeout: a thing that dies in an attempt is in progress for ever."
+    assert trap == "fw-1: no timeout: an interrupted attempt is in progress for ever."
     assert summary.startswith("0 things are stuck")
 
 
