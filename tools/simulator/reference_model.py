@@ -289,9 +289,8 @@ class Model:
         is_unsure = report.seems_old and report.campaign != UNKNOWN and report.reporter != JOBS
         return is_unsure and report.campaign not in self.seen.get(report.device, ())
 
-    def is_late(self, report: Report) -> bool:
-        """Return whether a failure of an untracked device is of the past."""
-        end = self.ends.get(report.device, End())
+    def is_late(self, report: Report, end: End) -> bool:
+        """Return whether a failure of an untracked device is of the past, by its latest end."""
         is_same = report.campaign == end.succeeded
         has_succeeded = bool(end.succeeded) and is_same is report.names_job
         if report.sent_at >= end.up_to:

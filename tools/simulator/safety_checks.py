@@ -138,7 +138,7 @@ class SafetyChecks:
         if run.step == "CheckIfDeviceExists":
             is_late, end, _ = run.verdict
             if report.sent_at < end.up_to:
-                is_late = self._model.is_late(report)
+                is_late = self._model.is_late(report, end)
             run.verdict = is_late, end, self._model.earliest(report, end)
         return answer
 
@@ -168,7 +168,7 @@ class SafetyChecks:
             report = parse_report(call.run.event)
             end = self._model.ends.get(report.device, End())
             earliest = self._model.earliest(report, end)
-            call.run.verdict = self._model.is_late(report), end, earliest
+            call.run.verdict = self._model.is_late(report, end), end, earliest
         return perform(call)
 
     def _check_cleared(self, run: FunctionRun, error: str | None, _: Any) -> None:
