@@ -5,6 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ASL_VALIDATOR := .venv-tools/asl-validator
 DIAGRAMS := .venv-tools/diagrams
+LIFECYCLE := tests/integration/test_lifecycle.py
 
 # The user's own AWS settings must never reach a test: nothing here talks to the real AWS.
 unexport AWS_PROFILE AWS_ENDPOINT_URL AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN
@@ -13,7 +14,7 @@ unexport AWS_PROFILE AWS_ENDPOINT_URL AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AW
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo local bench soak million simulate mutants nightly test undeployed localcloud deployed resilience examples lint package docs pictures requirements clean
+.PHONY: help demo local bench soak million simulate mutants nightly test undeployed localcloud deployed lifecycle resilience examples lint package docs pictures requirements clean
 
 help: ## Says what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 22
@@ -48,7 +49,7 @@ nightly: .venv/ready ## Checks that are too slow for each change: the fleet mode
 # take the longest, one after another, so the others give way to them: first those that wait as
 # well, then those that only compute and fill what is left.
 test: ## Everything that CI runs
-	@$(MAKE) --no-print-directory --jobs 6 --output-sync=target lint undeployed localcloud deployed resilience examples
+	@$(MAKE) --no-print-directory --jobs 7 --output-sync=target lint undeployed localcloud deployed lifecycle resilience examples
 
 undeployed: .venv/ready $(DIAGRAMS)/ready ## The tests that need no deployment
 	nice $(BIN)/pytest -p no:terraform -n 2 --dist loadfile --ignore=tests/integration --ignore=tests/workflow --ignore=tests/resilience --ignore=tests/examples --ignore=tests/tools/demo --ignore=tests/tools/localcloud --ignore=tests/tools/fleet_model
@@ -57,7 +58,10 @@ localcloud: .venv/ready ## The tests of the local cloud itself
 	nice -n 5 $(BIN)/pytest -p no:terraform tests/tools/localcloud
 
 deployed: .venv/ready $(ASL_VALIDATOR)/ready ## The tests on the deployed module, which share one apply
-	$(BIN)/pytest tests/integration tests/workflow
+	$(BIN)/pytest tests/integration tests/workflow --ignore=$(LIFECYCLE)
+
+lifecycle: .venv/ready ## Changes of a deployed module with Terraform, on a deployment of their own
+	$(BIN)/pytest $(LIFECYCLE)
 
 resilience: .venv/ready ## Fault matrix and stopped recoveries, on a deployment of their own
 	$(BIN)/pytest tests/resilience
