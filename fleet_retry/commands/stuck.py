@@ -42,13 +42,13 @@ def list_stuck(  # noqa: PLR0913, PLR0917 -- options, by name
     rejected: Annotated[
         bool,
         typer.Option(
-            "--rejected", help="Things that rejected the job, too: they ask for no other try."
+            "--rejected", help="Also things that rejected the job: they ask for no other try."
         ),
     ] = False,
     namespaces: Annotated[
         bool,
         typer.Option(
-            "--namespaces", help="Jobs with a namespace, too, such as those of Greengrass."
+            "--namespaces", help="Also jobs with a namespace, such as those of Greengrass."
         ),
     ] = False,
     as_json: AsJson = False,
